@@ -14,3 +14,20 @@ class InputError(ValueError):
 
 class FitWarning(UserWarning):
     """A fit that ended, but whose coefficients are not an optimum; the message is its status."""
+
+
+class DataWarning(UserWarning):
+    """Rows that were scored, though something about them deserves a look."""
+
+
+def visible(text: str, limit: int = 60) -> str:
+    r"""Text from outside as a message may show it: on one line, unable to steer a terminal, at most `limit` long.
+
+    Control characters, escape sequences, line ends, bidirectional and zero-width marks are written out
+    (`\x1b`, `\n`, `\u202e`); what goes beyond `limit` characters is replaced by an ellipsis.
+    """
+    shown = "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii")
+        for sign in text[: limit + 1]
+    )
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"

@@ -39,7 +39,9 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         temporary = None
         _sync_folder(target.parent)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {_cause(error)}. Choose another place with -o.") from error
+        raise InputError(
+            f"{path}: cannot be written: {_cause(error)}. Choose another place with -o."
+        ) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):

@@ -1,1 +1,1 @@
-
+"""Where rows come from, and what their columns are."""

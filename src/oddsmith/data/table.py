@@ -7,8 +7,10 @@ empty cell is a null. Tables handed over in Python keep their types.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,3 +33,13 @@ class Table:
         position = self.frame.columns.index(column) + 1
         line = self.line_of(row) if self.line_of is not None else row + 1
         return f"{self.name}:{line}:{position}"
+
+    def take(self, rows: np.ndarray) -> Table:
+        """The rows (m,), counted from 0, in that order; messages still name the lines where they were read."""
+        kept, line_of = np.array(rows, dtype=np.int64), self.line_of
+
+        def line_of_kept(row: int) -> int:
+            original = int(kept[row])
+            return line_of(original) if line_of is not None else original + 1
+
+        return replace(self, frame=self.frame[kept], line_of=line_of_kept)

@@ -1,1 +1,1 @@
-
+"""What the scores are worth."""

@@ -1,1 +1,1 @@
-
+"""The evidence, drawn."""

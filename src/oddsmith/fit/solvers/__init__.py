@@ -1,1 +1,70 @@
+"""One table of solvers. Adding one is adding a file and a row; every problem of the tests then meets it."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from oddsmith.fit.objective import Objective
+from oddsmith.fit.optimality import held_columns, optimality
+from oddsmith.fit.solvers.gradient_descent import GradientDescent
+from oddsmith.fit.solvers.newton import Newton
+from oddsmith.fit.solvers.solution import Path, Progress, Solution, silent
+from oddsmith.fit.solvers.stochastic import StochasticDescent
+
+Solver = Callable[[Objective, Progress], Path]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A solver's place in the table: how it is made, the settings it takes and their defaults."""
+
+    make: Callable[..., Solver]
+    settings: dict[str, float | int]
+    requires: tuple[str, ...]
+    about: str
+
+
+SOLVERS: dict[str, Row] = {
+    "newton": Row(
+        Newton,
+        {},
+        ("gradient", "hessian"),
+        "Newton with Cholesky: exact in a handful of passes",
+    ),
+    "gradient-descent": Row(
+        GradientDescent,
+        {"learning_rate": 0.5, "iterations": 1000},
+        ("gradient",),
+        "full-batch gradient descent, one pass a step",
+    ),
+    "sgd": Row(
+        lambda **settings: StochasticDescent(batch_size=1, **settings),
+        {"learning_rate": 0.05, "epochs": 50, "seed": 0},
+        ("gradient of rows",),
+        "stochastic gradient descent, one row a step",
+    ),
+    "mini-batch": Row(
+        StochasticDescent,
+        {"learning_rate": 0.5, "epochs": 50, "batch_size": 32, "seed": 0},
+        ("gradient of rows",),
+        "stochastic gradient descent, a batch of rows a step",
+    ),
+}
+
+
+def solve(objective: Objective, solver: str, progress: Progress = silent, **settings: float) -> Solution:
+    """Minimise `objective` with a solver of the table, and say what is known about the result.
+
+    BLAS runs on one thread, so that the same machine and blocks give the same bits.
+    """
+    from threadpoolctl import threadpool_limits
+
+    row = SOLVERS[solver]
+    earlier = objective.n_passes
+    with threadpool_limits(limits=1, user_api="blas"):
+        path = row.make(**{**row.settings, **settings})(objective, progress)
+        held = held_columns(objective)
+        evidence = optimality(objective, path.theta, held)
+    return Solution(path.theta, path.n_iter, objective.n_passes - earlier, path.history, held, evidence)
+
+
+__all__ = ["SOLVERS", "Path", "Progress", "Row", "Solution", "Solver", "silent", "solve"]

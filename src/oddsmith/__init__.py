@@ -1,0 +1,59 @@
+"""oddsmith: logistic regression that can be read, trusted and put in charge of a decision.
+
+model = oddsmith.train("requests.csv", target="needs_review")
+model.predict_proba({"ambiguity": 3.1, "support": 4})
+model.save("model.json")
+oddsmith.load("model.json").evaluate("validation.csv", thresholds=[0.2, 0.5])
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from oddsmith.version import __version__
+
+if TYPE_CHECKING:
+    from oddsmith.data.read import Reading, read_table
+    from oddsmith.errors import DataWarning, FitWarning, InputError
+    from oddsmith.evaluate.metrics import Cost
+    from oddsmith.model import Explanation, Model, load
+    from oddsmith.workflow import describe, train
+
+_HOME = {
+    "Cost": "oddsmith.evaluate.metrics",
+    "DataWarning": "oddsmith.errors",
+    "Explanation": "oddsmith.model",
+    "FitWarning": "oddsmith.errors",
+    "InputError": "oddsmith.errors",
+    "Model": "oddsmith.model",
+    "Reading": "oddsmith.data.read",
+    "describe": "oddsmith.workflow",
+    "load": "oddsmith.model",
+    "read_table": "oddsmith.data.read",
+    "train": "oddsmith.workflow",
+}
+
+__all__ = [
+    "Cost",
+    "DataWarning",
+    "Explanation",
+    "FitWarning",
+    "InputError",
+    "Model",
+    "Reading",
+    "__version__",
+    "describe",
+    "load",
+    "read_table",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name where it is first used, so that `import oddsmith` costs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'oddsmith' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,62 @@
+"""oddsmith describe: what is in each column."""
+
+from __future__ import annotations
+
+import click
+
+from oddsmith.cli.options import (
+    Voice,
+    examples,
+    missing_option,
+    read,
+    reading_from,
+    reading_options,
+    separated,
+    voiced,
+)
+
+EXAMPLES = examples(
+    """
+    oddsmith describe students.csv
+    oddsmith describe students.csv --like-pandas
+    oddsmith describe adult.data --no-header --strip --missing "?"
+    zcat requests.csv.gz | oddsmith describe - --json
+    """
+)
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("data")
+@click.option(
+    "--like-pandas", is_flag=True, help="Numeric columns side by side, six decimals, as pandas prints them."
+)
+@missing_option
+@reading_options
+@voiced
+def describe(
+    data: str,
+    like_pandas: bool,
+    missing: tuple[str, ...],
+    voice: Voice,
+    no_header: bool | None,
+    delimiter: str | None,
+    quote: str | None,
+    strip: bool | None,
+    encoding: str | None,
+) -> None:
+    """Describe every column of DATA.
+
+    Numbers: count, missing, mean, standard deviation (n - 1), minimum, quartiles, maximum, skewness and
+    distinct values. Other columns: count, missing, distinct values and the most common one.
+    """
+    from oddsmith.report.terminal import description_like_pandas, draw_description
+    from oddsmith.workflow import describe as summaries
+
+    table = read(data, reading_from(no_header, delimiter, quote, strip, encoding))
+    found = summaries(table, missing=separated(missing))
+    if voice.json:
+        voice.write_json(found)
+    elif like_pandas:
+        click.echo(description_like_pandas(found))
+    else:
+        draw_description(found, voice.console())

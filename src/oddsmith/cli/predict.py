@@ -1,0 +1,135 @@
+"""oddsmith predict: a model and rows in, `id,label` out."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from oddsmith.cli.options import Voice, examples, read, reading_from, reading_options, voiced
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from oddsmith.data.table import Table
+    from oddsmith.model import Model
+    from oddsmith.model.model import Scores
+
+EXAMPLES = examples(
+    """
+    oddsmith predict houses.json students.csv -o houses.csv
+    oddsmith predict model.json requests.csv --proba
+    oddsmith predict model.json requests.csv --proba --explain --json
+    cat requests.csv | oddsmith predict model.json -
+    """
+)
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("model")
+@click.argument("data")
+@click.option("-o", "--output", metavar="OUT", help="The file to write. [default: standard output]")
+@click.option("--proba", is_flag=True, help="Add the probability of every class.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Add what each column contributes to the log-odds, and the average row's log-odds they start from.",
+)
+@reading_options
+@voiced
+def predict(
+    model: str,
+    data: str,
+    output: str | None,
+    proba: bool,
+    explain: bool,
+    voice: Voice,
+    no_header: bool | None,
+    delimiter: str | None,
+    quote: str | None,
+    strip: bool | None,
+    encoding: str | None,
+) -> None:
+    """Predict the label of every row of DATA with MODEL.
+
+    Writes CSV with the columns id and label, named as in the training data; where the model has no id,
+    rows are numbered from 1. With --json, one JSON object a line.
+    """
+    from oddsmith.model import load
+
+    trained = load(model)
+    reading = reading_from(no_header, delimiter, quote, strip, encoding, trained.record.reading)
+    table = read(data, reading)
+    scores = trained.score(table)
+    for note in scores.notes:
+        voice.note(note)
+    _mention_unused(trained, table, voice)
+    frame = _predictions(trained, table, scores, proba=proba, explain=explain)
+    text = frame.write_ndjson() if voice.json else frame.write_csv(line_terminator="\n")
+    content = text.encode("utf-8")
+    if output is None or output == "-":
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    from oddsmith.files import write_atomically
+
+    write_atomically(output, content)
+    voice.note(f"wrote {frame.height:,} predictions to {output}")
+
+
+def _predictions(model: Model, table: Table, scores: Scores, *, proba: bool, explain: bool) -> pl.DataFrame:
+    """The rows to write: id, label, and what was asked for."""
+    import numpy as np
+    import polars as pl
+
+    from oddsmith.data.columns import resolve
+    from oddsmith.errors import InputError, visible
+
+    record = model.record
+    n = table.frame.height
+    if record.id is None:
+        ids = pl.Series("row", np.arange(1, n + 1))
+    else:
+        ids = table.frame[resolve(table, record.id)].fill_null("")
+    columns = [
+        ids,
+        pl.Series(
+            record.target.name,
+            np.array(record.target.classes, dtype=object)[scores.codes].tolist(),
+            dtype=pl.String,
+        ),
+    ]
+    if proba:
+        columns += [
+            pl.Series(f"proba_{label}", column)
+            for label, column in zip(record.target.classes, np.exp(scores.log_proba).T, strict=True)
+        ]
+    if explain:
+        why = model.explain_scores(table, scores)
+        columns += [pl.Series("log_odds", why.log_odds), pl.Series("average_log_odds", why.average)]
+        columns += [
+            pl.Series(f"contribution_{name}", column)
+            for name, column in zip(why.columns, why.contributions.T, strict=True)
+        ]
+    names = [column.name for column in columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(
+            f"two columns of the output would be called '{visible(twice)}'. Rename one in the data."
+        )
+    return pl.DataFrame(columns)
+
+
+def _mention_unused(model: Model, table: Table, voice: Voice) -> None:
+    """Name columns that training did not know, once."""
+    from oddsmith.errors import visible
+
+    record = model.record
+    known = {column.name for column in record.columns} | {item.column for item in record.left_out}
+    known |= {*record.target.columns, record.id or "", record.weight or ""}
+    unknown = [name for name in table.frame.columns if name not in known]
+    if unknown:
+        names = ", ".join(f"'{visible(name)}'" for name in unknown[:5])
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        voice.note(f"not used by the model: {names}{more}")

@@ -1,0 +1,171 @@
+"""oddsmith train: rows in, a model file out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from oddsmith.cli.options import (
+    Voice,
+    examples,
+    missing_option,
+    read,
+    reading_from,
+    reading_options,
+    separated,
+    voiced,
+)
+
+EXAMPLES = examples(
+    """
+    oddsmith train requests.csv --target needs_review -o model.json
+    oddsmith train students.csv --target "Hogwarts House" --id Index --multi-class ovr -o houses.json
+    oddsmith train survey.csv --target "affairs > 0" --alpha 0.01 -o model.json
+    oddsmith train adult.data --no-header --strip --missing "?" --target -1 -o model.json
+    oddsmith train requests.csv --target needs_review --solver gradient-descent --iterations 3000 -o model.json
+    """
+)
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("data")
+@click.option(
+    "--target",
+    required=True,
+    metavar="NAME|POSITION|EXPR",
+    help="What to predict: a column's name, its position (1 is the first, -1 the last), or an expression.",
+)
+@click.option("-o", "--output", required=True, metavar="MODEL", help="The model file to write.")
+@click.option(
+    "--positive",
+    metavar="LABEL",
+    help="Of two labels, the one that probabilities speak of. [default: the last]",
+)
+@click.option(
+    "--map-label",
+    multiple=True,
+    metavar="FROM=TO",
+    help="Rename a label; 'x.=x' takes a dot off every label.",
+)
+@click.option("--features", multiple=True, metavar="A,B", help="Use these columns only.")
+@click.option("--drop", multiple=True, metavar="A,B", help="Leave these columns out.")
+@click.option("--id", "id_column", metavar="COLUMN", help="The column that predictions echo.")
+@click.option("--categorical", multiple=True, metavar="A,B", help="These columns are categories.")
+@click.option("--numeric", multiple=True, metavar="A,B", help="These columns are numbers.")
+@click.option("--weight", metavar="COLUMN", help="The column of sample weights.")
+@missing_option
+@click.option(
+    "--missing-indicator", is_flag=True, help="A term for each number that is missing in some rows."
+)
+@reading_options
+@click.option(
+    "--multi-class",
+    type=click.Choice(["softmax", "ovr"]),
+    default="softmax",
+    show_default=True,
+    help="For three classes or more: one joint model, or each class against the rest.",
+)
+@click.option("--alpha", type=float, default=0.0, show_default=True, help="Ridge penalty on the mean loss.")
+@click.option(
+    "--standardize/--no-standardize",
+    default=True,
+    show_default=True,
+    help="Whether the penalty acts on standardised columns.",
+)
+@click.option(
+    "--solver",
+    type=click.Choice(["newton", "gradient-descent", "sgd", "mini-batch"]),
+    default="newton",
+    show_default=True,
+    help="How the optimum is sought.",
+)
+@click.option("--learning-rate", type=float, help="Step of the descents. [default: 0.5; sgd 0.05]")
+@click.option("--iterations", type=int, help="Steps of gradient-descent. [default: 1000]")
+@click.option("--epochs", type=int, help="Passes of sgd and mini-batch. [default: 50]")
+@click.option("--batch-size", type=int, help="Rows a step of mini-batch. [default: 32]")
+@click.option("--seed", type=int, help="Seed of the shuffles of sgd and mini-batch. [default: 0]")
+@click.option("--flat", is_flag=True, help="Write the flat form: thetas_dict, houses, subjects, mu, sigma.")
+@voiced
+def train(
+    data: str,
+    target: str,
+    output: str,
+    voice: Voice,
+    no_header: bool | None,
+    delimiter: str | None,
+    quote: str | None,
+    strip: bool | None,
+    encoding: str | None,
+    id_column: str | None,
+    features: tuple[str, ...],
+    drop: tuple[str, ...],
+    categorical: tuple[str, ...],
+    numeric: tuple[str, ...],
+    missing: tuple[str, ...],
+    flat: bool,
+    **options: Any,
+) -> None:
+    """Train a model on every row of DATA that has a label.
+
+    DATA is a CSV file, plain or gzip, or - for standard input. Missing numbers count as the training mean,
+    missing categories as a level of their own. Columns that can't be features - identifiers, dates, free
+    text, constants - are left out, each with a sentence that says why.
+    """
+    import warnings
+
+    from oddsmith.errors import FitWarning
+    from oddsmith.workflow import train as fit
+
+    reading = reading_from(no_header, delimiter, quote, strip, encoding)
+    table = read(data, reading)
+    with warnings.catch_warnings(record=True) as caught, voice.progress("training") as progress:
+        warnings.simplefilter("always", FitWarning)
+        model = fit(
+            table,
+            target,
+            id=id_column,
+            features=separated(features) or None,
+            drop=separated(drop),
+            categorical=separated(categorical),
+            numeric=separated(numeric),
+            missing=separated(missing),
+            reading=reading,
+            progress=progress,
+            **options,
+        )
+    model.save(output, flat=flat)
+    record = model.record
+    for item in record.left_out:
+        voice.note(item.reason)
+    for warning in caught:
+        voice.note(f"warning: {warning.message}.")
+    if voice.json:
+        voice.write_json(
+            {
+                "model": output,
+                "target": record.target,
+                "columns": [column.name for column in record.columns],
+                "left_out": record.left_out,
+                "fit": record.fit,
+                "training": record.training,
+            }
+        )
+    training = record.training
+    without = (
+        f" ({training.rows_without_target:,} more have no label)" if training.rows_without_target else ""
+    )
+    counts = ", ".join(
+        f"{label} {count:,}"
+        for label, count in list(zip(record.target.classes, training.class_counts, strict=True))[:12]
+    )
+    voice.note(
+        f"{training.rows:,} rows{without}, {len(record.columns)} columns, {len(model.terms)} terms; {counts}."
+    )
+    if not caught:
+        voice.note(f"{record.fit.solver} {record.fit.message}, {record.fit.iterations:,} iterations.")
+    losses = [f"{value:.8f}" for value in record.fit.mean_loss]
+    if record.multi_class == "ovr":
+        losses = [f"{label} {loss}" for label, loss in zip(record.target.classes, losses, strict=True)]
+    voice.note(f"mean loss {', '.join(losses)}")
+    voice.note(f"wrote {output}")

@@ -1,0 +1,103 @@
+"""oddsmith tutorial: the real verbs at work on sample data, offline, in a minute."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from oddsmith.cli.options import examples
+
+EXAMPLES = examples(
+    """
+    oddsmith tutorial
+    oddsmith tutorial somewhere/else
+    """
+)
+
+STORY: tuple[tuple[str, str], ...] = (
+    (
+        "1. Students: what is in the file? Missing marks, names, a birthday - and 13 courses.",
+        "describe students.csv",
+    ),
+    (
+        "2. Train one model for each house, each against the rest. Columns that are no features are left out.",
+        "train students.csv --target 'Hogwarts House' --multi-class ovr -o houses.json",
+    ),
+    ("3. What did it learn? Everything is in one JSON file, and can be read.", "show houses.json"),
+    ("4. Sort students that it has never seen.", "predict houses.json new-students.csv -o houses.csv"),
+    (
+        "5. Access requests: label 1 needs human review. Text, true/false and numbers work together.",
+        "train requests.csv --target needs_review --id request -o review.json",
+    ),
+    (
+        "6. Judge it on later requests, with the costs of a miss and of a false alarm.",
+        "evaluate review.json later-requests.csv --threshold .2,.5,.8 --cost fn=120,fp=18",
+    ),
+    (
+        "7. Why was the first one scored so? Contributions add up to its log-odds.",
+        "predict review.json one-request.csv --proba --explain --json",
+    ),
+)
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("folder", default="oddsmith-tutorial")
+def tutorial(folder: str) -> None:
+    """Try every verb on sample data written into FOLDER.
+
+    The samples are generated, not anybody's data. Nothing is fetched from anywhere; files that are in
+    FOLDER already and are not the tutorial's own are left alone.
+    """
+    from oddsmith.cli import oddsmith
+
+    place = _written(Path(folder))
+    back = Path.cwd()
+    click.echo(f"The sample files are in {place}. Each command below is one that you can type there.")
+    try:
+        os.chdir(place)
+        for says, command in STORY:
+            click.echo(f"\n{click.style(says, bold=True)}\n$ oddsmith {command}")
+            sys.stdout.flush()
+            oddsmith.main(shlex.split(command), prog_name="oddsmith", standalone_mode=False)
+            sys.stdout.flush()
+    finally:
+        os.chdir(back)
+    click.echo(
+        f"\nNext: open {place / 'review.json'} and read it, or train on a file of your own:\n"
+        f"  oddsmith train YOUR.csv --target COLUMN -o model.json"
+    )
+
+
+def _written(folder: Path) -> Path:
+    """Write the sample files; a file of the same name with other content is never overwritten."""
+    from oddsmith.data.samples import access_requests, students
+    from oddsmith.errors import InputError
+    from oddsmith.files import write_atomically
+
+    later = access_requests(400, seed=4, first=1201)
+    samples = {
+        "students.csv": students(1600, seed=1),
+        "new-students.csv": students(400, seed=2, labelled=False),
+        "requests.csv": access_requests(1200, seed=3),
+        "later-requests.csv": later,
+        "one-request.csv": "".join(later.splitlines(keepends=True)[:2]),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made a folder: {(error.strerror or str(error)).lower()}. Name another one."
+        ) from None
+    for name, text in samples.items():
+        path = folder / name
+        if not path.exists():
+            write_atomically(path, text.encode("utf-8"))
+        elif path.read_bytes() != text.encode("utf-8"):
+            raise InputError(
+                f"{path}: exists and is not the tutorial's. Name another folder: oddsmith tutorial FOLDER"
+            )
+    return folder.resolve()

@@ -1,0 +1,83 @@
+"""A block is a few thousand rows; a source is blocks that can be read again and again.
+
+Everything the mathematics does is a sum over rows, so it is a sum over blocks: arrays in memory,
+streams and threads differ only in where the blocks come from.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+BLOCK_BYTES = 700_000
+"""A block stays in a core's cache : rows = clip(700 kB / (8 p), 256, 8192)."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows: `X` (n, p), class codes `y` (n,), `sample_weight` (n,) or None for ones."""
+
+    X: Floats
+    y: Codes
+    sample_weight: Floats | None = None
+
+
+class Source(Protocol):
+    """Blocks in a fixed order with fixed borders, and single rows for stochastic descent."""
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in all."""
+        ...
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of `X`, without the intercept."""
+        ...
+
+    def __iter__(self) -> Iterator[Block]: ...
+
+    def take(self, rows: NDArray[np.intp]) -> Block:
+        """The rows with these numbers, as one block."""
+        ...
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """Arrays in memory as a source: views, never copies.
+
+    `X` (n, p) float64, `y` (n,) class codes, `sample_weight` (n,) non-negative or None for ones.
+    """
+
+    X: Floats
+    y: Codes
+    sample_weight: Floats | None = None
+    block_rows: int | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in all."""
+        return len(self.X)
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of `X`, without the intercept."""
+        return int(self.X.shape[1])
+
+    def __iter__(self) -> Iterator[Block]:
+        rows = self.block_rows or int(np.clip(BLOCK_BYTES // (8 * max(self.n_columns, 1)), 256, 8192))
+        for start in range(0, self.n_rows, rows):
+            yield self._part(slice(start, start + rows))
+
+    def take(self, rows: NDArray[np.intp]) -> Block:
+        """The rows with these numbers, as one block."""
+        return self._part(rows)
+
+    def _part(self, rows: slice | NDArray[np.intp]) -> Block:
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return Block(self.X[rows], self.y[rows], weight)

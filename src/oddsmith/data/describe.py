@@ -1,0 +1,151 @@
+"""What is in each column, before anything is decided about it.
+
+    mean = sum x / n        std = sqrt(sum (x - mean)^2 / (n - 1))
+    skewness = sqrt(n (n - 1)) / (n - 2) * m3 / m2^1.5        m_k = sum (x - mean)^k / n
+
+Two passes: first the mean, from a sum without rounding, then powers of what is left of each number
+without it, so that a column of small differences far from zero keeps its digits. Quartiles interpolate between neighbours. A column is
+numeric when every cell that is not missing is a finite number, and there is one; any other column is
+summarised by its cells as they are written, without the blanks around them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.data.columns import MissingMarkers, numbers, texts
+from oddsmith.errors import InputError, visible
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from oddsmith.data.table import Table
+
+
+class NumericSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="numeric"):
+    """A column of numbers, in its own unit; `missing` cells are left out of everything else."""
+
+    name: str
+    count: int
+    missing: int
+    distinct: int
+    mean: float
+    std: float | None
+    """Of a sample, n - 1 in the denominator; None for a single number."""
+    min: float
+    q25: float
+    q50: float
+    q75: float
+    max: float
+    skewness: float | None
+    """Adjusted Fisher-Pearson; None for fewer than three numbers, 0 where all are equal."""
+
+
+class LevelSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="levels"):
+    """A column of anything else: text, booleans, dates, numbers mixed with text, or nothing at all."""
+
+    name: str
+    count: int
+    missing: int
+    distinct: int
+    most_common: str | None
+    """The cell that occurs most often, the first seen of equals; None where every cell is missing."""
+    most_common_count: int
+
+
+ColumnSummary = NumericSummary | LevelSummary
+
+
+def describe(table: Table, markers: MissingMarkers | None = None) -> list[ColumnSummary]:
+    """One summary for each column, in the order of the table.
+
+    What is missing, and what is a number, is decided as for training: by `columns.numbers`. Without
+    `markers` the usual texts mean missing.
+
+    Raises:
+        InputError: a column holds lists, structs or other things that are not single cells.
+    """
+    if markers is None:
+        markers = MissingMarkers.from_options((), table.frame.columns)
+    return [_summary(table, column, markers.of(column.name)) for column in table.frame.iter_columns()]
+
+
+def _summary(table: Table, column: pl.Series, missing: frozenset[str]) -> ColumnSummary:
+    import polars as pl
+
+    if column.dtype.is_nested() or column.dtype in (pl.Object, pl.Binary):
+        raise InputError(
+            f"{visible(table.name, 200)}: column '{visible(column.name)}' holds {column.dtype}, not single cells. "
+            "Take out the numbers or texts that are meant, one column each."
+        )
+    name = column.name
+    if column.dtype == pl.Duration:
+        column = column.dt.to_string()
+    found = numbers(column, missing)
+    if found.n_cells and found.n_numbers == found.n_cells and found.first_infinite is None:
+        values = found.values.drop_nulls().to_numpy()
+        return numeric_summary(name, values, missing=len(column) - len(values))
+    cells = texts(column, missing).drop_nulls()
+    return _level_summary(name, cells, missing=len(column) - len(cells))
+
+
+def numeric_summary(name: str, values: NDArray[np.float64], *, missing: int) -> NumericSummary:
+    """Summary of `values` (n,), n at least 1, all finite."""
+    ordered = np.sort(values)
+    n, lowest, highest = len(ordered), float(ordered[0]), float(ordered[-1])
+    # A power of two changes no digit, and keeps squares and cubes away from overflow and underflow.
+    _, exponent = np.frexp(max(abs(lowest), abs(highest)))
+    scaled = np.ldexp(ordered, -exponent)
+    mean = math.fsum(scaled.tolist()) / n
+    # A mean far from zero is rounded coarsely; what is left of it would show in the skewness.
+    rest = scaled - mean
+    rest -= math.fsum(rest.tolist()) / n
+    std: float | None = None
+    skewness: float | None = None
+    if n > 1:
+        std = math.sqrt(float(rest @ rest) / (n - 1)) if lowest < highest else 0.0
+    if n > 2:
+        skewness = _skewness(rest) if lowest < highest else 0.0
+    q25, q50, q75 = np.ldexp(np.quantile(scaled, [0.25, 0.5, 0.75]), exponent).tolist()
+    return NumericSummary(
+        name=name,
+        count=n,
+        missing=missing,
+        distinct=1 + int(np.count_nonzero(np.diff(ordered))),
+        mean=float(np.ldexp(mean, exponent)) if lowest < highest else lowest,
+        std=float(np.ldexp(std, exponent)) if std is not None else None,
+        min=lowest,
+        q25=q25,
+        q50=q50,
+        q75=q75,
+        max=highest,
+        skewness=skewness,
+    )
+
+
+def _skewness(rest: NDArray[np.float64]) -> float:
+    n = len(rest)
+    m2, m3 = float(np.mean(rest**2)), float(np.mean(rest**3))
+    return math.sqrt(n * (n - 1)) / (n - 2) * m3 / (m2 * math.sqrt(m2))
+
+
+def _level_summary(name: str, cells: pl.Series, *, missing: int) -> LevelSummary:
+    levels = cells.to_frame("cell").group_by("cell", maintain_order=True).len()
+    if levels.is_empty():
+        return LevelSummary(
+            name=name, count=0, missing=missing, distinct=0, most_common=None, most_common_count=0
+        )
+    first = int(np.argmax(levels["len"].to_numpy()))
+    return LevelSummary(
+        name=name,
+        count=len(cells),
+        missing=missing,
+        distinct=len(levels),
+        most_common=str(levels["cell"][first]),
+        most_common_count=int(levels["len"][first]),
+    )

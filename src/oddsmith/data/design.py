@@ -1,0 +1,351 @@
+"""From a table's columns to the columns of the design matrix, and back from one row's cells.
+
+    numeric       x, a missing cell counts as the training mean     [+ "x is missing", on request]
+    boolean       false 0, true 1, a missing cell counts as the training mean
+    categorical   one 0/1 term for each level but the reference, the most frequent one;
+                  missing is a level of its own; a level never seen in training has no term
+
+Everything is learned from the training rows and stored as plain typed records. The matrix is on the user's
+scale: `mean` and `scale` (the population sigma of the imputed column) of each term describe it, and are
+used by the fit as a change of coefficients.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from math import isinf
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from oddsmith.data.block import Floats
+from oddsmith.data.columns import NUMBER, ColumnPlan, MissingMarkers, require_numbers, texts
+from oddsmith.data.table import Table
+from oddsmith.errors import InputError, visible
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TRUTH = {"True": 1.0, "true": 1.0, "TRUE": 1.0, "False": 0.0, "false": 0.0, "FALSE": 0.0}
+
+
+class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A 0/1 column of the design matrix: how often it was 1 in training (`mean`), and its sigma."""
+
+    mean: float
+    scale: float
+
+
+class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A category with a term of its own; `level` None is the missing cell."""
+
+    level: str | None
+    mean: float
+    scale: float
+
+
+class NumericColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="numeric", tag_field="type"):
+    """A number; `indicator` describes the extra term that says that the cell was missing."""
+
+    name: str
+    mean: float
+    scale: float
+    indicator: Term | None = None
+
+
+class BooleanColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="boolean", tag_field="type"):
+    """True or false, in one of the spellings True, true, TRUE."""
+
+    name: str
+    mean: float
+    scale: float
+
+
+class CategoricalColumn(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="categorical", tag_field="type"
+):
+    """Text that names one of a few levels; `reference` (None: the missing cell) has no term."""
+
+    name: str
+    reference: str | None
+    levels: list[Level]
+
+
+Column = NumericColumn | BooleanColumn | CategoricalColumn
+
+
+class Design:
+    """The columns a model reads, in order, and the terms they become."""
+
+    def __init__(self, columns: Sequence[Column], markers: MissingMarkers) -> None:
+        self.columns = tuple(columns)
+        self.markers = markers
+        self.terms: list[str] = []
+        """Names of the design matrix's columns, (p,)."""
+        means: list[float] = []
+        scales: list[float] = []
+        self.term_column: list[int] = []
+        """For each term, the number of the column it comes from."""
+        for number, column in enumerate(self.columns):
+            for name, mean, scale in _terms(column):
+                self.terms.append(name)
+                means.append(mean)
+                scales.append(scale)
+                self.term_column.append(number)
+        self.mean: Floats = np.array(means, dtype=np.float64)
+        self.scale: Floats = np.array(scales, dtype=np.float64)
+        twice = [name for name, count in Counter(self.terms).items() if count > 1]
+        if twice:
+            raise InputError(
+                f"two terms of the model would be called '{visible(twice[0])}'. Rename a column."
+            )
+        self._readers = [
+            (column.name, _cell_reader(column, markers.of(column.name))) for column in self.columns
+        ]
+
+    @classmethod
+    def learn(
+        cls,
+        table: Table,
+        plan: ColumnPlan,
+        markers: MissingMarkers,
+        *,
+        missing_indicator: bool,
+        sample_weight: Floats | None,
+    ) -> tuple[Design, Floats]:
+        """Means, sigmas and levels of the training rows, and their design matrix (n, p)."""
+        weight = np.ones(table.frame.height) if sample_weight is None else sample_weight
+        columns = [
+            _learn_categorical(column.name, _labels(table, column.name, markers), weight)
+            if column.kind == "categorical"
+            else _learn_numeric(
+                column.name,
+                column.kind,
+                _values(table, column.name, column.kind, markers),
+                weight,
+                missing_indicator=missing_indicator,
+            )
+            for column in plan.features
+        ]
+        design = cls(columns, markers)
+        return design, design.matrix(table)[0]
+
+    def matrix(self, table: Table) -> tuple[Floats, list[str]]:
+        """The design matrix (n, p) of a table's rows, and sentences about levels never seen before.
+
+        Raises:
+            InputError: a column is absent, or a cell of a numeric or boolean column cannot be read.
+        """
+        absent = [c.name for c in self.columns if c.name not in table.frame.columns]
+        if absent:
+            names = ", ".join(f"'{visible(name)}'" for name in absent[:5])
+            more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+            raise InputError(
+                f"{visible(table.name)}: no column called {names}{more}, which the model needs. "
+                f"Give the columns that the model was trained on."
+            )
+        X = np.empty((table.frame.height, len(self.terms)))
+        notes: list[str] = []
+        at = 0
+        for column in self.columns:
+            width = len(_terms(column))
+            part = X[:, at : at + width]
+            if isinstance(column, CategoricalColumn):
+                notes += _fill_categorical(part, column, _labels(table, column.name, self.markers))
+            else:
+                kind = "numeric" if isinstance(column, NumericColumn) else "boolean"
+                values = _values(table, column.name, kind, self.markers)
+                missing = np.isnan(values)
+                part[:, 0] = np.where(missing, column.mean, values)
+                if width == 2:
+                    part[:, 1] = missing
+            at += width
+        return X, notes
+
+    def vector(self, row: Mapping[str, Any]) -> list[float]:
+        """The design matrix's row (p,) of one row of cells; None, NaN and markers are missing.
+
+        Raises:
+            InputError: a column is absent, or a cell of a numeric or boolean column cannot be read.
+        """
+        terms: list[float] = []
+        for name, reader in self._readers:
+            try:
+                cell = row[name]
+            except KeyError:
+                raise InputError(f"the row has no '{visible(name)}', which the model needs.") from None
+            terms += reader(cell)
+        return terms
+
+
+def _terms(column: Column) -> list[tuple[str, float, float]]:
+    """Name, mean and scale of each term of a column."""
+    if isinstance(column, CategoricalColumn):
+        return [
+            (f"{column.name}={'(missing)' if item.level is None else item.level}", item.mean, item.scale)
+            for item in column.levels
+        ]
+    own = [(column.name, column.mean, column.scale)]
+    if isinstance(column, NumericColumn) and column.indicator is not None:
+        own.append((f"{column.name} is missing", column.indicator.mean, column.indicator.scale))
+    return own
+
+
+def _values(table: Table, name: str, kind: str, markers: MissingMarkers) -> Floats:
+    """A numeric or boolean column as numbers (n,), NaN where the cell is missing."""
+    import polars as pl
+
+    if kind == "numeric":
+        found = require_numbers(table, name, markers.of(name))
+    else:
+        cells = _labels(table, name, markers)
+        found = cells.replace_strict(TRUTH, default=None, return_dtype=pl.Float64)
+        strange = (found.is_null() & cells.is_not_null()).arg_max()
+        if strange is not None and cells[strange] is not None and cells[strange] not in TRUTH:
+            raise InputError(
+                f"{table.place(strange, name)}: '{visible(cells[strange])}' in column '{visible(name)}', "
+                f"which is true or false. Mend the cell, or leave it empty."
+            )
+    return np.asarray(found.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+
+
+def _labels(table: Table, name: str, markers: MissingMarkers) -> pl.Series:
+    """A column's cells as labels (n,), null where the cell is missing."""
+    return texts(table.frame[name], markers.of(name))
+
+
+def _spread(values: Floats, weight: Floats, mean: float) -> float:
+    """Population sigma about `mean`; 1 for a constant column."""
+    unit = float(np.abs(values - mean).max(initial=0.0))
+    if unit == 0.0:
+        return 1.0
+    scaled = (values - mean) / unit
+    return unit * float(np.sqrt(weight @ (scaled * scaled) / weight.sum()))
+
+
+def _mean(values: Floats, weight: Floats) -> float:
+    """Weighted mean, in two passes: the second takes away what rounding left in the first."""
+    unit = float(np.abs(values).max(initial=0.0)) or 1.0
+    share = weight / weight.sum()
+    first = float(share @ (values / unit))
+    return unit * (first + float(share @ (values / unit - first)))
+
+
+def _learn_numeric(
+    name: str, kind: str, values: Floats, weight: Floats, *, missing_indicator: bool
+) -> NumericColumn | BooleanColumn:
+    present = ~np.isnan(values) & (weight > 0)
+    if not present.any():
+        raise InputError(f"column '{visible(name)}' has no value in a row that counts. Say --drop for it.")
+    mean = _mean(values[present], weight[present])
+    scale = _spread(np.where(np.isnan(values), mean, values), weight, mean)
+    if kind == "boolean":
+        return BooleanColumn(name, mean, scale)
+    missing = np.isnan(values).astype(np.float64)
+    if not (missing_indicator and missing.any()):
+        return NumericColumn(name, mean, scale)
+    share = _mean(missing, weight)
+    return NumericColumn(name, mean, scale, Term(share, _spread(missing, weight, share)))
+
+
+def _learn_categorical(name: str, cells: pl.Series, weight: Floats) -> CategoricalColumn:
+    labels = cells.to_list()
+    totals: dict[str | None, float] = {}
+    for label, w in zip(labels, weight.tolist(), strict=True):
+        totals[label] = totals.get(label, 0.0) + w
+    levels = sorted(totals, key=lambda level: (level is None, level or ""))
+    reference = max(levels, key=lambda level: totals[level])
+    total = float(weight.sum())
+    shares = {level: totals[level] / total for level in levels}
+    return CategoricalColumn(
+        name,
+        reference,
+        [
+            Level(level, shares[level], float(np.sqrt(shares[level] * (1.0 - shares[level]))) or 1.0)
+            for level in levels
+            if level != reference
+        ],
+    )
+
+
+def _fill_categorical(part: Floats, column: CategoricalColumn, cells: pl.Series) -> list[str]:
+    """Write the 0/1 terms of a column; a sentence if it has levels that training never saw."""
+    import polars as pl
+
+    known = [item.level for item in column.levels]
+    codes = {level: code for code, level in enumerate(known) if level is not None}
+    if column.reference is not None:
+        codes[column.reference] = len(known)
+    found = cells.replace_strict(codes, default=-1, return_dtype=pl.Int64)
+    missing = len(known) if column.reference is None else known.index(None) if None in known else -1
+    numbers = found.to_numpy().copy()
+    numbers[cells.is_null().to_numpy()] = missing
+    part[:] = numbers[:, None] == np.arange(len(known))
+    unseen = np.flatnonzero(numbers == -1)
+    if not len(unseen):
+        return []
+    example = cells[int(unseen[0])]
+    shown = "an empty cell" if example is None else f"'{visible(example)}'"
+    rows = f"{len(unseen):,} row{'s have' if len(unseen) > 1 else ' has'}"
+    return [
+        f"'{visible(column.name)}': {rows} a level that training never saw, such as {shown}. "
+        f"It counts as none of the known ones and scores like the reference level."
+    ]
+
+
+def _cell_reader(column: Column, missing: frozenset[str]) -> Callable[[Any], list[float]]:
+    """A function from one cell to the column's terms, for rows one at a time."""
+    if isinstance(column, CategoricalColumn):
+        return _level_reader(column, missing)
+    name, mean = column.name, column.mean
+    indicator = isinstance(column, NumericColumn) and column.indicator is not None
+    absent, present = ([mean, 1.0], [0.0]) if indicator else ([mean], [])
+    truth = TRUTH if isinstance(column, BooleanColumn) else {}
+    missing_numbers = frozenset(float(text) for text in missing if NUMBER.fullmatch(text.strip()))
+
+    def read(cell: Any) -> list[float]:
+        if type(cell) is not float:
+            if cell is None or (isinstance(cell, str) and (cell in missing or cell.strip() in missing)):
+                return absent
+            cell = _number(cell, name, truth)
+        if cell != cell or (missing_numbers and cell in missing_numbers):
+            return absent
+        if isinf(cell):
+            raise InputError(f"'{visible(name)}' is infinite in this row. Leave it empty if it is unknown.")
+        return [cell, *present]
+
+    return read
+
+
+def _level_reader(column: CategoricalColumn, missing: frozenset[str]) -> Callable[[Any], list[float]]:
+    width = len(column.levels)
+    nothing = [0.0] * width
+    hot = {item.level: [float(i == k) for i in range(width)] for k, item in enumerate(column.levels)}
+
+    def read(cell: Any) -> list[float]:
+        if isinstance(cell, float):
+            cell = None if cell != cell else str(int(cell)) if cell.is_integer() else str(cell)
+        elif cell is not None:
+            cell = str(cell).strip()
+        return hot.get(None if cell in missing else cell, nothing)
+
+    return read
+
+
+def _number(cell: Any, name: str, truth: Mapping[str, float]) -> float:
+    if isinstance(cell, str):
+        text = cell.strip()
+        if text in truth:
+            return truth[text]
+        if NUMBER.fullmatch(text):
+            return float(text)
+    else:
+        try:
+            return float(cell)
+        except (TypeError, ValueError):
+            pass
+    raise InputError(
+        f"'{visible(str(cell))}' in numeric column '{visible(name)}' of this row. Give a number or None."
+    )

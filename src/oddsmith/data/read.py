@@ -1,0 +1,317 @@
+"""Rows in: a text file gives exactly the cells that a person sees, or stops with a sentence.
+
+    bytes -> text -> structure proved (scan.py) -> cells parsed by Polars, all of them text -> Table
+
+Nothing is shifted, padded, dropped, renamed, recoded or rounded in silence. What is left out has no content:
+the byte order mark, blank lines, and nameless empty columns at the end of every line (trailing delimiters).
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oddsmith.data.scan import Structure, line_at, scan, strip_blanks, text_start
+from oddsmith.data.table import Table
+from oddsmith.errors import InputError, visible
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_DELIMITER_NAMES = {"comma": ",", "semicolon": ";", "space": " ", "tab": "\t", "\\t": "\t"}
+
+# Signs that open other formats, and that no table in text begins with: (bytes, what it is, what to do).
+_FOREIGN = [
+    (rb"PK(\x03\x04|\x05\x06|\x07\x08)", "a zip or Excel file", "Unpack it, or save the sheet as CSV"),
+    (rb"\xd0\xcf\x11\xe0", "an old Excel file", "Save the sheet as CSV"),
+    (rb"PAR1[^\x20-\x7e\t\r\n]", "a Parquet file", "Write it as CSV"),
+    (rb"ARROW1\x00\x00", "an Arrow file", "Write it as CSV"),
+    (rb"SQLite format 3\x00", "an SQLite database", "Write the table as CSV"),
+    (rb"\x89PNG|\xff\xd8\xff|GIF8[79]a", "an image, not text", "Give a CSV file"),
+    (rb"%PDF-", "a PDF document, not text", "Give a CSV file"),
+    (
+        rb"BZh[1-9]1AY&SY|\xfd7zXZ\x00|\x28\xb5\x2f\xfd|7z\xbc\xaf",
+        "a compressed file",
+        "Unpack it, or use gzip",
+    ),
+    (rb"\x1f\x8b", "compressed twice with gzip", "Unpack it once"),
+    (rb"version https://git-lfs", "a Git LFS pointer, not the data", "Run git lfs pull"),
+    (
+        rb"(?i)(\xef\xbb\xbf)?\s*<(!doctype|html|\?xml)",
+        "a web page, not a table",
+        "Download the data file again",
+    ),
+]
+
+_MARKS = [
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+    (codecs.BOM_UTF8, "UTF-8"),
+]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a text file is to be read; the defaults are RFC 4180 with UTF-8 and a header."""
+
+    delimiter: str = ","
+    """One ASCII character, or one of the names comma, semicolon, space, tab and \\t."""
+    quote: str = '"'
+    """One ASCII character; empty, or "none", where quotes are ordinary characters."""
+    header: bool = True
+    """Whether the first record names the columns; otherwise they are column_1, column_2, ..."""
+    strip: bool = False
+    """Remove spaces and tabs around every cell and name. With a space as delimiter a run of blanks is one."""
+    encoding: str = "utf-8"
+    """A Python codec; every byte must decode."""
+
+
+def read_table(path: str | Path, reading: Reading | None = None) -> Table:
+    """Read delimited text, gzipped or not, as a table whose columns are all text.
+
+    An empty cell is a null, quoted or not. A file with a header and no rows gives a table of no rows. The
+    path "-" reads standard input.
+
+    Raises:
+        InputError: the file cannot be read, is not text in this encoding, is not a table with these
+            delimiter and quote, or its header does not name the columns; the message says where.
+    """
+    reading = reading or Reading()
+    name = "standard input" if str(path) == "-" else visible(str(path), limit=200)
+    delimiter, quote = _dialect(reading)
+    raw = _bytes(path, name)
+    digest = hashlib.sha256(raw).hexdigest()
+    content = _unzipped(raw, name) if raw.startswith(b"\x1f\x8b") else raw
+    _refuse_foreign(content, name)
+    text = _utf8(content, name, reading.encoding)
+    first = re.compile(rb"[\r\n]*([^\r\n]*)").match(text, text_start(text))
+    if first is None or not first[1]:
+        raise InputError(
+            f"{name}: the file is empty."
+            if not raw
+            else f"{name}: no header and no rows: the file holds only empty lines."
+        )
+    _refuse_other_dialect(first[1], f"{name}:{line_at(text, first.start(1))}", delimiter, quote)
+    if reading.strip:
+        text = strip_blanks(text, delimiter=delimiter, quote=quote)
+    structure = scan(text, name, delimiter=delimiter, quote=quote, header=reading.header)
+    if not structure.n_records:
+        raise InputError(f"{name}: no header and no rows: the file holds only blanks.")
+    frame = _cells(structure, name, delimiter, quote, reading.strip)
+    if not reading.header:
+        return Table(frame, name, digest, structure.line_of)
+    names = ["" if cell is None else str(cell) for cell in frame.row(0)]
+    rows = _named(frame.slice(1), names, f"{name}:{structure.line_of(0)}")
+    return Table(rows, name, digest, lambda row: structure.line_of(row + 1))
+
+
+def _dialect(reading: Reading) -> tuple[str, str]:
+    delimiter = _DELIMITER_NAMES.get(reading.delimiter, reading.delimiter)
+    quote = "" if reading.quote == "none" else reading.quote
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in "\r\n\0":
+        raise InputError(
+            f"--delimiter {visible(reading.delimiter)!r}: a delimiter is one ASCII character, or one of "
+            f"{', '.join(sorted(_DELIMITER_NAMES))}."
+        )
+    if len(quote) > 1 or not quote.isascii() or (quote and quote in "\r\n\0 \t"):
+        raise InputError(
+            f"--quote {visible(reading.quote)!r}: a quote is one visible ASCII character, or none."
+        )
+    if delimiter == quote:
+        raise InputError(f"--delimiter {delimiter!r}: the delimiter and the quote are the same. Change one.")
+    return delimiter, quote
+
+
+def _bytes(path: str | Path, name: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{name}: there is no such file. Check the path.") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{name}: this is a folder. Name a file in it.") from error
+    except PermissionError as error:
+        raise InputError(
+            f"{name}: no permission to read this file. Change its permissions or copy it."
+        ) from error
+    except (OSError, ValueError) as error:
+        cause = (getattr(error, "strerror", None) or str(error)).lower()
+        raise InputError(f"{name}: cannot be read: {visible(cause)}. Check the path.") from error
+
+
+def _unzipped(raw: bytes, name: str) -> bytes:
+    """The text of all members of a gzip file, every checksum checked."""
+    import gzip
+    import io
+    import zlib
+
+    pieces: list[bytes] = []
+    remedy = "Fetch the file again, or unpack it by hand."
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
+            while piece := stream.read(1 << 20):
+                pieces.append(piece)
+    except EOFError as error:
+        raise InputError(f"{name}: the compressed file ends early: it was cut short. {remedy}") from error
+    except gzip.BadGzipFile as error:
+        if str(error).startswith("Not a gzipped file"):
+            raise InputError(
+                f"{name}: after the compressed data come bytes that are not gzip. {remedy}"
+            ) from error
+        raise InputError(
+            f"{name}: the compressed file is damaged: {visible(str(error))}. {remedy}"
+        ) from error
+    except (OSError, zlib.error) as error:
+        raise InputError(
+            f"{name}: the compressed file is damaged: {visible(str(error))}. {remedy}"
+        ) from error
+    return b"".join(pieces)
+
+
+def _refuse_foreign(content: bytes, name: str) -> None:
+    start = content[:512]
+    for sign, what, remedy in _FOREIGN:
+        if re.match(sign, start):
+            raise InputError(f"{name}: this is {what}. {remedy}.")
+    if content[257:262] == b"ustar":
+        raise InputError(f"{name}: this is a tar archive. Unpack it and name a file in it.")
+
+
+def _utf8(content: bytes, name: str, encoding: str) -> bytes:
+    """The text as UTF-8, proved to decode and to hold no NUL; a byte order mark stays at its start."""
+    try:
+        codec = codecs.lookup(encoding).name
+    except (LookupError, ValueError) as error:
+        raise InputError(f"--encoding {visible(encoding)!r}: unknown. Use a name like latin-1.") from error
+    for mark, marked in _MARKS:
+        if content.startswith(mark):
+            if not codec.startswith(marked.lower()):
+                raise InputError(
+                    f"{name}: a byte order mark says that this file is {marked}, not {codec}. "
+                    f"Add --encoding {marked.lower()}."
+                )
+            break
+    if codec in ("utf-8", "utf-8-sig"):
+        _refuse_nul(content, name)
+        try:
+            if not content.isascii():
+                content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line, byte = line_at(content, error.start), content[error.start]
+            raise InputError(
+                f"{name}:{line}: byte 0x{byte:02x} on line {line} is not UTF-8. Name the file's encoding, for "
+                "instance --encoding latin-1 or --encoding cp1252."
+            ) from error
+        return content
+    try:
+        text = content.decode(codec).encode("utf-8")
+    except UnicodeDecodeError as error:
+        line = 1 + content[: error.start].decode(codec, errors="ignore").count("\n")
+        raise InputError(
+            f"{name}:{line}: byte 0x{content[error.start]:02x} on line {line} is not {codec}. "
+            "Name the file's encoding with --encoding."
+        ) from error
+    except (UnicodeError, LookupError) as error:
+        raise InputError(
+            f"{name}: the text cannot be decoded as {codec}. Choose another --encoding."
+        ) from error
+    _refuse_nul(text, name)
+    return text
+
+
+def _refuse_nul(text: bytes, name: str) -> None:
+    position = text.find(b"\0")
+    if position < 0:
+        return
+    line = line_at(text, position)
+    if not text[position:].strip(b"\0"):
+        raise InputError(
+            f"{name}:{line}: NUL bytes from line {line} to the end of the file, as after a crash or a broken copy. "
+            "Fetch the file again, or cut them off."
+        )
+    raise InputError(
+        f"{name}:{line}: a NUL byte on line {line}: this is not plain text. Fetch the file again; if it is "
+        "UTF-16, add --encoding utf-16-le (or utf-16-be)."
+    )
+
+
+def _refuse_other_dialect(first: bytes, place: str, delimiter: str, quote: str) -> None:
+    """Stop at Excel's `sep=` line, and at a first line that another delimiter would divide and this does not."""
+    if (line := re.fullmatch(rb'"?sep=(.)"?,*', first, flags=re.IGNORECASE)) is not None:
+        given = visible(line[1].decode("ascii", errors="replace")).replace("\\t", "tab")
+        raise InputError(
+            f'{place}: Excel\'s "sep=" line is no header. Remove it, and add --delimiter "{given}".'
+        )
+    sign = re.escape(quote.encode())
+    bare = re.sub(sign + rb"[^" + sign + rb"]*(" + sign + rb"|$)", b"", first) if quote else first
+    if delimiter.encode() in bare:
+        return
+    counts = {other: bare.count(other.encode()) for other in "\t;|," if other != delimiter}
+    guess = max(counts, key=counts.__getitem__)
+    if counts[guess]:
+        shown = "tab" if guess == "\t" else guess
+        raise InputError(
+            f'{place}: one column, for "{visible(delimiter)}" is not in this line. Its delimiter may be another: add '
+            f'--delimiter "{shown}". If it is one column, quote the line.'
+        )
+
+
+def _cells(structure: Structure, name: str, delimiter: str, quote: str, strip: bool) -> pl.DataFrame:
+    """Every record, the header too, parsed by Polars; its shape must be the one that was proved."""
+    import polars as pl
+
+    columns = [f"column_{position}" for position in range(1, structure.n_fields + 1)]
+    quote_char = quote if quote and quote.encode() in structure.body else None
+    unfaithful = f"{name}: the file could not be read faithfully"
+    report = "Please report this, with the file if you may."
+    try:
+        frame = pl.read_csv(
+            structure.body,
+            has_header=False,
+            schema=dict.fromkeys(columns, pl.String),
+            separator=delimiter,
+            quote_char=quote_char,
+            null_values=[""],
+        )
+    except pl.exceptions.PolarsError as error:
+        cause = visible(str(error).partition("\n")[0], limit=120)
+        raise InputError(f"{unfaithful}: the parser says: {cause}. {report}") from error
+    if frame.shape != (structure.n_records, structure.n_fields):
+        raise InputError(
+            f"{unfaithful}: {structure.n_records} records of {structure.n_fields} fields became "
+            f"{frame.height} of {frame.width}. {report}"
+        )
+    if strip and quote_char:
+        stripped = pl.all().str.strip_chars(" \t")
+        frame = frame.with_columns(pl.when(stripped != "").then(stripped))
+    return frame
+
+
+def _named(rows: pl.DataFrame, names: list[str], place: str) -> pl.DataFrame:
+    """The rows under the header's names, without nameless empty columns at the end."""
+    width = len(names)
+    while width and not names[width - 1] and rows.to_series(width - 1).null_count() == rows.height:
+        width -= 1
+    seen: dict[str, int] = {}
+    for position, column in enumerate(names[:width], start=1):
+        if not column.strip():
+            raise InputError(
+                f"{place}:{position}: column {position} has no name. Give it one in the header, or remove the column."
+            )
+        if column in seen:
+            raise InputError(
+                f"{place}:{position}: '{visible(column)}' names both column {seen[column]} and column {position}. "
+                "Rename one of them."
+            )
+        seen[column] = position
+    if not width:
+        raise InputError(f"{place}:1: the header has no names. Name the columns.")
+    rows = rows[:, :width]
+    rows.columns = names[:width]
+    return rows

@@ -1,0 +1,359 @@
+"""Is this text really a table? Its structure is proved over its bytes before a cell is believed.
+
+    record = cell delimiter cell ... cell line-end, and every record has as many cells as the first
+
+Outside quotes a line ends at LF, CR LF or a lone CR. A byte is inside quotes when an odd number of quotes
+stands before it in its record: a doubled quote closes and opens again, and so changes nothing. An opening
+quote must begin its cell and a closing quote must end it, or the parity means nothing and the text is
+refused. The body is taken in blocks of about a megabyte that end where a record ends, so that every block
+starts outside quotes. Each block is proved row by row: a short row cannot hide behind a long one.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.errors import InputError, visible
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MAX_FIELDS = 200_000
+_BLOCK = 1 << 20
+_LF, _CR = 10, 13
+
+Bytes = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What was proved: `n_records` records (the header among them) of `n_fields` cells each."""
+
+    n_records: int
+    n_fields: int
+    body: bytes
+    """The text without blank lines and with LF for every lone CR outside quotes; otherwise as it came."""
+    line_of: Callable[[int], int]
+    """Physical line (from 1) on which a record (from 0) starts."""
+
+
+def scan(body: bytes, name: str, *, delimiter: str, quote: str, header: bool) -> Structure:
+    """Prove that every record of `body` has the same number of cells, and find the line of each.
+
+    `body` is UTF-8 text; a byte order mark at its start belongs to no cell. `delimiter` is one ASCII
+    character, `quote` one or none. Blank lines outside quotes are no records. `header` only tells messages
+    how to call the first record. A body without records gives `n_records=0`.
+
+    Raises:
+        InputError: a record has fewer or more cells than the first; a quote stands inside an unquoted cell;
+            text follows a closing quote; a quote is never closed; there are more than `MAX_FIELDS` fields; there
+            are two byte order marks.
+    """
+    return _Scanner(body, name, delimiter, quote, header).structure()
+
+
+def text_start(body: bytes) -> int:
+    """Where the text begins: after the byte order mark, if there is one."""
+    return len(BYTE_ORDER_MARK) if body.startswith(BYTE_ORDER_MARK) else 0
+
+
+def line_at(body: bytes, position: int) -> int:
+    """Physical line (from 1) of the byte at `position`; LF, CR LF and a lone CR each end a line."""
+    lone = body.count(b"\r", 0, position) - body.count(b"\r\n", 0, position)
+    return 1 + body.count(b"\n", 0, position) + lone
+
+
+def strip_blanks(body: bytes, *, delimiter: str, quote: str) -> bytes:
+    """Remove the spaces and tabs around cells, outside quotes; a byte order mark goes too.
+
+    When the delimiter is a space, a run of blanks that holds one is one delimiter, and none at either end of
+    a line. When it is a tab, only spaces are blanks. Line ends stay where they are.
+    """
+    text = np.frombuffer(body, dtype=np.uint8)
+    separator = ord(delimiter)
+    is_blank = _members(b" " if delimiter == "\t" else b" \t")
+    is_break = _members(b"\r\n")
+    pieces: list[bytes] = []
+    start, size, quoted = text_start(body), _BLOCK, False
+    while start < len(text):
+        block = text[start : start + size]
+        blank = is_blank[block]
+        if start + len(block) < len(text):
+            solid = np.flatnonzero(~blank)
+            if not len(solid):
+                size *= 2
+                continue
+            block, blank = block[: solid[-1] + 1], blank[: solid[-1] + 1]
+        stop = start + len(block)
+        if quote:
+            inside = _parity(block == ord(quote)) ^ quoted
+            blank = blank & ~inside
+            quoted = bool(inside[-1])
+        edges = np.diff(blank.astype(np.int8), prepend=0, append=0)
+        first, past = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+        left = np.where(start + first == text_start(body), _LF, text[start + first - 1])
+        right = np.where(start + past == len(text), _LF, text[np.minimum(start + past, len(text) - 1)])
+        gone = is_break[left] | is_break[right]
+        if delimiter == " ":
+            held = np.concatenate([[0], np.cumsum(block == separator)])
+            separates = ~gone & (held[past] > held[first])
+            block = block.copy()
+            block[first[separates]] = separator
+            gone |= separates
+            first = first + separates
+        else:
+            gone |= (left == separator) | (right == separator)
+        marks = np.zeros(len(block) + 1, dtype=np.int8)
+        marks[first[gone]] += 1
+        marks[past[gone]] -= 1
+        pieces.append(block[np.cumsum(marks[:-1], dtype=np.int8) == 0].tobytes())
+        start, size = stop, _BLOCK
+    return b"".join(pieces)
+
+
+class _Lines:
+    """Line of each record, a segment for each block: a range where every record is one line."""
+
+    def __init__(self) -> None:
+        self.n_records = 0
+        self._firsts: list[int] = []
+        self._segments: list[range | NDArray[np.int64]] = []
+
+    def append(self, lines: range | NDArray[np.int64]) -> None:
+        self._firsts.append(self.n_records)
+        self._segments.append(lines)
+        self.n_records += len(lines)
+
+    def __call__(self, record: int) -> int:
+        if not 0 <= record < self.n_records:
+            raise IndexError(record)
+        segment = bisect.bisect_right(self._firsts, record) - 1
+        return int(self._segments[segment][record - self._firsts[segment]])
+
+
+class _Scanner:
+    def __init__(self, body: bytes, name: str, delimiter: str, quote: str, header: bool) -> None:
+        self.body = body
+        self.text: Bytes = np.frombuffer(body, dtype=np.uint8)
+        self.name = name
+        self.delimiter = ord(delimiter)
+        self.quote = ord(quote) if quote else -1
+        self.first_record = "the header" if header else "the first line"
+        self.is_edge = _members(delimiter.encode() + b"\r\n")
+        self.has_cr = b"\r" in body
+        self.n_fields = 0
+        self.lines = _Lines()
+        self.next_line = 1
+        self.pieces: list[memoryview | bytes] = []
+        self.changed = False
+
+    def structure(self) -> Structure:
+        position = text_start(self.body)
+        if self.body.startswith(BYTE_ORDER_MARK, position) and position:
+            raise InputError(
+                f"{self.name}:1:1: two byte order marks at the start. Remove one of them, or both."
+            )
+        while position < len(self.text):
+            stop, inside = self._records_from(position)
+            self._prove(position, stop, inside)
+            position = stop
+        body = b"".join(self.pieces) if self.changed else self.body
+        return Structure(self.lines.n_records, self.n_fields, body, self.lines)
+
+    def _records_from(self, start: int) -> tuple[int, Mask | None]:
+        """End of a block of whole records from `start`, and which of its bytes are inside quotes."""
+        size = _BLOCK
+        while True:
+            stop = min(start + size, len(self.text))
+            is_quote = self.text[start:stop] == self.quote
+            if self.quote < 0 or not is_quote.any():
+                inside, misplaced = None, None
+            else:
+                inside = _parity(is_quote)
+                misplaced = self._misplaced(start + np.flatnonzero(is_quote))
+            # What stands before a misplaced quote is proved first, so that the first fault is the one named.
+            limit = stop if misplaced is None else misplaced
+            end = self._last_record_end(start, limit, inside)
+            if end is not None:
+                return end, None if inside is None else inside[: end - start]
+            if misplaced is not None:
+                raise self._misplaced_quote(start, misplaced, opening=bool(inside[misplaced - start]))  # type: ignore[index]
+            if stop == len(self.text):
+                if inside is not None and inside[-1]:
+                    raise self._unclosed_quote(start, start + np.flatnonzero(is_quote))
+                return stop, inside
+            size *= 2
+
+    def _last_record_end(self, start: int, stop: int, inside: Mask | None) -> int | None:
+        if inside is None:
+            end = self.body.rfind(b"\n", start, stop) + 1
+            if end or not self.has_cr:
+                return end or None
+        ends = self._breaks(start, stop)
+        if inside is not None:
+            ends &= ~inside[: stop - start]
+        where = np.flatnonzero(ends)
+        return start + int(where[-1]) + 1 if len(where) else None
+
+    def _breaks(self, start: int, stop: int) -> Mask:
+        """Bytes that end a physical line: LF, and CR unless LF follows."""
+        block = self.text[start:stop]
+        breaks: Mask = block == _LF
+        if self.has_cr:
+            lone = block == _CR
+            following = self.text[start + 1 : stop + 1]
+            lone[: len(following)] &= following != _LF
+            breaks |= lone
+        return breaks
+
+    def _prove(self, start: int, stop: int, inside: Mask | None) -> None:
+        """Every record in the block has `n_fields` cells; note their lines and what Polars should read."""
+        block = self.text[start:stop]
+        breaks = self._breaks(start, stop)
+        special = breaks | (block == self.delimiter)
+        if inside is not None:
+            special &= ~inside
+        where = np.flatnonzero(special)
+        is_end = breaks[where]
+        unended = not len(where) or int(where[-1]) != len(block) - 1 or not is_end[-1]
+        if unended:
+            where, is_end = np.append(where, len(block)), np.append(is_end, True)
+        if inside is None and self._regular(where, is_end) and not self._other_line_ends(start, stop):
+            n_records = len(where) // self.n_fields
+            self.lines.append(range(self.next_line, self.next_line + n_records))
+            self.next_line += n_records
+            self.pieces.append(memoryview(self.body)[start:stop])
+            return
+
+        ends = where[is_end]
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        counts = np.diff(np.flatnonzero(is_end), prepend=-1)
+        blank = (ends == starts) | ((ends - starts == 1) & (block[starts] == _CR))
+        if not self.n_fields and not blank.all():
+            self.n_fields = int(counts[~blank][0])
+            if self.n_fields > MAX_FIELDS:
+                line = line_at(self.body, start + int(starts[~blank][0]))
+                raise InputError(
+                    f"{self.name}:{line}: line {line} has {self.n_fields} fields; at most {MAX_FIELDS} columns are "
+                    "read. Check the delimiter, or keep fewer columns."
+                )
+        ragged = np.flatnonzero(~blank & (counts != self.n_fields))
+        if len(ragged):
+            first = int(ragged[0])
+            last_of_file = unended and first == len(ends) - 1
+            raise self._ragged(start + int(starts[first]), int(counts[first]), cut_short=last_of_file)
+
+        passed = np.arange(len(starts)) if inside is None else np.searchsorted(np.flatnonzero(breaks), starts)
+        self.lines.append(self.next_line + passed[~blank])
+        self.next_line += int(np.count_nonzero(breaks))
+        real_ends = ends[:-1] if unended else ends
+        lone = real_ends[block[real_ends] == _CR]
+        if len(lone) or blank.any():
+            self.changed = True
+            mended, kept = block.copy(), np.ones(len(block), dtype=np.bool_)
+            mended[lone] = _LF
+            kept[starts[blank]] = False
+            kept[ends[blank]] = False
+            self.pieces.append(mended[kept].tobytes())
+        else:
+            self.pieces.append(memoryview(self.body)[start:stop])
+
+    def _regular(self, where: NDArray[np.int64], is_end: Mask) -> bool:
+        """Whether delimiters and line ends come as in records of `n_fields` cells, none of them blank."""
+        n_fields = self.n_fields
+        if not n_fields or len(where) % n_fields or not is_end[n_fields - 1 :: n_fields].all():
+            return False
+        if n_fields == 1:
+            return bool((np.diff(where, prepend=-1) > 1).all())
+        return int(np.count_nonzero(is_end)) * n_fields == len(where)
+
+    def _other_line_ends(self, start: int, stop: int) -> bool:
+        """Whether a CR outside quotes needs a closer look: a lone one, or any where lines are single cells."""
+        if not self.has_cr:
+            return False
+        block = self.text[start:stop]
+        pairs = np.count_nonzero((block[:-1] == _CR) & (block[1:] == _LF))
+        return self.n_fields == 1 or int(np.count_nonzero(block == _CR)) != int(pairs)
+
+    def _misplaced(self, quotes: NDArray[np.int64]) -> int | None:
+        """The first quote that neither begins, ends nor is doubled within a quoted cell."""
+        opening, closing = quotes[0::2], quotes[1::2]
+        before = self.text[opening - 1]
+        begins = self.is_edge[before] | (before == self.quote) | (opening == text_start(self.body))
+        after = self.text[np.minimum(closing + 1, len(self.text) - 1)]
+        ends = self.is_edge[after] | (after == self.quote) | (closing == len(self.text) - 1)
+        wrong = [*opening[~begins][:1].tolist(), *closing[~ends][:1].tolist()]
+        return min(wrong) if wrong else None
+
+    def _place(self, record: int, position: int) -> str:
+        """`file:line:column` of the cell that holds the byte at `position`, in the record from `record`."""
+        piece = self.text[record:position]
+        delimiters = piece == self.delimiter
+        if self.quote >= 0:
+            delimiters &= ~_parity(piece == self.quote)
+        return f"{self.name}:{line_at(self.body, position)}:{1 + int(np.count_nonzero(delimiters))}"
+
+    def _opened_at(self, quotes: NDArray[np.int64]) -> int:
+        """The quote that began the last quoted cell among `quotes`, passing over doubled ones."""
+        opening = quotes[0::2]
+        doubled = np.concatenate([[False], opening[1:] == quotes[1::2][: len(opening) - 1] + 1])
+        return int(opening[~doubled][-1])
+
+    def _misplaced_quote(self, record: int, position: int, *, opening: bool) -> InputError:
+        place, sign = self._place(record, position), chr(self.quote)
+        blank = b" \t"
+        if opening:
+            fault = f"a quote ({sign}) inside an unquoted cell"
+            stripped = self.body[position - 1] in blank
+        else:
+            quotes = record + np.flatnonzero(self.text[record : position + 1] == self.quote)
+            opened = line_at(self.body, self._opened_at(quotes))
+            fault = f"text after the closing quote ({sign}) of a cell that begins on line {opened}"
+            stripped = self.body[position + 1] in blank
+        blanks = "If there are blanks around quoted cells, add --strip. " if stripped else ""
+        return InputError(
+            f"{place}: {fault}. {blanks}Quote the whole cell and double the quotes inside it, or add "
+            "--quote none where quotes are ordinary characters."
+        )
+
+    def _unclosed_quote(self, record: int, quotes: NDArray[np.int64]) -> InputError:
+        return InputError(
+            f"{self._place(record, self._opened_at(quotes))}: a quote ({chr(self.quote)}) opens here and is "
+            "never closed. Close it, fetch the file again if it was cut short, or add --quote none where "
+            "quotes are ordinary characters."
+        )
+
+    def _ragged(self, position: int, found: int, *, cut_short: bool) -> InputError:
+        line = line_at(self.body, position)
+        expected = self.n_fields
+        if found < expected and cut_short:
+            remedy = "The file seems to be cut short: fetch it again, or remove this line."
+        elif found < expected:
+            remedy = "Complete the line or remove it."
+        elif expected == 1:
+            remedy = "Remove what stands above the header, or name the delimiter with --delimiter."
+        else:
+            remedy = f'Quote the cells that contain "{visible(chr(self.delimiter))}", or mend the line.'
+        return InputError(
+            f"{self.name}:{line}: line {line} has {_fields(found)}, {self.first_record} has {expected}. {remedy}"
+        )
+
+
+def _fields(count: int) -> str:
+    return "1 field" if count == 1 else f"{count} fields"
+
+
+def _parity(marks: Mask) -> Mask:
+    """Whether an odd number of marks stands at or before each place."""
+    return np.bitwise_xor.accumulate(marks.view(np.uint8)).view(np.bool_)
+
+
+def _members(characters: bytes) -> Mask:
+    """Table of 256 answers: is this byte one of `characters`?"""
+    table = np.zeros(256, dtype=np.bool_)
+    table[list(characters)] = True
+    return table

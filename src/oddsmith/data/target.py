@@ -1,0 +1,356 @@
+"""The target: which class each row belongs to, from a column or from an expression over columns.
+
+    codes[i] = k  where row i has the label classes[k];   -1 where it has none
+
+Two classes are (negative, positive). Labels are texts, sorted as numbers where all of them are numbers:
+so the order depends on which labels there are, never on the order of rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.data.columns import (
+    MissingMarkers,
+    exact_number,
+    near_names,
+    numbers_or_texts,
+    refuse_nested,
+    resolve,
+    shown,
+    texts,
+)
+from oddsmith.errors import InputError, visible
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from oddsmith.data.table import Table
+
+MAX_CLASSES = 20
+"""More classes than this, and than half of the rows, are a measurement."""
+MAX_FRACTIONS = 50
+"""So are more numbers with a fraction than this."""
+
+LabelType = Literal["integer", "boolean", "text"]
+
+_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
+_ANY_TEXT = re.compile(r"(?<![^\W_])x(?![^\W_])")
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """What the user says about the target."""
+
+    target: str
+    """A column's name, its position as `resolve` reads it, or an SQL expression such as `affairs > 0`."""
+    positive: str | None = None
+    map_label: tuple[str, ...] = ()
+    """Each "FROM=TO"; see `read_target`."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The class of each row."""
+
+    name: str
+    """The column's name, or the expression as it was given."""
+    columns: tuple[str, ...]
+    """The columns that it reads: never features."""
+    classes: tuple[str, ...]
+    codes: NDArray[np.int64]
+    """(n,) position in `classes`; -1 where the row has no target."""
+    label_type: LabelType
+
+
+def read_target(
+    table: Table, options: TargetOptions, markers: MissingMarkers, classes: tuple[str, ...] | None = None
+) -> Target:
+    """The target of a table's rows, for training; or, with the `classes` of a model, for evaluation.
+
+    An exact column name wins over a position, and both over an expression. In an expression, columns
+    whose cells are all numbers are numbers, any others texts; its result is true or false, text, or
+    whole numbers, and rows where it is null have no target.
+
+    `--map-label FROM=TO` replaces the label FROM by TO. Labels may contain "=": FROM is the part before
+    a "=" that occurs as a label. If none does, and FROM and TO each contain one x that stands alone,
+    then x stands for any text: "x.=x" takes the dot from the end of each label that has one.
+
+    Raises:
+        InputError: no such column, or a wrong expression; no label or, for training, one class only;
+            a measurement instead of classes; a label that `classes` lacks; an option that fits nothing.
+    """
+    import polars as pl
+
+    name, columns, labels = _labels(table, options.target, markers)
+    where = f"{visible(table.name, 200)}: target {shown(name)}"
+    seen: list[str] = labels.drop_nulls().unique(maintain_order=True).to_list()
+    if not seen:
+        raise InputError(f"{where} has no label in any of {labels.len():,} rows. Choose another column.")
+    renamed = _mapping(options.map_label, seen, where, must_match=classes is None)
+    if classes is None:
+        present = list(dict.fromkeys(renamed.values()))
+        n_labels = labels.len() - labels.null_count()
+        _refuse_measurement(where, name if columns == (name,) else None, present, n_labels)
+        classes = _ordered(where, present, n_labels)
+        if options.positive is not None:
+            subject = _sql_name(name) if columns == (name,) else f"({name})"
+            classes = _with_positive_last(where, subject, classes, options.positive.strip())
+    elif options.positive is not None and options.positive.strip() != classes[-1]:
+        raise InputError(
+            f"{where}: the model's positive class is {shown(classes[-1])}, not {shown(options.positive)}. "
+            "Leave out --positive."
+        )
+    strange = next((label for label in seen if renamed[label] not in classes), None)
+    if strange is not None:
+        import difflib
+
+        row = int((labels == strange).arg_true()[0])
+        nearest = difflib.get_close_matches(renamed[strange], classes, n=1, cutoff=0.0)[0]
+        raise InputError(
+            f"{table.place(row, columns[0])}: label {shown(strange)} of target {shown(name)} is none of the "
+            f"model's classes {_listed(classes)}. If it means one of them, say so, for example "
+            f"--map-label {_shell(f'{strange}={nearest}')}; else correct the cell."
+        )
+    codes = labels.replace_strict(
+        {label: classes.index(renamed[label]) for label in seen}, default=-1, return_dtype=pl.Int64
+    )
+    return Target(name, columns, classes, codes.to_numpy().copy(), _label_type(classes))
+
+
+def _labels(table: Table, target: str, markers: MissingMarkers) -> tuple[str, tuple[str, ...], pl.Series]:
+    """Name, columns read, and (n,) String labels, null where a row has none."""
+    import polars as pl
+
+    if target in table.frame.columns or re.fullmatch(r"[+-]?[0-9]+", target):
+        return _column_labels(table, resolve(table, target), markers)
+    where = f"{visible(table.name, 200)}: target {shown(target)}"
+    try:
+        expression = pl.sql_expr(target)
+    except pl.exceptions.PolarsError as error:
+        raise InputError(
+            f"{where} is neither a column nor an SQL expression ({_cause(error)})."
+            f"{near_names(table, target)} In an expression, a column's name with blanks or dots stands in "
+            "double quotes."
+        ) from error
+    columns = tuple(dict.fromkeys(expression.meta.root_names()))
+    if expression.meta.undo_aliases().meta.is_column():
+        column = columns[0] if expression.meta.is_column() and columns[0] in table.frame.columns else target
+        return _column_labels(table, resolve(table, column), markers)
+    if not columns:
+        raise InputError(f"{where} reads no column. Say for example --target 'affairs > 0'.")
+    for column in columns:
+        if column not in table.frame.columns:
+            raise InputError(
+                f"{where}: {shown(column)} is none of the table's columns."
+                f"{near_names(table, column)} A column's name with blanks or dots stands in double quotes, "
+                "and a text in single quotes."
+            )
+    if str(expression) != str(expression.meta.undo_aliases()):
+        raise InputError(
+            f"{where} ends in a name for the result, {shown(expression.meta.output_name())}. "
+            "Take it away, or join conditions by AND or OR."
+        )
+    return target, columns, _computed(table, target, expression, columns, markers)
+
+
+def _column_labels(
+    table: Table, column: str, markers: MissingMarkers
+) -> tuple[str, tuple[str, ...], pl.Series]:
+    refuse_nested(table, column)
+    return column, (column,), texts(table.frame[column], markers.of(column))
+
+
+def _computed(
+    table: Table, target: str, expression: pl.Expr, columns: tuple[str, ...], markers: MissingMarkers
+) -> pl.Series:
+    """(n,) String labels that an expression over columns gives."""
+    import polars as pl
+
+    where = f"{visible(table.name, 200)}: target {shown(target)}"
+    frame = pl.DataFrame([numbers_or_texts(table, column, markers.of(column)) for column in columns])
+    try:
+        _refuse_other_rows(where, expression, frame)
+        result = frame.select(expression.alias(target)).to_series()
+    except pl.exceptions.PolarsError as error:
+        kinds = ", ".join(
+            f"{shown(name)} holds {'text' if dtype == pl.String else 'numbers'}"
+            for name, dtype in frame.schema.items()
+        )
+        raise InputError(
+            f"{where} cannot be computed ({_cause(error)}); {kinds}. Write a text in single quotes and a "
+            "number without; add cells that mean no number to --missing."
+        ) from error
+    labels = texts(result, markers.everywhere)
+    fits = result.dtype in (pl.Boolean, pl.String, pl.Null) or result.dtype.is_integer()
+    if not fits and not (result.dtype.is_float() and bool((result == result.floor()).all())):
+        raise InputError(
+            f"{where} gives {result.dtype} values, not classes. Compare them with something, "
+            f"for example --target {_shell(f'({target}) > 0')}."
+        )
+    return labels
+
+
+def _refuse_other_rows(where: str, expression: pl.Expr, frame: pl.DataFrame) -> None:
+    """Raise where any part of the expression looks beyond its own row, or divides zero by zero.
+
+    A label must not change with the rows around it, as it would with `age > avg(age)`: each part is
+    computed over all rows and over the second half of them, and must agree. NaN is above all numbers
+    in Polars, so that 0/0 > 1 would be a positive label.
+    """
+    half = frame.height // 2
+    parts = [expression]
+    while parts:
+        part = parts.pop()
+        parts += part.meta.pop()
+        whole = frame.select(part.alias("part")).to_series()
+        if whole.dtype.is_float() and bool(whole.is_nan().any()):
+            raise InputError(f"{where} divides zero by zero in some row. Divide by NULLIF(divisor, 0).")
+        below = frame.slice(half).select(part.alias("part")).to_series()
+        by_row = bool(part.meta.root_names())
+        if (by_row and whole.len() != frame.height) or not (whole.slice(half) if by_row else whole).equals(
+            below
+        ):
+            raise InputError(
+                f"{where} looks at other rows than its own, so that labels would change with the table. "
+                "Write the number that you mean instead."
+            )
+
+
+def _mapping(
+    map_label: tuple[str, ...], seen: Sequence[str], where: str, *, must_match: bool
+) -> dict[str, str]:
+    """What each label seen becomes; a label that no mapping names stays as it is."""
+    renamed: dict[str, str] = {}
+    for mapping in map_label:
+        splits = [
+            (mapping[: equals.start()].strip(), mapping[equals.end() :].strip())
+            for equals in re.finditer("=", mapping)
+        ]
+        if not any(before and after for before, after in splits):
+            raise InputError(f"--map-label {shown(mapping)} is not of the form FROM=TO.")
+        exact = [split for split in splits if split[0] in seen]
+        patterns = [split for split in splits if all(len(_ANY_TEXT.findall(side)) == 1 for side in split)]
+        chosen = exact or patterns
+        if len(chosen) > 1:
+            readings = " or ".join(f"{shown(before)} becomes {shown(after)}" for before, after in chosen)
+            raise InputError(
+                f"{where}: --map-label {shown(mapping)} can mean that {readings}. Map another way."
+            )
+        if not chosen:
+            changes = {}
+        elif exact:
+            changes = dict(exact)
+        else:
+            changes = _pattern_changes(*patterns[0], seen)
+        if not changes and must_match:
+            raise InputError(
+                f"{where}: --map-label {shown(mapping)} fits none of the labels {_listed(seen)}."
+            )
+        for before, after in changes.items():
+            if not after:
+                raise InputError(
+                    f"{where}: to leave out the label {shown(before)}, give it to --missing instead."
+                )
+            if renamed.setdefault(before, after) != after:
+                raise InputError(
+                    f"{where}: --map-label makes both {shown(renamed[before])} and {shown(after)} of the "
+                    f"label {shown(before)}. Keep one."
+                )
+    return {label: renamed.get(label, label) for label in seen}
+
+
+def _pattern_changes(before: str, after: str, seen: Sequence[str]) -> dict[str, str]:
+    """Labels that fit a pattern with one x, and what becomes of them."""
+    start, end = _ANY_TEXT.split(before)
+    new_start, new_end = _ANY_TEXT.split(after)
+    fixed = len(start) + len(end)
+    return {
+        label: new_start + label[len(start) : len(label) - len(end)] + new_end
+        for label in seen
+        if len(label) > fixed and label.startswith(start) and label.endswith(end)
+    }
+
+
+def _refuse_measurement(where: str, column: str | None, labels: Sequence[str], n_labels: int) -> None:
+    values = [value for label in labels if (value := exact_number(label)) is not None]
+    fractions = sum(value != value.to_integral_value() for value in values)
+    numeric = len(values) == len(labels)
+    if len(labels) <= max(MAX_CLASSES, n_labels / 2) and not (numeric and fractions > MAX_FRACTIONS):
+        return
+    remedy = "Choose another column, or an expression with few results."
+    if numeric and column is not None:
+        expression = f"{_sql_name(column)} > {sorted(values)[(len(values) - 1) // 2]}"
+        remedy = f"Make two classes of it, for example --target {_shell(expression)}."
+    raise InputError(
+        f"{where} has {len(labels):,} different values in {n_labels:,} rows: a measurement rather than a "
+        f"class. {remedy}"
+    )
+
+
+def _ordered(where: str, labels: Sequence[str], n_labels: int) -> tuple[str, ...]:
+    """Labels sorted as numbers where all are numbers, else as texts."""
+    if len(labels) == 1:
+        raise InputError(
+            f"{where} has one class: {visible(labels[0])} (rows with a label: {n_labels:,}). Two are needed."
+        )
+    values = {label: value for label in labels if (value := exact_number(label)) is not None}
+    if len(values) < len(labels):
+        return tuple(sorted(labels))
+    ordered = sorted(labels, key=lambda label: (values[label], len(label)))
+    for lower, upper in pairwise(ordered):
+        if values[lower] == values[upper]:
+            raise InputError(
+                f"{where}: labels {shown(lower)} and {shown(upper)} are the same number. "
+                f"Make them one, for example with --map-label {_shell(f'{upper}={lower}')}."
+            )
+    return tuple(ordered)
+
+
+def _with_positive_last(where: str, subject: str, classes: tuple[str, ...], positive: str) -> tuple[str, ...]:
+    if positive not in classes:
+        raise InputError(f"{where}: --positive {shown(positive)} is none of its labels {_listed(classes)}.")
+    if len(classes) > 2:
+        quoted = "'" + positive.replace("'", "''") + "'"
+        numeric = all(exact_number(label) is not None for label in classes)
+        expression = f"{subject} = {positive if numeric else quoted}"
+        raise InputError(
+            f"{where} has {len(classes):,} classes; --positive is for two. For {shown(positive)} against "
+            f"the rest, say --target {_shell(expression)}."
+        )
+    return (*(label for label in classes if label != positive), positive)
+
+
+def _label_type(classes: Sequence[str]) -> LabelType:
+    if all(_INTEGER.fullmatch(label) for label in classes):
+        return "integer"
+    return "boolean" if {"True", "False"}.issuperset(classes) else "text"
+
+
+def _listed(labels: Sequence[str]) -> str:
+    some = ", ".join(shown(label) for label in labels[:6])
+    return some if len(labels) <= 6 else f"{some} and {len(labels) - 6:,} more"
+
+
+def _sql_name(column: str) -> str:
+    if re.fullmatch(r"[A-Za-z_]\w*", column, re.ASCII):
+        return column
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _shell(argument: str) -> str:
+    """An argument as it is typed on a command line."""
+    if "'" not in argument:
+        return f"'{visible(argument, 200)}'"
+    return '"' + re.sub(r'([\\"$`])', r"\\\1", visible(argument, 200)) + '"'
+
+
+def _cause(error: Exception) -> str:
+    return visible(str(error).splitlines()[0], 120)

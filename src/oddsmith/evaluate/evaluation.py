@@ -1,0 +1,293 @@
+"""All that is said about a set of predictions, as one typed record.
+
+Two classes: a row is called positive where eta >= 0, and every figure comes from one ScoreTable.
+More classes: a row is called the class of largest probability, the first of ties; AUC, precision and
+recall are of each class against the rest, on the log-odds of its probability; the calibration error is of
+the largest probability against whether the call was right.
+
+Figures that do not apply are None, never NaN, so that the record survives JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from oddsmith.errors import InputError
+from oddsmith.evaluate.metrics import (
+    Confusion,
+    Cost,
+    Count,
+    auc,
+    brier,
+    confusion,
+    log_loss,
+    mean_proba,
+    observed_share,
+)
+from oddsmith.evaluate.reliability import Reliability, reliability
+from oddsmith.evaluate.score_table import Floats, Integers, ScoreTable, require, row_weights
+
+
+class Accuracy(msgspec.Struct, frozen=True):
+    """`correct` of `of` rows (or of their weight) are called what they are; `share` is their ratio."""
+
+    correct: Count
+    of: Count
+    share: float
+
+
+class ClassReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One class against the rest."""
+
+    label: str
+    correct: Count
+    total: Count
+    precision: float
+    recall: float
+    f1: float
+    auc: float | None
+    """None unless the class and another one occur."""
+    undefined: tuple[str, ...]
+    """Which of precision, recall and f1 have a zero denominator; they are then 0.0."""
+
+
+class ThresholdReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens when a probability at or above `threshold` is called positive."""
+
+    threshold: float
+    tp: Count
+    fp: Count
+    fn: Count
+    tn: Count
+    precision: float
+    recall: float
+    f1: float
+    cost: float | None
+    """Total cost of the errors; None where no costs were given."""
+    analytic: bool
+    """Whether the threshold follows from the costs alone, rather than from the caller."""
+    undefined: tuple[str, ...]
+    """Which of precision, recall and f1 have a zero denominator; they are then 0.0."""
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """Predictions against what was true. Figures marked "two classes" are None for more."""
+
+    classes: tuple[str, ...]
+    positive: str | None
+    """Two classes: the one that scores speak of, `classes[1]`."""
+    n_rows: int
+    """Rows of positive weight."""
+    weight: Count
+    log_loss: float
+    accuracy: Accuracy
+    per_class: tuple[ClassReport, ...]
+    confusion: tuple[tuple[Count, ...], ...]
+    """K x K: a row for each true class, a column for each predicted one, in the order of `classes`."""
+    brier: float
+    brier_definition: str
+    auc: float | None
+    """Two classes, both of which occur."""
+    mean_proba: float | None
+    """Two classes: mean probability of the positive class."""
+    observed_share: float | None
+    """Two classes: share of positives."""
+    reliability: Reliability
+    cost: Cost | None
+    thresholds: tuple[ThresholdReport, ...]
+    """Two classes: in the order given, then the analytic threshold where there are costs."""
+
+
+def evaluation(
+    eta: ArrayLike,
+    log_proba: ArrayLike,
+    y: ArrayLike,
+    classes: Sequence[str],
+    *,
+    sample_weight: ArrayLike | None = None,
+    thresholds: Sequence[float] = (),
+    cost: Cost | None = None,
+    n_bins: int = 4,
+) -> Evaluation:
+    """Evaluate n predictions of K classes.
+
+    Args:
+        eta: (n, 1) log-odds of `classes[1]` where K is 2, (n, K) otherwise.
+        log_proba: (n, K) logarithms of the class probabilities.
+        y: (n,) integer codes of the true classes, positions in `classes`.
+        classes: K names, at least two.
+        sample_weight: (n,) finite and not negative, or None for ones.
+        thresholds: probabilities from 0 to 1 at which to count errors; two classes only.
+        cost: what one error costs; two classes only.
+        n_bins: equal-width bins of the calibration error.
+
+    Raises:
+        InputError: shapes disagree, a number is not finite, a code is not a position in `classes`, a row
+            of probabilities does not add to 1, no row has a positive weight, or thresholds or costs are
+            given for more than two classes.
+    """
+    names = tuple(classes)
+    K = len(names)
+    codes = np.asarray(y)
+    scores, logs = np.asarray(eta, dtype=np.float64), np.asarray(log_proba, dtype=np.float64)
+    weight = row_weights(sample_weight, len(codes))
+    _check(scores, logs, codes, names)
+    if K > 2 and (len(thresholds) or cost is not None):
+        what = "thresholds" if len(thresholds) else "costs fn and fp"
+        raise InputError(
+            f"{what} need two classes, and there are {K}. Leave them out, or train on one class."
+        )
+
+    kept = weight > 0
+    if not kept.any():
+        raise InputError("no rows to evaluate: give at least one row with a label and a positive weight.")
+    scores, logs, weight = scores[kept], logs[kept], weight[kept]
+    true = codes[kept].astype(np.int64)
+
+    if K == 2:
+        predicted = (scores[:, 0] >= 0).astype(np.int64)
+        table = ScoreTable.from_scores(scores[:, 0], true, weight)
+        loss, brier_score = log_loss(table), brier(table)
+        binned = reliability(table, n_bins, f"the probability of {names[1]!r}")
+        aucs = [auc(table)] * 2
+    else:
+        predicted = np.argmax(logs, axis=1)
+        eta_against_rest = _log_odds_against_rest(logs, predicted)
+        rows = np.arange(len(true))
+        confidence = ScoreTable.from_scores(eta_against_rest[rows, predicted], predicted == true, weight)
+        loss = float(weight @ -logs[rows, true] / weight.sum())
+        brier_score = float(weight @ ((np.exp(logs) - np.eye(K)[true]) ** 2).sum(axis=1) / weight.sum())
+        binned = reliability(confidence, n_bins, "the largest probability")
+        aucs = [auc(ScoreTable.from_scores(eta_against_rest[:, k], true == k, weight)) for k in range(K)]
+
+    counts = _confusion_matrix(true, predicted, weight, K)
+    total = _sum(counts)
+    correct = _sum(np.diag(counts))
+    return Evaluation(
+        classes=names,
+        positive=names[1] if K == 2 else None,
+        n_rows=len(true),
+        weight=total,
+        log_loss=loss,
+        accuracy=Accuracy(correct, total, correct / total),
+        per_class=tuple(_class_report(names[k], k, counts, aucs[k]) for k in range(K)),
+        confusion=tuple(tuple(row) for row in counts.tolist()),
+        brier=brier_score,
+        brier_definition="mean (proba - y)^2"
+        if K == 2
+        else "mean over rows of the sum over classes of (proba - y)^2",
+        auc=aucs[1] if K == 2 else None,
+        mean_proba=mean_proba(table) if K == 2 else None,
+        observed_share=observed_share(table) if K == 2 else None,
+        reliability=binned,
+        cost=cost,
+        thresholds=_threshold_reports(table, thresholds, cost) if K == 2 else (),
+    )
+
+
+def _check(scores: Floats, logs: Floats, codes: NDArray[np.generic], names: tuple[str, ...]) -> None:
+    K = len(names)
+    if K < 2:
+        raise InputError(
+            f"{K} class: an evaluation needs at least two. Name every class that can be predicted."
+        )
+    if codes.ndim != 1:
+        raise InputError(f"labels have shape {codes.shape}. Give one class code for every row.")
+    shapes = ((len(codes), 1 if K == 2 else K), (len(codes), K))
+    if (scores.shape, logs.shape) != shapes:
+        raise InputError(
+            f"eta has shape {scores.shape} and log_proba {logs.shape}. "
+            f"{len(codes)} rows of {K} classes need {shapes[0]} and {shapes[1]}."
+        )
+    require(
+        np.isin(codes, np.arange(K)), codes.astype(np.float64), "class code", f"Codes go from 0 to {K - 1}."
+    )
+    for name, values in (("eta", scores), ("log_proba", logs)):
+        largest: Floats = np.abs(values).max(axis=1)  # nan and inf win every maximum
+        require(np.isfinite(largest), largest, name, "Every number of it must be finite.")
+    sums = np.exp(logs).sum(axis=1)
+    require(np.abs(sums - 1) < 1e-6, sums, "sum of probabilities", "Probabilities of a row add to 1.")
+
+
+def _log_odds_against_rest(logs: Floats, largest: Integers) -> Floats:
+    """log(p_k / (1 - p_k)), (n, K), also where p_k is 1.0 to the last digit.
+
+    The largest probability is set against the sum of the others; every other one is at most 1/2, where
+    1 - p_k is computed without cancellation.
+    """
+    rows = np.arange(len(logs))
+    others = logs.copy()
+    others[rows, largest] = -np.inf
+    second = others.max(axis=1)
+    rest = second + np.log(np.exp(others - second[:, None]).sum(axis=1))
+    result = others - np.log1p(-np.exp(others))
+    result[rows, largest] = logs[rows, largest] - rest
+    return result
+
+
+def _confusion_matrix(
+    true: Integers, predicted: Integers, weight: Floats, K: int
+) -> NDArray[np.int64 | np.float64]:
+    cell = true * K + predicted
+    if (weight == 1).all():
+        return np.bincount(cell, minlength=K * K).reshape(K, K)
+    return np.bincount(cell, weights=weight, minlength=K * K).reshape(K, K)
+
+
+def _class_report(
+    label: str, k: int, counts: NDArray[np.int64 | np.float64], area: float | None
+) -> ClassReport:
+    tp = counts[k, k].item()
+    # Sums without the cell itself: subtracting it from the totals would leave rounding where zero is meant.
+    others = np.arange(len(counts)) != k
+    against_rest = Confusion(
+        tp=tp,
+        fp=_sum(counts[others, k]),
+        fn=_sum(counts[k, others]),
+        tn=_sum(counts[np.ix_(others, others)]),
+    )
+    return ClassReport(
+        label=label,
+        correct=tp,
+        total=tp + against_rest.fn,
+        precision=against_rest.precision,
+        recall=against_rest.recall,
+        f1=against_rest.f1,
+        auc=area,
+        undefined=against_rest.undefined,
+    )
+
+
+def _threshold_reports(
+    table: ScoreTable, thresholds: Sequence[float], cost: Cost | None
+) -> tuple[ThresholdReport, ...]:
+    rows = [(threshold, False) for threshold in thresholds]
+    if cost is not None:
+        rows.append((cost.threshold, True))
+    reports = []
+    for threshold, analytic in rows:
+        counts = confusion(table, threshold)
+        report = ThresholdReport(
+            threshold=float(threshold),
+            tp=counts.tp,
+            fp=counts.fp,
+            fn=counts.fn,
+            tn=counts.tn,
+            precision=counts.precision,
+            recall=counts.recall,
+            f1=counts.f1,
+            cost=cost.total(counts) if cost is not None else None,
+            analytic=analytic,
+            undefined=counts.undefined,
+        )
+        reports.append(report)
+    return tuple(reports)
+
+
+def _sum(counts: NDArray[np.int64 | np.float64]) -> Count:
+    total: Count = counts.sum().item()
+    return total

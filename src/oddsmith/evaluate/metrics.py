@@ -1,0 +1,183 @@
+"""Figures of merit of a binary score, each read from one ScoreTable.
+
+    precision = tp / (tp + fp)      recall = tp / (tp + fn)      F1 = 2 tp / (2 tp + fp + fn)
+    AUC       = P(score+ > score-) + P(score+ = score-) / 2
+    log loss  = mean of softplus(eta) - y * eta
+    Brier     = mean of (proba - y)^2
+    cost      = fn * c_fn + fp * c_fp, least in expectation at the threshold c_fp / (c_fp + c_fn)
+
+A score at or above the threshold is positive; both are compared as log-odds, because a probability is
+exactly 1.0 from eta = 37 on. A ratio whose denominator is zero is 0.0, and is named in `undefined`.
+"""
+
+import math
+
+import msgspec
+import numpy as np
+
+from oddsmith.errors import InputError
+from oddsmith.evaluate.score_table import ScoreTable, expit, log_odds
+
+Count = int | float
+"""Rows: an integer where every row weighs 1, and otherwise the sum of their weights."""
+
+
+class Confusion(msgspec.Struct, frozen=True):
+    """True and false positives and negatives."""
+
+    tp: Count
+    fp: Count
+    fn: Count
+    tn: Count
+
+    @property
+    def precision(self) -> float:
+        """Share of the rows called positive that are; 0.0 where none is called positive."""
+        return _ratio(self.tp, self.tp + self.fp)
+
+    @property
+    def recall(self) -> float:
+        """Share of the positive rows that are called so; 0.0 where there is none."""
+        return _ratio(self.tp, self.tp + self.fn)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; 0.0 where no row is positive or called so."""
+        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of all rows that are called what they are; 0.0 of no rows."""
+        return _ratio(self.tp + self.tn, self.tp + self.fp + self.fn + self.tn)
+
+    @property
+    def undefined(self) -> tuple[str, ...]:
+        """Which of precision, recall and f1 have a zero denominator here, so that their 0.0 says nothing."""
+        denominators = {
+            "precision": self.tp + self.fp,
+            "recall": self.tp + self.fn,
+            "f1": self.tp + self.fp + self.fn,
+        }
+        return tuple(name for name, denominator in denominators.items() if denominator == 0)
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What one wrong answer costs, in any unit; right answers cost nothing.
+
+    Raises:
+        InputError: a cost is not a positive finite number.
+    """
+
+    fn: float
+    """Cost of a positive that was called negative."""
+    fp: float
+    """Cost of a negative that was called positive."""
+
+    def __post_init__(self) -> None:
+        for name, value in (("fn", self.fn), ("fp", self.fp)):
+            if not (value > 0 and math.isfinite(value)):
+                raise InputError(
+                    f"cost {name}={value}: not a positive number. Give what one such error costs."
+                )
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which calling a row positive is the cheaper action: c_fp / (c_fp + c_fn).
+
+        Source: Elkan (2001), equation 2, with free right answers.
+        """
+        return self.fp / (self.fp + self.fn)
+
+    def total(self, confusion: Confusion) -> float:
+        """Cost of all errors counted in `confusion`, in the unit of the costs."""
+        return float(confusion.fn * self.fn + confusion.fp * self.fp)
+
+
+def confusion(table: ScoreTable, threshold: float) -> Confusion:
+    """Counts when scores at or above the probability `threshold` are called positive.
+
+    Raises:
+        InputError: `threshold` is not a number from 0 to 1.
+    """
+    first = int(np.searchsorted(table.eta, log_odds(threshold), side="left"))
+    if table.unweighted:
+        positive, negative = table.count_positive, table.count_negative
+        return Confusion(
+            tp=int(positive[first:].sum()),
+            fp=int(negative[first:].sum()),
+            fn=int(positive[:first].sum()),
+            tn=int(negative[:first].sum()),
+        )
+    return Confusion(
+        tp=float(table.weight_positive[first:].sum()),
+        fp=float(table.weight_negative[first:].sum()),
+        fn=float(table.weight_positive[:first].sum()),
+        tn=float(table.weight_negative[:first].sum()),
+    )
+
+
+def auc(table: ScoreTable) -> float | None:
+    """Area under the ROC curve, ties counted one half; None unless both classes occur.
+
+    Exactly 1.0 for a perfect ranking of unweighted rows.
+    """
+    below = np.cumsum(table.weight_negative)
+    positive = table.weight_positive.sum()
+    if not len(below) or positive == 0 or below[-1] == 0:
+        return None
+    beaten = (below - table.weight_negative / 2) / below[-1]
+    return float(np.clip(table.weight_positive @ beaten / positive, 0.0, 1.0))
+
+
+def log_loss(table: ScoreTable) -> float:
+    """Mean negative log-likelihood, in nats; finite for every finite score.
+
+    Raises:
+        InputError: the table is empty.
+    """
+    total = _total_weight(table)
+    of_positives = table.weight_positive @ np.logaddexp(0.0, -table.eta)
+    of_negatives = table.weight_negative @ np.logaddexp(0.0, table.eta)
+    return float(of_positives + of_negatives) / total
+
+
+def brier(table: ScoreTable) -> float:
+    """Mean of (proba - y)^2, from 0 to 1.
+
+    Raises:
+        InputError: the table is empty.
+    """
+    total = _total_weight(table)
+    of_positives = table.weight_positive @ expit(-table.eta) ** 2
+    of_negatives = table.weight_negative @ expit(table.eta) ** 2
+    return float(of_positives + of_negatives) / total
+
+
+def mean_proba(table: ScoreTable) -> float:
+    """Mean probability of the positive class: the share of positives that the scores expect.
+
+    Raises:
+        InputError: the table is empty.
+    """
+    total = _total_weight(table)
+    return float((table.weight_positive + table.weight_negative) @ table.proba) / total
+
+
+def observed_share(table: ScoreTable) -> float:
+    """Share of positives among the rows.
+
+    Raises:
+        InputError: the table is empty.
+    """
+    return float(table.weight_positive.sum()) / _total_weight(table)
+
+
+def _total_weight(table: ScoreTable) -> float:
+    total = table.weight
+    if total == 0:
+        raise InputError("no rows to evaluate: give at least one row with a label and a positive weight.")
+    return total
+
+
+def _ratio(part: Count, whole: Count) -> float:
+    return float(part / whole) if whole else 0.0

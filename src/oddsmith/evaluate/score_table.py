@@ -1,0 +1,175 @@
+"""Every binary summary reads one table of scores, and tables add.
+
+    eta_1 < eta_2 < ... < eta_m     the distinct log-odds
+    count, sum of w, sum of w^2     of the positives and of the negatives at each of them
+
+What is known about a set of scores is known from these sums: who lies above a threshold, which of two
+scores is larger, and how probable each row was. So confusion counts, AUC, Brier score, log loss and
+reliability can't disagree about ties or about the side on which a threshold falls. The table of two
+blocks of rows is the sum of their tables.
+
+A row of weight 0 leaves no trace: it is as if it had not been there.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from oddsmith.errors import InputError
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreTable:
+    """Sums by distinct score. All arrays have shape (m,), in rising order of `eta`."""
+
+    eta: Floats
+    """Log-odds of the positive class: finite, distinct, rising."""
+    count_positive: Integers
+    count_negative: Integers
+    weight_positive: Floats
+    weight_negative: Floats
+    squared_weight_positive: Floats
+    squared_weight_negative: Floats
+
+    @classmethod
+    def from_scores(cls, eta: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> ScoreTable:
+        """The table of n rows: `eta` (n,) log-odds, `y` (n,) of 0 and 1, `sample_weight` (n,) or None for ones.
+
+        Raises:
+            InputError: lengths differ, a score or a weight is not finite, a weight is negative, or a label
+                is neither 0 nor 1. The message counts rows from 1.
+        """
+        scores = np.asarray(eta, dtype=np.float64)
+        labels = np.asarray(y, dtype=np.float64)
+        if scores.ndim != 1 or scores.shape != labels.shape:
+            raise InputError(
+                f"scores have shape {scores.shape} and labels {labels.shape}. Give one of each for every row."
+            )
+        require(np.isfinite(scores), scores, "score", "Scores are log-odds and must be finite.")
+        require((labels == 0) | (labels == 1), labels, "label", "Labels of two classes are 0 and 1.")
+        weight = row_weights(sample_weight, len(scores))
+        kept = weight > 0
+        scores, positive, weight = scores[kept], labels[kept], weight[kept]
+        negative = 1.0 - positive
+        return _merged(
+            scores,
+            positive,
+            negative,
+            weight * positive,
+            weight * negative,
+            weight**2 * positive,
+            weight**2 * negative,
+        )
+
+    def __add__(self, other: ScoreTable) -> ScoreTable:
+        """The table of the rows of both."""
+        if not isinstance(other, ScoreTable):
+            return NotImplemented
+        mine, theirs = self._columns(), other._columns()
+        return _merged(*(np.concatenate(pair) for pair in zip(mine, theirs, strict=True)))
+
+    def _columns(self) -> tuple[NDArray[np.float64 | np.int64], ...]:
+        return (
+            self.eta,
+            self.count_positive,
+            self.count_negative,
+            self.weight_positive,
+            self.weight_negative,
+            self.squared_weight_positive,
+            self.squared_weight_negative,
+        )
+
+    @property
+    def proba(self) -> Floats:
+        """Probability of the positive class at each score, (m,)."""
+        return expit(self.eta)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of positive weight."""
+        return int(self.count_positive.sum() + self.count_negative.sum())
+
+    @property
+    def weight(self) -> float:
+        """Summed weight of all rows."""
+        return float(self.weight_positive.sum() + self.weight_negative.sum())
+
+    @property
+    def unweighted(self) -> bool:
+        """Whether every row weighs exactly 1, so that sums of weights are counts.
+
+        If sum w = sum w^2 = n, then sum (w - 1)^2 = 0: the sums at each score prove it of each row.
+        """
+        return all(
+            np.array_equal(count, sums)
+            for count, sums in [
+                (self.count_positive, self.weight_positive),
+                (self.count_positive, self.squared_weight_positive),
+                (self.count_negative, self.weight_negative),
+                (self.count_negative, self.squared_weight_negative),
+            ]
+        )
+
+
+def log_odds(threshold: float) -> float:
+    """The probability `threshold` on the scale of scores: log(t / (1 - t)), from -inf at 0 to +inf at 1.
+
+    Raises:
+        InputError: `threshold` is not a number from 0 to 1.
+    """
+    if not 0.0 <= threshold <= 1.0:
+        raise InputError(f"threshold {threshold}: not a probability. Give a number from 0 to 1.")
+    if threshold == 0.0:
+        return -math.inf
+    if threshold == 1.0:
+        return math.inf
+    return math.log(threshold / (1.0 - threshold))
+
+
+def expit(eta: Floats) -> Floats:
+    """1 / (1 + exp(-eta)), without overflow and with full relative precision in both tails."""
+    small = np.exp(-np.abs(eta))
+    return np.asarray(np.where(eta >= 0, 1.0, small) / (1.0 + small))
+
+
+def row_weights(sample_weight: ArrayLike | None, n_rows: int) -> Floats:
+    """Weights of `n_rows` rows, (n,): ones where none are given.
+
+    Raises:
+        InputError: there is not one weight a row, or a weight is negative or not finite.
+    """
+    if sample_weight is None:
+        return np.ones(n_rows)
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (n_rows,):
+        raise InputError(f"weights have shape {weight.shape}. Give one for each of the {n_rows} rows.")
+    require(np.isfinite(weight) & (weight >= 0), weight, "weight", "Weights are finite and not negative.")
+    return weight
+
+
+def require(holds: NDArray[np.bool_], values: NDArray[np.float64], what: str, rule: str) -> None:
+    """Raise an InputError that names the first row (from 1) where `holds` (n,) is False."""
+    if not holds.all():
+        row = int(np.argmin(holds))
+        raise InputError(f"row {row + 1}: {what} {float(values[row])!r}. {rule}")
+
+
+def _merged(eta: NDArray[np.float64 | np.int64], *sums: NDArray[np.float64 | np.int64]) -> ScoreTable:
+    distinct, place = np.unique(eta, return_inverse=True)
+    columns = [
+        np.bincount(place, weights=column, minlength=len(distinct)).astype(np.float64) for column in sums
+    ]
+    count_positive, count_negative, *weights = columns
+    return ScoreTable(
+        distinct.astype(np.float64),
+        count_positive.astype(np.int64),
+        count_negative.astype(np.int64),
+        *weights,
+    )

@@ -1,0 +1,82 @@
+"""Newton steps from a Hessian that may be singular.
+
+    step = H^-1 gradient,  H = D L L' D  with D = sqrt(diag H)
+
+Scaling to a unit diagonal makes the factor independent of the columns' units. A column that is a linear
+combination of the ones before it (a dummy-variable trap, a copy) leaves a pivot of rounding size: it is
+held where it is, as R's glm does, and the fit can name it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.data.block import Floats
+from oddsmith.errors import InputError
+
+DEPENDENT = 1e-11
+"""A unit-diagonal pivot at or below this is a column that the earlier ones explain: R^2 >= 1 - 1e-11."""
+
+
+def dependent_columns(hessian: Floats) -> NDArray[np.bool_]:
+    """Which columns (d,) are flat or combinations of earlier ones, by Cholesky in their order.
+
+    `hessian` (d, d) is positive semi-definite; at coefficients of zero it is the Gram matrix of the
+    columns, so that the answer is about the design and not about the fit.
+    """
+    diagonal = np.diag(hessian)
+    dependent = ~(diagonal > 0.0)
+    scale = np.where(dependent, 1.0, np.sqrt(np.where(dependent, 1.0, diagonal)))
+    rest = hessian / np.outer(scale, scale)
+    for j in range(len(rest)):
+        if dependent[j] or rest[j, j] <= DEPENDENT:
+            dependent[j] = True
+            continue
+        tail = rest[j + 1 :, j]
+        rest[j + 1 :, j + 1 :] -= np.outer(tail, tail / rest[j, j])
+    return dependent
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A Cholesky factor of the Hessian over the columns that are not held."""
+
+    free: NDArray[np.bool_]
+    scale: Floats
+    lower: Floats
+
+    @classmethod
+    def of(cls, hessian: Floats, held: NDArray[np.bool_]) -> "Factor":
+        """Factor `hessian` (d, d) without the `held` columns (d,).
+
+        Where rounding has left it indefinite (rows so far out that their curvature vanishes), the
+        smallest multiple of the unit diagonal that mends it is added.
+
+        Raises:
+            InputError: the Hessian overflows, and nothing can mend that.
+        """
+        free = ~held
+        part = hessian[np.ix_(free, free)]
+        if not np.isfinite(part).all():
+            raise InputError("a column's values are too large to be squared. Measure it in larger units.")
+        diagonal = np.diag(part)
+        scale = np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
+        unit = part / np.outer(scale, scale)
+        ridge = 0.0
+        while True:
+            try:
+                lower = np.linalg.cholesky(unit + ridge * np.eye(len(unit)))
+            except np.linalg.LinAlgError:
+                ridge = max(10.0 * ridge, 1e-15)
+                continue
+            return cls(free, scale, lower)
+
+    def solve(self, gradient: Floats) -> Floats:
+        """H^-1 gradient (d,), 0 for held columns."""
+        from scipy.linalg import cho_solve
+
+        step = np.zeros(len(gradient))
+        inner = cho_solve((self.lower, True), gradient[self.free] / self.scale, check_finite=False)
+        step[self.free] = inner / self.scale
+        return step

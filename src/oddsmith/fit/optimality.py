@@ -1,0 +1,100 @@
+"""How far a fit is from its optimum, and whether there is one.
+
+    newton_decrement = g' H^-1 g / 2  of the mean loss  x  number of rows with positive weight
+
+is half the squared distance to the optimum in standard errors, whatever the columns' units or the scale
+of the weights. A small decrement alone proves nothing on separated data, where the loss falls for ever:
+there the rows keep moving. So
+
+    converged           decrement <= tolerance and max |X step| < 0.1
+    no_finite_optimum   every margin is positive (a proof), or the decrement is small and rows still move
+    diverged            the loss ended above where it started, or isn't a number
+    iteration_limit     everything else, with its distance
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.data.block import Floats
+from oddsmith.fit.cholesky import Factor, dependent_columns
+from oddsmith.fit.objective import Evaluation, Objective
+
+TOLERANCE = 1e-10
+"""Converged within sqrt(2e-10) = 1.4e-5 standard errors."""
+STILL_MOVING = 0.1
+"""A step that changes some row's log-odds by this much has not arrived."""
+
+
+class Status(IntEnum):
+    """How a fit ended, the better the smaller."""
+
+    converged = 0
+    iteration_limit = 1
+    no_finite_optimum = 2
+    diverged = 3
+
+
+@dataclass(frozen=True)
+class Optimality:
+    """Evidence about each of G problems: statuses, and the figures (G,) they rest on."""
+
+    status: tuple[Status, ...]
+    newton_decrement: Floats
+    largest_gradient: Floats
+    mean_loss: Floats
+    """Mean loss without the penalty."""
+    drifting: NDArray[np.intp]
+    """For each problem the coefficient that moves most in the next step, in standard deviations."""
+
+
+def held_columns(objective: Objective) -> NDArray[np.bool_]:
+    """Coefficients (G, d) that stay at zero: fixed, flat, or explained by earlier columns.
+
+    A penalty makes every coefficient estimable.
+    """
+    hessians = objective.start.hessian
+    if objective.alpha > 0.0:
+        return np.array([~(np.diag(h) > 0.0) for h in hessians])
+    return np.array([dependent_columns(h) for h in hessians])
+
+
+def newton_steps(
+    objective: Objective, now: Evaluation, held: NDArray[np.bool_], active: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """Newton steps (G, d) and decrements (G,) of the active problems; 0 for the others."""
+    steps = np.zeros_like(now.gradient)
+    for problem in np.flatnonzero(active):
+        factor = Factor.of(now.hessian[problem], held[problem])
+        steps[problem] = factor.solve(now.gradient[problem])
+    return steps, 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows
+
+
+def optimality(objective: Objective, theta: Floats, held: NDArray[np.bool_]) -> Optimality:
+    """What can be said of `theta` (G, d), whichever solver found it: two passes over the rows."""
+    now = objective.evaluate(theta, order=2)
+    mean_loss = now.value - objective.penalty.value(theta)
+    sound = np.isfinite(now.value) & (now.value <= objective.start.value + 1e-12)
+    steps, decrement = newton_steps(objective, now, held, sound)
+    reach = objective.reach(np.where(sound[:, None], theta, 0.0), steps)
+    status = tuple(
+        _verdict(objective, decrement[k], reach.step[k], reach.margin[k]) if sound[k] else Status.diverged
+        for k in range(len(decrement))
+    )
+    decrement = np.where(sound, decrement, np.inf)
+    gradient = np.where(sound, np.where(held, 0.0, np.abs(now.gradient)).max(axis=1), np.inf)
+    intercepts = np.arange(steps.shape[1]) % (objective.source.n_columns + 1) == 0
+    drifting = np.where(intercepts, 0.0, np.abs(steps)).argmax(axis=1)
+    return Optimality(status, decrement, gradient, mean_loss, drifting)
+
+
+def _verdict(objective: Objective, decrement: float, step: float, margin: float) -> Status:
+    if objective.alpha == 0.0 and margin > 0.0:
+        return Status.no_finite_optimum
+    if decrement > TOLERANCE:
+        return Status.iteration_limit
+    if step < STILL_MOVING:
+        return Status.converged
+    return Status.no_finite_optimum

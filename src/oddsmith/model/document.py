@@ -1,0 +1,118 @@
+"""JSON that can be trusted: one reading only, or a sentence with the path inside the document.
+
+A key given twice, a number that is no number (NaN, infinity, 1e999), nesting beyond anything a model needs
+and files of absurd size are refused before anything is built from them.
+"""
+
+import hashlib
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from oddsmith.errors import InputError, visible
+
+LARGEST = 256 * 2**20
+DEEPEST = 12
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+class _Repeated(dict[str, Any]):
+    """An object in which `key` stands twice."""
+
+    key = ""
+
+
+def read_document(path: str | Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        InputError: the file is missing, unreadable, no JSON, or JSON of the kinds refused here.
+    """
+    name = visible(str(path))
+    try:
+        size = Path(path).stat().st_size
+        if size > LARGEST:
+            raise InputError(f"{name}: {size:,} bytes is far beyond a model file. Is it the right file?")
+        text = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{name}: no such file. A model is made with: oddsmith train.") from None
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read: {(error.strerror or str(error)).lower()}.") from None
+    if not text.strip():
+        raise InputError(f"{name}: the file is empty. Train the model again.")
+    _refuse_depth(text, name)
+    try:
+        document = json.loads(
+            text.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=lambda _: math.nan,
+            parse_int=_integer,
+        )
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: not UTF-8 text (byte {error.start + 1}); not a model file.") from None
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{name}:{error.lineno}:{error.colno}: not JSON ({error.msg[:1].lower()}{error.msg[1:]}). "
+            f"The file is truncated, or it is not a model file."
+        ) from None
+    fault = _fault(document, "$")
+    if fault is not None:
+        raise InputError(f"{name}: {fault}. The file was not written by oddsmith.")
+    if not isinstance(document, dict):
+        raise InputError(f"{name}: not a model file: the document is not a JSON object.")
+    return document
+
+
+def canonical_digest(document: dict[str, Any]) -> str:
+    """SHA-256 over the content without `digest`: keys sorted, no blanks, ASCII."""
+    content = {key: value for key, value in document.items() if key != "digest"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    seen: set[str] = set()
+    marked = _Repeated(found)
+    marked.key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+    return marked
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < 20 else float(digits)
+
+
+def _refuse_depth(text: bytes, name: str) -> None:
+    depth = 0
+    for token in _TOKENS.finditer(text):
+        first = token.group()[:1]
+        if first in b"[{":
+            depth += 1
+            if depth > DEEPEST:
+                line = text.count(b"\n", 0, token.start()) + 1
+                raise InputError(f"{name}:{line}: nested more than {DEEPEST} deep; not a model file.")
+        elif first in b"]}":
+            depth -= 1
+
+
+def _fault(value: Any, path: str) -> str | None:
+    """The first thing that must not be in a model file, with its path; None if there is nothing."""
+    if isinstance(value, _Repeated):
+        return f"the key '{visible(value.key)}' stands twice in {path}"
+    if isinstance(value, dict):
+        children = ((f"{path}.{visible(key)}", item) for key, item in value.items())
+    elif isinstance(value, list):
+        children = ((f"{path}[{index}]", item) for index, item in enumerate(value))
+    else:
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"the number at {path} is not finite"
+        return None
+    for where, item in children:
+        fault = _fault(item, where)
+        if fault is not None:
+            return fault
+    return None

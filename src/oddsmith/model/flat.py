@@ -1,0 +1,138 @@
+"""The flat form that DSLR users know: one-vs-rest weights on z-scores, in five keys.
+
+    thetas_dict   house -> [theta_0, theta_1 .. theta_p], the intercept first
+    houses, subjects (p), mu (p), sigma (p)
+
+    log-odds(house) = theta_0 + sum_j theta_j (x_j - mu_j) / sigma_j,   missing marks count as mu_j
+
+`target` and `id` stand beside them where they are not the DSLR's own (`Hogwarts House` and `Index`).
+"""
+
+from typing import Any
+
+import msgspec
+
+from oddsmith.data.columns import MissingMarkers
+from oddsmith.data.design import Design, NumericColumn
+from oddsmith.data.read import Reading
+from oddsmith.errors import InputError, visible
+from oddsmith.model.golden import golden_rows
+from oddsmith.model.records import (
+    FORMAT,
+    VERSION,
+    Equation,
+    FitRecord,
+    ModelRecord,
+    PenaltyRecord,
+    TargetRecord,
+    TrainingRecord,
+)
+
+TARGET, ID = "Hogwarts House", "Index"
+
+
+class FlatRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The flat form, typed."""
+
+    thetas_dict: dict[str, list[float]]
+    houses: list[str]
+    subjects: list[str]
+    mu: list[float]
+    sigma: list[float]
+    target: str = TARGET
+    id: str | None = ID
+
+
+def to_flat(record: ModelRecord) -> FlatRecord:
+    """The flat form of a one-vs-rest or binary model of numbers.
+
+    Raises:
+        InputError: the model is softmax, or has columns that are not plain numbers.
+    """
+    if record.multi_class == "softmax":
+        raise InputError("the flat form holds one-vs-rest weights. Train with --multi-class ovr.")
+    columns: list[NumericColumn] = []
+    for column in record.columns:
+        if not isinstance(column, NumericColumn) or column.indicator is not None:
+            raise InputError(
+                f"the flat form holds numbers only, and '{visible(column.name)}' is not one. "
+                f"Leave it out with --drop, or save the model in its own form."
+            )
+        columns.append(column)
+    thetas = {}
+    for equation in record.equations:
+        slopes = [equation.coef[column.name] for column in columns]
+        centre = equation.intercept + sum(b * c.mean for b, c in zip(slopes, columns, strict=True))
+        thetas[equation.label] = [centre, *(b * c.scale for b, c in zip(slopes, columns, strict=True))]
+    if record.multi_class == "binary":
+        thetas = {record.target.classes[0]: [-theta for theta in thetas[record.target.classes[1]]], **thetas}
+    return FlatRecord(
+        thetas,
+        list(record.target.classes),
+        [column.name for column in columns],
+        [column.mean for column in columns],
+        [column.scale for column in columns],
+        record.target.name,
+        record.id,
+    )
+
+
+def from_flat(document: dict[str, Any], name: str, release: str) -> ModelRecord:
+    """A model record from a flat document.
+
+    Raises:
+        InputError: the document does not have the flat form, with the path inside it.
+    """
+    try:
+        flat = msgspec.convert(document, FlatRecord)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{name}: not a flat model: {error}.") from None
+    width = len(flat.subjects)
+    lengths = {"mu": len(flat.mu), "sigma": len(flat.sigma)}
+    lengths |= {f"thetas_dict.{visible(house)}": len(theta) - 1 for house, theta in flat.thetas_dict.items()}
+    for path, length in lengths.items():
+        if length != width or width == 0:
+            raise InputError(f"{name}: $.{path} has {length} entries for {width} subjects.")
+    if sorted(flat.houses) != sorted(flat.thetas_dict) or len(flat.houses) < 2:
+        raise InputError(f"{name}: $.houses and the keys of $.thetas_dict differ, or name fewer than two.")
+    if not all(sigma > 0.0 for sigma in flat.sigma):
+        raise InputError(f"{name}: $.sigma has an entry that is not positive.")
+    columns = [NumericColumn(s, m, d) for s, m, d in zip(flat.subjects, flat.mu, flat.sigma, strict=True)]
+    equations = []
+    for house in flat.houses:
+        first, *rest = flat.thetas_dict[house]
+        slopes = [theta / sigma for theta, sigma in zip(rest, flat.sigma, strict=True)]
+        intercept = first - sum(b * mu for b, mu in zip(slopes, flat.mu, strict=True))
+        equations.append(Equation(house, intercept, dict(zip(flat.subjects, slopes, strict=True))))
+    design = Design(columns, MissingMarkers.from_options((), ()))
+    unknown = FitRecord(
+        solver="unknown",
+        settings={},
+        penalty=PenaltyRecord(0.0, standardize=True),
+        status="iteration_limit",
+        message="read from a flat file, which does not say how it was trained",
+        iterations=0,
+        passes=0.0,
+        newton_decrement=[],
+        mean_loss=[],
+        not_estimable=[],
+        loss_history=[],
+    )
+    return ModelRecord(
+        format=FORMAT,
+        version=VERSION,
+        oddsmith=release,
+        target=TargetRecord(flat.target, [flat.target], flat.houses, "text", []),
+        id=flat.id,
+        weight=None,
+        reading=Reading(),
+        missing=[],
+        columns=list(columns),
+        left_out=[],
+        multi_class="ovr",
+        equations=equations,
+        fit=unknown,
+        training=TrainingRecord(0, 0, 0.0, [0] * len(flat.houses), None),
+        golden=golden_rows(design, equations),
+        digest="",
+    )

@@ -1,0 +1,306 @@
+"""A trained model at work: from cells to log-odds, probabilities, labels and reasons.
+
+eta_k = intercept_k + sum_j coef_kj x_j
+binary    proba(positive) = expit(eta)
+softmax   proba_k = exp(eta_k) / sum exp(eta)
+ovr       proba_k = expit(eta_k) / sum expit(eta): the same argmax as eta
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.data.block import Floats
+from oddsmith.data.columns import MissingMarkers
+from oddsmith.data.design import Design
+from oddsmith.data.native import as_table
+from oddsmith.data.table import Table
+from oddsmith.data.target import TargetOptions, read_target
+from oddsmith.errors import DataWarning, InputError, visible
+from oddsmith.evaluate.evaluation import Evaluation, evaluation
+from oddsmith.evaluate.metrics import Cost
+from oddsmith.files import write_atomically
+from oddsmith.model.document import canonical_digest, read_document
+from oddsmith.model.flat import from_flat, to_flat
+from oddsmith.model.golden import verify
+from oddsmith.model.records import FORMAT, ModelRecord
+from oddsmith.version import __version__
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a model makes of n rows."""
+
+    log_odds: Floats
+    """(n, k): one column for two classes, else one a class."""
+    log_proba: Floats
+    """(n, K)."""
+    codes: NDArray[np.intp]
+    """(n,): the predicted class's place in `classes`; the first of equals."""
+    notes: list[str]
+    """Sentences about levels that training never saw."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why each row scores as it does: `average` plus the row's contributions is its `log_odds`.
+
+    A contribution is the sum over a column's terms of coef * (term - its training mean). With three
+    classes or more, the log-odds are those of the predicted class.
+    """
+
+    columns: tuple[str, ...]
+    contributions: Floats
+    """(n, columns)."""
+    average: Floats
+    """(n,): the log-odds of a row at the training means."""
+    log_odds: Floats
+    """(n,)."""
+    label: NDArray[Any]
+    """(n,): the predicted class."""
+
+
+class Model:
+    """A trained model. Made by `oddsmith.train` or `oddsmith.load`.
+
+    `classes` (K,), `terms` (p,), `intercept` (k,) and `coef` (k, p) on the scale of the user's columns;
+    k is 1 for two classes and K for more.
+    """
+
+    def __init__(self, record: ModelRecord) -> None:
+        self.record = record
+        markers = MissingMarkers.from_options(record.missing, [column.name for column in record.columns])
+        self.design = Design(record.columns, markers)
+        self.terms = tuple(self.design.terms)
+        self.intercept: Floats = np.array([equation.intercept for equation in record.equations])
+        self.coef: Floats = np.array([list(equation.coef.values()) for equation in record.equations])
+        self.classes = _labels(record.target.classes, record.target.label_type)
+
+    def predict(self, data: Any) -> Any:
+        """Labels: an array (n,) for a table, one label for a mapping of cells.
+
+        Raises:
+            InputError: a column is absent or a cell cannot be read.
+        """
+        if isinstance(data, Mapping):
+            eta = self.log_odds_of(data)
+            return self.classes[int(eta[0] >= 0.0) if len(eta) == 1 else eta.index(max(eta))]
+        return self.classes[self._score(data).codes]
+
+    def predict_proba(self, data: Any) -> Floats:
+        """Probabilities of `classes`: (n, K) for a table, (K,) for a mapping of cells.
+
+        Raises:
+            InputError: a column is absent or a cell cannot be read.
+        """
+        if isinstance(data, Mapping):
+            return np.array(_probabilities(self.log_odds_of(data), self.record.multi_class))
+        return np.asarray(np.exp(self._score(data).log_proba))
+
+    def explain(self, data: Any) -> Explanation:
+        """Contributions of each column to each row's log-odds; a mapping of cells is a table of one row.
+
+        Raises:
+            InputError: a column is absent or a cell cannot be read.
+        """
+        table = Table(_one_row(data), "row") if isinstance(data, Mapping) else as_table(data)
+        return self.explain_scores(table, self._score(table))
+
+    def explain_scores(self, table: Table, scores: Scores) -> Explanation:
+        """The explanation of rows that are scored already."""
+        X, _ = self.design.matrix(table)
+        n = len(X)
+        equation = np.zeros(n, dtype=np.intp) if len(self.intercept) == 1 else scores.codes
+        centred = (X - self.design.mean) * self.coef[equation]
+        contributions = np.zeros((n, len(self.design.columns)))
+        for term, column in enumerate(self.design.term_column):
+            contributions[:, column] += centred[:, term]
+        average = (self.intercept + self.coef @ self.design.mean)[equation]
+        return Explanation(
+            tuple(column.name for column in self.design.columns),
+            contributions,
+            average,
+            scores.log_odds[np.arange(n), equation],
+            self.classes[scores.codes],
+        )
+
+    def evaluate(
+        self,
+        data: Any,
+        *,
+        thresholds: Sequence[float] = (),
+        cost: Cost | None = None,
+        n_bins: int = 4,
+        map_label: Sequence[str] = (),
+    ) -> Evaluation:
+        """What the model's scores are worth on rows whose label is known; rows without one are left out.
+
+        Raises:
+            InputError: as for `predict`, or the target is absent, or a label is unknown to the model.
+        """
+        return self.evaluate_table(
+            as_table(data), thresholds=thresholds, cost=cost, n_bins=n_bins, map_label=map_label
+        )[0]
+
+    def evaluate_table(
+        self,
+        table: Table,
+        *,
+        thresholds: Sequence[float] = (),
+        cost: Cost | None = None,
+        n_bins: int = 4,
+        map_label: Sequence[str] = (),
+    ) -> tuple[Evaluation, list[str]]:
+        """The evaluation, and sentences about rows left out and levels never seen."""
+        record = self.record
+        options = TargetOptions(record.target.name, map_label=(*record.target.map_label, *map_label))
+        markers = MissingMarkers.from_options(record.missing, table.frame.columns)
+        target = read_target(table, options, markers, classes=tuple(record.target.classes))
+        known = np.flatnonzero(target.codes >= 0)
+        if not len(known):
+            raise InputError(
+                f"{table.name}: no row has a label in '{visible(target.name)}', so there is nothing to evaluate."
+            )
+        scores = self.score(table.take(known))
+        notes = list(scores.notes)
+        if len(known) < len(target.codes):
+            notes.append(f"{len(target.codes) - len(known):,} rows without a label are left out.")
+        found = evaluation(
+            scores.log_odds,
+            scores.log_proba,
+            target.codes[known],
+            record.target.classes,
+            thresholds=thresholds,
+            cost=cost,
+            n_bins=n_bins,
+        )
+        return found, notes
+
+    def save(self, path: str | Path, *, flat: bool = False) -> None:
+        """Write the model file, or its flat form, whole or not at all.
+
+        Raises:
+            InputError: the file cannot be written, or the model has no flat form.
+        """
+        content: Any = to_flat(self.record) if flat else self.record
+        write_atomically(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+
+    def log_odds_of(self, row: Mapping[str, Any]) -> list[float]:
+        """Log-odds (k,) of one row of cells.
+
+        Raises:
+            InputError: a column is absent or a cell cannot be read.
+        """
+        eta: list[float] = (self.coef @ self.design.vector(row) + self.intercept).tolist()
+        return eta
+
+    def score(self, table: Table) -> Scores:
+        """Log-odds, probabilities and predicted classes of a table's rows.
+
+        Raises:
+            InputError: a column is absent or a cell cannot be read.
+        """
+        X, notes = self.design.matrix(table)
+        eta = X @ self.coef.T + self.intercept
+        if eta.shape[1] == 1:
+            log_proba = np.column_stack([-np.logaddexp(0.0, eta), -np.logaddexp(0.0, -eta)])
+            codes = (eta[:, 0] >= 0.0).astype(np.intp)
+        else:
+            scores = eta if self.record.multi_class == "softmax" else -np.logaddexp(0.0, -eta)
+            log_proba = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+            codes = eta.argmax(axis=1)
+        return Scores(eta, log_proba, codes, notes)
+
+    def _score(self, data: Any) -> Scores:
+        scores = self.score(as_table(data))
+        for note in scores.notes:
+            warnings.warn(note, DataWarning, stacklevel=3)
+        return scores
+
+    def __repr__(self) -> str:
+        record = self.record
+        return (
+            f"<oddsmith.Model of {record.target.name!r}: {len(record.target.classes)} classes, "
+            f"{len(record.columns)} columns, {record.fit.status}>"
+        )
+
+
+def load(path: str | Path) -> Model:
+    """A model from its file, or from a flat file; nothing in the file is run.
+
+    Raises:
+        InputError: the file is no model file, was changed after training, or does not reproduce its
+            golden rows.
+    """
+    name = visible(str(path))
+    document = read_document(path)
+    if "thetas_dict" in document:
+        return Model(from_flat(document, name, __version__))
+    if document.get("format") != FORMAT:
+        raise InputError(f'{name}: JSON, but not a model file of oddsmith (no "format": "{FORMAT}").')
+    if document.get("version") != 1:
+        raise InputError(
+            f"{name}: a model file of version {document.get('version')!r}; this release reads 1."
+        )
+    try:
+        record = msgspec.convert(document, ModelRecord)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{name}: not a sound model file: {error}.") from None
+    if canonical_digest(document) != record.digest:
+        raise InputError(f"{name}: its digest does not fit its content: the file was changed after training.")
+    classes = record.target.classes
+    expected = classes[1:] if record.multi_class == "binary" else classes
+    if [equation.label for equation in record.equations] != expected or len(set(classes)) < len(classes):
+        raise InputError(f"{name}: $.equations do not fit $.target.classes.")
+    model = Model(record)
+    for index, equation in enumerate(record.equations):
+        if list(equation.coef) != list(model.terms):
+            raise InputError(f"{name}: $.equations[{index}].coef does not fit $.columns.")
+    verify(record.golden, model.design, record.equations, name)
+    return model
+
+
+def _probabilities(eta: list[float], multi_class: str) -> list[float]:
+    """Probabilities of one row, in plain Python: quicker than an array of this size."""
+    if multi_class == "softmax":
+        top = max(eta)
+        parts = [math.exp(value - top) for value in eta]
+    else:
+        parts = [_expit(value) for value in eta]
+        if multi_class == "binary":
+            return [_expit(-eta[0]), parts[0]]
+        if not any(parts):
+            return _probabilities(eta, "softmax")
+    total = sum(parts)
+    return [part / total for part in parts]
+
+
+def _expit(eta: float) -> float:
+    if eta >= 0.0:
+        return 1.0 / (1.0 + math.exp(-eta))
+    small = math.exp(eta)
+    return small / (1.0 + small)
+
+
+def _labels(classes: list[str], label_type: str) -> NDArray[Any]:
+    """Class names as the labels were given: whole numbers, booleans or texts (K,)."""
+    if label_type == "integer":
+        return np.array([int(label) for label in classes])
+    if label_type == "boolean":
+        return np.array([label == "True" for label in classes])
+    return np.array(classes)
+
+
+def _one_row(row: Mapping[str, Any]) -> Any:
+    import polars as pl
+
+    return pl.DataFrame({name: [cell] for name, cell in row.items()}, strict=False)

@@ -1,0 +1,152 @@
+"""A model's card: one English sentence on what it does, then what it rests on and its odds ratios.
+
+    odds ratio = exp(coef * step)
+
+The step is one sigma for a number, false to true for a boolean, and the reference to the level for a
+category: how many times the odds become when that alone changes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from oddsmith.data.design import BooleanColumn, CategoricalColumn, NumericColumn
+from oddsmith.errors import visible
+from oddsmith.report.terminal import Column, draw_table, figure, heading
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from oddsmith.data.design import Column as DesignColumn
+    from oddsmith.model import Model
+    from oddsmith.model.records import ModelRecord
+
+MOST_TERMS = 60
+"""Terms shown, the strongest first; the rest is in the JSON."""
+MOST_CLASSES = 12
+
+
+def sentence(record: ModelRecord) -> str:
+    """What the model does, in one sentence."""
+    classes = record.target.classes
+    columns = f"{len(record.columns)} column{'s' if len(record.columns) > 1 else ''}"
+    target = f"'{visible(record.target.name)}'"
+    if len(classes) == 2:
+        negative, positive = (f"'{visible(label)}'" for label in classes)
+        return f"This model gives the probability that {target} is {positive} rather than {negative}, from {columns}."
+    names = ", ".join(f"'{visible(label)}'" for label in classes[:MOST_CLASSES])
+    more = f" and {len(classes) - MOST_CLASSES} more" if len(classes) > MOST_CLASSES else ""
+    return (
+        f"This model sorts rows into the {len(classes)} classes of {target} ({names}{more}), from {columns}."
+    )
+
+
+def draw_card(model: Model, console: Console) -> None:
+    """The sentence, the facts behind it, the odds ratios, and the columns that were left out."""
+    from rich.text import Text
+
+    record = model.record
+    console.print(Text(sentence(record)), soft_wrap=True)
+    console.print()
+    for name, text in _facts(record):
+        console.print(Text(f"{name:<14}{text}"), soft_wrap=True)
+    _draw_odds_ratios(model, console)
+    if record.left_out:
+        heading(console, "Left out")
+        for item in record.left_out:
+            console.print(Text(visible(item.reason, limit=400)), soft_wrap=True)
+
+
+def _facts(record: ModelRecord) -> list[tuple[str, str]]:
+    training, fit, penalty = record.training, record.fit, record.fit.penalty
+    facts = []
+    if training.rows:
+        counts = zip(record.target.classes[:MOST_CLASSES], training.class_counts, strict=False)
+        by_class = ", ".join(f"{visible(label)} {count:,}" for label, count in counts)
+        left_out = (
+            f"; {training.rows_without_target:,} without a label" if training.rows_without_target else ""
+        )
+        facts.append(("trained on", f"{training.rows:,} rows ({by_class}){left_out}"))
+    settings = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in fit.settings.items())
+    how = {"binary": "binary", "softmax": "softmax", "ovr": "one-vs-rest"}[record.multi_class]
+    facts.append(("fit", f"{fit.solver}, {how}" + (f" ({settings})" if settings else "")))
+    facts.append(("status", fit.message))
+    if fit.mean_loss:
+        losses = ", ".join(f"{loss:.6g}" for loss in fit.mean_loss[:MOST_CLASSES])
+        facts.append(("mean loss", f"{losses} on its training rows"))
+    if penalty.alpha:
+        scale = "standardised" if penalty.standardize else "unscaled"
+        facts.append(("penalty", f"ridge, alpha {penalty.alpha:g} on {scale} columns"))
+    if fit.not_estimable:
+        names = ", ".join(visible(name) for name in fit.not_estimable[:8])
+        facts.append(("not estimable", f"{names}: other terms explain them exactly, so they are held at 0"))
+    if record.id is not None:
+        facts.append(("id", f"'{visible(record.id)}' is echoed in predictions"))
+    return facts
+
+
+def _draw_odds_ratios(model: Model, console: Console) -> None:
+    record = model.record
+    steps = [step for column in record.columns for step in _steps(column)]
+    strength = abs(model.coef * [size for _, size in steps]).max(axis=0)
+    order = sorted(range(len(steps)), key=lambda j: (-strength[j], j))[:MOST_TERMS]
+    shown = record.equations[:MOST_CLASSES]
+    columns = [
+        Column("term", [visible(model.terms[j]) for j in order], left=True),
+        Column("step", [steps[j][0] for j in order], left=True),
+    ]
+    if len(record.equations) == 1:
+        columns.append(Column("odds ratio", [_ratio(model.coef[0, j] * steps[j][1]) for j in order]))
+        columns.append(Column("coefficient", [_coefficient(model.coef[0, j]) for j in order]))
+        title = f"Odds of '{visible(record.equations[0].label)}': times this for one step"
+    else:
+        for k, equation in enumerate(shown):
+            cells = [_ratio(model.coef[k, j] * steps[j][1]) for j in order]
+            columns.append(Column(visible(equation.label, limit=24), cells))
+        against = (
+            "each class against the rest" if record.multi_class == "ovr" else "each class against the mean"
+        )
+        title = f"Odds of {against}: times this for one step"
+    if record.fit.status != "converged":
+        title += " (not an optimum: read with care)"
+    heading(console, title)
+    draw_table(console, columns)
+    if len(steps) > len(order):
+        heading(console, f"The other {len(steps) - len(order):,} terms are in the JSON output.")
+    intercepts = [
+        (visible(equation.label), equation.intercept, float(average))
+        for equation, average in zip(shown, model.intercept + model.coef @ model.design.mean, strict=False)
+    ]
+    heading(console, "Log-odds where every term is 0, and of the average row")
+    draw_table(
+        console,
+        [
+            Column("class", [name for name, _, _ in intercepts], left=True),
+            Column("intercept", [_coefficient(value) for _, value, _ in intercepts]),
+            Column("average row", [_coefficient(value) for _, _, value in intercepts]),
+        ],
+    )
+
+
+def _steps(column: DesignColumn) -> list[tuple[str, float]]:
+    """For each term of a column, what one step is, in words and as a number."""
+    if isinstance(column, CategoricalColumn):
+        reference = "a missing cell" if column.reference is None else f"'{visible(column.reference)}'"
+        return [(f"from {reference}", 1.0) for _ in column.levels]
+    if isinstance(column, BooleanColumn):
+        return [("false to true", 1.0)]
+    steps = [(f"+{figure(column.scale)} (1 sd)", column.scale)]
+    if isinstance(column, NumericColumn) and column.indicator is not None:
+        steps.append(("missing", 1.0))
+    return steps
+
+
+def _ratio(log_ratio: float) -> str:
+    if abs(log_ratio) > 20.0:
+        return f"e^{log_ratio:+.0f}"
+    return figure(math.exp(log_ratio))
+
+
+def _coefficient(value: float) -> str:
+    return f"{value:+.4g}"

@@ -1,0 +1,393 @@
+"""The verbs as functions: rows in, a model out.
+
+    table -> target -> columns -> design -> objective -> solver -> record
+
+Each step learns from the training rows only, and what it learned goes into the model.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import msgspec
+import numpy as np
+
+from oddsmith.data.block import ArraySource, Codes, Floats
+from oddsmith.data.columns import (
+    DEFAULT_MISSING,
+    ColumnOptions,
+    ColumnPlan,
+    MissingMarkers,
+    classify,
+    require_numbers,
+)
+from oddsmith.data.design import Design
+from oddsmith.data.native import as_table
+from oddsmith.data.read import Reading
+from oddsmith.data.table import Table
+from oddsmith.data.target import Target, TargetOptions, read_target
+from oddsmith.errors import FitWarning, InputError, visible
+from oddsmith.fit.losses import Bernoulli, Loss, Softmax
+from oddsmith.fit.objective import Objective, Standardisation
+from oddsmith.fit.optimality import Status
+from oddsmith.fit.solvers import SOLVERS, Progress, Solution, silent, solve
+from oddsmith.model import Model
+from oddsmith.model.document import canonical_digest
+from oddsmith.model.golden import golden_rows
+from oddsmith.model.records import (
+    FORMAT,
+    VERSION,
+    Equation,
+    FitRecord,
+    LeftOut,
+    ModelRecord,
+    PenaltyRecord,
+    TargetRecord,
+    TrainingRecord,
+)
+from oddsmith.model.records import Progress as ProgressRecord
+from oddsmith.version import __version__
+
+if TYPE_CHECKING:
+    from oddsmith.data.describe import ColumnSummary
+
+HISTORY = 100
+"""Entries of the loss history that a model keeps."""
+MOST_COEFFICIENTS = 5000
+"""Coefficients of one problem: beyond this its Hessian is out of proportion."""
+
+
+def train(
+    data: Any,
+    target: str,
+    *,
+    positive: str | None = None,
+    map_label: Sequence[str] = (),
+    features: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    id: str | None = None,  # noqa: A002 - the word that the command line and the file use
+    categorical: Sequence[str] = (),
+    numeric: Sequence[str] = (),
+    missing: Sequence[str] = (),
+    missing_indicator: bool = False,
+    weight: str | None = None,
+    multi_class: Literal["softmax", "ovr"] = "softmax",
+    alpha: float = 0.0,
+    standardize: bool = True,
+    solver: str = "newton",
+    learning_rate: float | None = None,
+    iterations: int | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    reading: Reading | None = None,
+    progress: Progress = silent,
+) -> Model:
+    """Train on every row that has a target.
+
+    Args:
+        data: a pandas, Polars or Arrow table, a mapping of columns, a `Table`, or a text file's path.
+        target: a column's name or position, or an expression such as "affairs > 0".
+        positive: of two labels, the one that probabilities speak of; by itself the last in order.
+        map_label: "FROM=TO" renames a label; "x.=x" takes a dot from the end of every label.
+        features: the columns to use; by itself all that the rules of `data/columns.py` keep.
+        drop: columns to leave out.
+        id: the column that predictions echo.
+        categorical: columns whose cells are categories, whatever they look like.
+        numeric: columns whose cells must be numbers.
+        missing: markers of missing cells beside the default ones: "TOKEN" or "COLUMN=TOKEN".
+        missing_indicator: give each numeric column with missing cells a term that says so.
+        weight: the column of sample weights, finite and not negative.
+        multi_class: for three classes or more, "softmax" or "ovr" (one-vs-rest).
+        alpha: ridge on the mean loss, alpha / 2 * sum of squared coefficients, never the intercept.
+        standardize: whether `alpha` acts on columns divided by their sigma (glmnet's meaning).
+        solver: a row of `oddsmith.fit.solvers.SOLVERS`; the next five are its settings.
+        learning_rate: step on the mean loss of standardised columns.
+        iterations: steps of gradient descent.
+        epochs: passes of stochastic and mini-batch descent.
+        batch_size: rows of a mini-batch.
+        seed: of the shuffles.
+        reading: how the text was read, to be remembered for files to be predicted.
+        progress: called after each iteration.
+
+    Warns:
+        FitWarning: the fit ended without an optimum: none exists, or the solver stopped early.
+
+    Raises:
+        InputError: the data or an option cannot be used, or descent diverged.
+    """
+    table = as_table(data)
+    settings = _settings(
+        solver,
+        learning_rate=learning_rate,
+        iterations=iterations,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    if not (math.isfinite(alpha) and alpha >= 0.0):
+        raise InputError(f"--alpha {alpha}: the penalty must be a finite number, 0 or more.")
+    if multi_class not in ("softmax", "ovr"):
+        raise InputError(f"multi_class '{visible(str(multi_class))}' is neither softmax nor ovr.")
+    markers = MissingMarkers.from_options(missing, table.frame.columns)
+    if not table.frame.height:
+        raise InputError(f"{visible(table.name)}: no rows to train on, only a header.")
+    found = read_target(table, TargetOptions(target, positive, tuple(map_label)), markers)
+    table, rows_without_target = _with_target(table, found)
+    codes = found.codes[found.codes >= 0]
+    options = ColumnOptions(
+        None if features is None else tuple(features),
+        tuple(drop),
+        id,
+        tuple(categorical),
+        tuple(numeric),
+        weight,
+        tuple(missing),
+    )
+    plan = classify(table, options, reserved=found.columns)
+    sample_weight = _sample_weight(table, plan, markers, codes, found)
+    design, X = Design.learn(
+        table, plan, markers, missing_indicator=missing_indicator, sample_weight=sample_weight
+    )
+    objective = _objective(
+        design, X, codes, sample_weight, found, multi_class, alpha, standardize=standardize
+    )
+    solution = solve(objective, solver, progress, **settings)
+    if solution.status is Status.diverged:
+        raise InputError(_divergence(solver, settings, solution))
+    form: Literal["binary", "softmax", "ovr"] = "binary" if len(found.classes) == 2 else multi_class
+    equations = _equations(objective, solution, design, found, form)
+    record = ModelRecord(
+        format=FORMAT,
+        version=VERSION,
+        oddsmith=__version__,
+        target=TargetRecord(
+            found.name, list(found.columns), list(found.classes), found.label_type, list(map_label)
+        ),
+        id=plan.id,
+        weight=plan.weight,
+        reading=reading or Reading(),
+        missing=_missing_texts(markers),
+        columns=list(design.columns),
+        left_out=_left_out(table, plan, found),
+        multi_class=form,
+        equations=equations,
+        fit=_fit_record(objective, solution, design, found, form, solver, settings),
+        training=TrainingRecord(
+            rows=len(codes),
+            rows_without_target=rows_without_target,
+            total_weight=float(len(codes) if sample_weight is None else sample_weight.sum()),
+            class_counts=np.bincount(codes, minlength=len(found.classes)).tolist(),
+            digest=table.digest,
+        ),
+        golden=golden_rows(design, equations),
+        digest="",
+    )
+    if solution.status is not Status.converged:
+        warnings.warn(record.fit.message, FitWarning, stacklevel=2)
+    return Model(msgspec.structs.replace(record, digest=canonical_digest(msgspec.to_builtins(record))))
+
+
+def describe(data: Any, *, missing: Sequence[str] = ()) -> list[ColumnSummary]:
+    """What each column of a table holds: counts, moments and quartiles, or levels.
+
+    Raises:
+        InputError: the data cannot be read as a table.
+    """
+    from oddsmith.data.describe import describe as summaries
+
+    table = as_table(data)
+    return summaries(table, MissingMarkers.from_options(missing, table.frame.columns))
+
+
+def _settings(solver: str, **given: float | None) -> dict[str, float]:
+    """The solver's settings, its defaults filled in; a setting it doesn't take is refused."""
+    if solver not in SOLVERS:
+        raise InputError(f"no solver is called '{visible(solver)}'. There are: {', '.join(SOLVERS)}.")
+    settings = dict(SOLVERS[solver].settings)
+    for name, value in given.items():
+        if value is None:
+            continue
+        option = "--" + name.replace("_", "-")
+        if name not in settings:
+            takes = ", ".join("--" + key.replace("_", "-") for key in settings) or "no settings"
+            raise InputError(f"{option} is not for --solver {solver}, which takes {takes}.")
+        positive = value >= 0 if name == "seed" else value > 0
+        if not (math.isfinite(value) and positive):
+            raise InputError(f"{option} {value}: give a positive number.")
+        settings[name] = value
+    return settings
+
+
+def _with_target(table: Table, target: Target) -> tuple[Table, int]:
+    kept = np.flatnonzero(target.codes >= 0)
+    left_out = len(target.codes) - len(kept)
+    return (table.take(kept) if left_out else table), left_out
+
+
+def _sample_weight(
+    table: Table, plan: ColumnPlan, markers: MissingMarkers, codes: Codes, target: Target
+) -> Floats | None:
+    """The weight column (n,), checked; None if there is none."""
+    if plan.weight is None:
+        return None
+    found = require_numbers(table, plan.weight, markers.of(plan.weight))
+    weight = np.asarray(found.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+    bad = np.flatnonzero(~(weight >= 0.0))
+    if len(bad):
+        cell = found[int(bad[0])]
+        what = "an empty cell" if cell is None else f"{cell:g}"
+        raise InputError(
+            f"{table.place(int(bad[0]), plan.weight)}: {what} is no weight. Weights are 0 or more."
+        )
+    totals = np.bincount(codes, weights=weight, minlength=len(target.classes))
+    if not (totals > 0.0).all():
+        empty = target.classes[int(np.argmin(totals))]
+        raise InputError(f"all rows of class '{visible(empty)}' have weight 0, so there is nothing to learn.")
+    return weight
+
+
+def _objective(
+    design: Design,
+    X: Floats,
+    codes: Codes,
+    sample_weight: Floats | None,
+    target: Target,
+    multi_class: str,
+    alpha: float,
+    *,
+    standardize: bool,
+) -> Objective:
+    n_classes = len(target.classes)
+    loss: Loss
+    if n_classes == 2:
+        loss = Bernoulli()
+    elif multi_class == "softmax":
+        loss = Softmax(n_classes)
+    else:
+        loss = Bernoulli(tuple(range(n_classes)))
+    objective = Objective(
+        ArraySource(X, codes, sample_weight),
+        loss,
+        Standardisation(design.mean, design.scale),
+        alpha=alpha,
+        standardize=standardize,
+    )
+    if objective.n_coefficients > MOST_COEFFICIENTS:
+        raise InputError(
+            f"{objective.n_coefficients:,} coefficients ({len(design.terms):,} terms, {n_classes:,} classes) "
+            f"are more than the {MOST_COEFFICIENTS:,} that can be fitted at once. "
+            f"Leave columns out with --drop, or use --multi-class ovr."
+        )
+    return objective
+
+
+def _equations(
+    objective: Objective, solution: Solution, design: Design, target: Target, form: str
+) -> list[Equation]:
+    """Linear predictors on the user's scale; softmax ones for all K classes, summing to zero."""
+    intercepts, coef = objective.on_user_scale(solution.theta)
+    labels = target.classes[1:] if form == "binary" else target.classes
+    if form == "softmax":
+        intercepts = np.concatenate([[0.0], intercepts])
+        coef = np.vstack([np.zeros(coef.shape[1]), coef])
+        intercepts -= intercepts.mean()
+        coef -= coef.mean(axis=0)
+    return [
+        Equation(label, float(intercept), dict(zip(design.terms, row.tolist(), strict=True)))
+        for label, intercept, row in zip(labels, intercepts, coef, strict=True)
+    ]
+
+
+def _left_out(table: Table, plan: ColumnPlan, target: Target) -> list[LeftOut]:
+    """Columns that are no features: by the rules, each with its sentence, or because the user said so."""
+    by_rule = dict(plan.left_out)
+    used = {feature.name for feature in plan.features} | {*target.columns, plan.id, plan.weight}
+    return [
+        LeftOut(name, by_rule.get(name, f"'{visible(name)}' is left out: as asked."))
+        for name in table.frame.columns
+        if name in by_rule or name not in used
+    ]
+
+
+def _missing_texts(markers: MissingMarkers) -> list[str]:
+    """Markers beside the default ones, positions replaced by names."""
+    everywhere = sorted(markers.everywhere - set(DEFAULT_MISSING))
+    return everywhere + [
+        f"{column}={token}" for column, tokens in markers.by_column.items() for token in sorted(tokens)
+    ]
+
+
+def _fit_record(
+    objective: Objective,
+    solution: Solution,
+    design: Design,
+    target: Target,
+    form: str,
+    solver: str,
+    settings: dict[str, float],
+) -> FitRecord:
+    evidence = solution.optimality
+    names = ["intercept", *design.terms] * objective.loss.n_coupled
+    held = dict.fromkeys(names[j] for j in np.flatnonzero(solution.held.all(axis=0)))
+    return FitRecord(
+        solver=solver,
+        settings=dict(settings),
+        penalty=PenaltyRecord(objective.alpha, objective.standardize),
+        status=cast("Any", solution.status.name),
+        message=_message(solution, objective, names, target, form),
+        iterations=solution.n_iter,
+        passes=round(solution.n_passes, 6),
+        newton_decrement=evidence.newton_decrement.tolist(),
+        mean_loss=evidence.mean_loss.tolist(),
+        not_estimable=list(held),
+        loss_history=[
+            ProgressRecord(iteration, value.tolist()) for iteration, value in _thinned(solution.history)
+        ],
+    )
+
+
+def _message(solution: Solution, objective: Objective, names: list[str], target: Target, form: str) -> str:
+    """One sentence on how the fit ended, with the figure that proves it."""
+    evidence = solution.optimality
+    concerned = [k for k, status in enumerate(evidence.status) if status is solution.status]
+    worst = max(concerned, key=lambda k: evidence.newton_decrement[k])
+    decrement = float(evidence.newton_decrement[worst])
+    if solution.status is Status.converged:
+        return f"converged: newton decrement {decrement:.1e}"
+    if solution.status is Status.iteration_limit:
+        distance = math.sqrt(2.0 * max(decrement, 0.0))
+        return (
+            f"stopped after {solution.n_iter:,} iterations, {distance:.2g} standard errors from the optimum: "
+            f"newton decrement {decrement:.1e}"
+        )
+    columns = list(dict.fromkeys(names[int(evidence.drifting[k])] for k in concerned))
+    about = ", ".join(f"'{visible(name)}'" for name in columns[:3])
+    classes = ""
+    if form == "ovr":
+        classes = " for " + ", ".join(f"'{visible(target.classes[k])}'" for k in concerned[:5])
+    return (
+        f"no finite optimum{classes}: some classes can be told apart without error, so coefficients would grow "
+        f"for ever, first of all that of {about}. A penalty (--alpha 0.01) gives a finite fit"
+    )
+
+
+def _divergence(solver: str, settings: dict[str, float], solution: Solution) -> str:
+    first, last = solution.history[0][1], solution.history[-1][1]
+    worst = int(np.argmax(np.where(np.isfinite(last), last - first, np.inf)))
+    rate = settings["learning_rate"]
+    return (
+        f"{solver} diverged: the mean loss went from {first[worst]:.4g} to {last[worst]:.4g} in "
+        f"{solution.n_iter:,} iterations. Try --learning-rate {rate / 10:g}, or --solver newton."
+    )
+
+
+def _thinned(history: list[tuple[int, Floats]]) -> list[tuple[int, Floats]]:
+    """At most `HISTORY` entries, dense at the start where the loss moves, the last one included."""
+    if len(history) <= HISTORY:
+        return history
+    places = np.unique(np.geomspace(1, len(history), HISTORY).round().astype(int)) - 1
+    return [history[place] for place in places]

@@ -1,0 +1,128 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oddsmith.errors import InputError
+from oddsmith.evaluate.metrics import Confusion, confusion
+from oddsmith.evaluate.score_table import ScoreTable, expit, log_odds
+
+ARRAYS = (
+    "eta",
+    "count_positive",
+    "count_negative",
+    "weight_positive",
+    "weight_negative",
+    "squared_weight_positive",
+    "squared_weight_negative",
+)
+
+
+def assert_same(one: ScoreTable, other: ScoreTable):
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+        assert getattr(one, name).dtype == getattr(other, name).dtype, name
+
+
+# Scores on a coarse grid, so that ties are common; whole weights, so that sums are exact.
+rows = st.tuples(st.integers(-6, 6).map(lambda k: k / 2), st.integers(0, 1), st.integers(0, 3))
+tables = st.lists(rows, max_size=30)
+
+
+def table_of(cells) -> ScoreTable:
+    eta, y, weight = np.array(cells, dtype=float).reshape(-1, 3).T
+    return ScoreTable.from_scores(eta, y, weight)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables, tables)
+def test_tables_of_parts_add_to_the_table_of_the_whole(first, second):
+    assert_same(table_of(first) + table_of(second), table_of(first + second))
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables, st.randoms())
+def test_order_of_rows_does_not_matter(cells, random):
+    shuffled = list(cells)
+    random.shuffle(shuffled)
+    assert_same(table_of(shuffled), table_of(cells))
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables)
+def test_a_row_of_weight_zero_leaves_no_trace(cells):
+    assert_same(table_of(cells), table_of([cell for cell in cells if cell[2] > 0]))
+
+
+def test_sums_at_a_tie():
+    table = ScoreTable.from_scores([1.0, -2.0, 1.0, 1.0], [1, 0, 0, 1], [0.5, 1.0, 3.0, 2.0])
+    np.testing.assert_array_equal(table.eta, [-2.0, 1.0])
+    np.testing.assert_array_equal(table.count_positive, [0, 2])
+    np.testing.assert_array_equal(table.count_negative, [1, 1])
+    np.testing.assert_array_equal(table.weight_positive, [0.0, 2.5])
+    np.testing.assert_array_equal(table.weight_negative, [1.0, 3.0])
+    np.testing.assert_array_equal(table.squared_weight_positive, [0.0, 4.25])
+    np.testing.assert_array_equal(table.squared_weight_negative, [1.0, 9.0])
+    assert table.n_rows == 4
+    assert table.weight == 6.5
+
+
+def test_weights_that_only_add_up_to_counts_are_still_weights():
+    assert ScoreTable.from_scores([0, 0, 1], [1, 1, 0]).unweighted
+    assert ScoreTable.from_scores([0, 0, 1], [1, 1, 0], [1, 1, 1]).unweighted
+    assert not ScoreTable.from_scores([0, 0, 1], [1, 1, 0], [0.5, 1.5, 1]).unweighted
+
+
+def test_a_score_at_the_threshold_is_positive():
+    for threshold in (0.1, 0.2, 18 / 138, 0.5, 0.7, 0.9):
+        eta = log_odds(threshold)
+        table = ScoreTable.from_scores([np.nextafter(eta, -np.inf), eta], [0, 1])
+        assert confusion(table, threshold) == Confusion(tp=1, fp=0, fn=0, tn=1)
+
+
+def test_the_ends_call_all_and_none_even_where_the_probability_is_exactly_0_or_1():
+    table = ScoreTable.from_scores([-1000.0, 1000.0], [0, 1])
+    np.testing.assert_array_equal(table.proba, [0.0, 1.0])
+    assert confusion(table, 0.0) == Confusion(tp=1, fp=1, fn=0, tn=0)
+    assert confusion(table, 1.0) == Confusion(tp=0, fp=0, fn=1, tn=1)
+
+
+def test_scores_that_are_one_probability_but_two_log_odds_stay_apart():
+    table = ScoreTable.from_scores([40.0, 41.0], [0, 1])
+    np.testing.assert_array_equal(table.proba, [1.0, 1.0])
+    assert len(table.eta) == 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(-740, 740))
+def test_expit_is_the_inverse_of_log_odds_and_symmetric(eta):
+    p, q = expit(np.array([eta, -eta]))
+    assert p + q == pytest.approx(1.0, abs=1e-15)
+    assert min(p, q) == pytest.approx(math.exp(-abs(eta)) / (1 + math.exp(-abs(eta))), rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (([0.0, math.nan], [0, 1]), "row 2: score nan"),
+        (([0.0, math.inf], [0, 1]), "row 2: score inf"),
+        (([0.0, 1.0], [0, 2]), "row 2: label 2.0"),
+        (([0.0, 1.0], [0, 1, 1]), "scores have shape (2,) and labels (3,)"),
+        (([[0.0], [1.0]], [[0], [1]]), "scores have shape (2, 1)"),
+        (([0.0, 1.0], [0, 1], [1.0, -0.5]), "row 2: weight -0.5"),
+        (([0.0, 1.0], [0, 1], [math.inf, 1.0]), "row 1: weight inf"),
+        (([0.0, 1.0], [0, 1], [1.0]), "weights have shape (1,)"),
+    ],
+)
+def test_bad_rows_are_named(arguments, said):
+    with pytest.raises(InputError) as caught:
+        ScoreTable.from_scores(*arguments)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, math.nan, math.inf])
+def test_a_threshold_is_a_probability(threshold):
+    with pytest.raises(InputError, match="not a probability"):
+        log_odds(threshold)

@@ -1,0 +1,20 @@
+"""A fitter for `check.py` of the published problems: fit(X, y, weight, n_classes, intercept, estimator)."""
+
+import numpy as np
+
+from oddsmith.data.block import ArraySource
+from oddsmith.fit.losses import Bernoulli, Softmax
+from oddsmith.fit.objective import Objective, Standardisation
+from oddsmith.fit.solvers import solve
+
+
+def fit(X, y, weight, n_classes, intercept, estimator):
+    if estimator != "mle":
+        return None
+    source = ArraySource(np.ascontiguousarray(X), y, weight)
+    loss = Bernoulli() if n_classes == 2 else Softmax(n_classes)
+    objective = Objective(
+        source, loss, Standardisation.of(source, fit_intercept=intercept), fit_intercept=intercept
+    )
+    intercepts, coef = objective.on_user_scale(solve(objective, "newton").theta)
+    return [np.r_[b, w] if intercept else w for b, w in zip(intercepts, coef, strict=True)], None

@@ -1,0 +1,198 @@
+"""Sums over rows: exact where they can be checked exactly, and the same however the rows are cut."""
+
+import math
+from fractions import Fraction
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oddsmith.data.block import BLOCK_BYTES, ArraySource, Block
+from oddsmith.data.moments import Moments, moments
+from oddsmith.engines import reduce
+from oddsmith.fit.losses import Bernoulli, Softmax
+from oddsmith.fit.matrix import design_matrix, gram, predictors, pulled_back
+from oddsmith.fit.stats import accumulate, reach
+
+EPS = np.finfo(float).eps
+LOSSES = pytest.mark.parametrize("loss", [Bernoulli(), Bernoulli((0, 1, 2)), Softmax(3), Softmax(4)], ids=str)
+QUICK = settings(max_examples=40, deadline=None)
+
+
+def rows(loss, n=90, p=3, seed=0):
+    rng = np.random.default_rng(seed)
+    block = Block(
+        rng.normal(size=(n, p)) + 5.0,
+        rng.integers(4, size=n),
+        rng.uniform(0.0, 3.0, n) * (rng.random(n) < 0.8),
+    )
+    coef = rng.normal(size=(loss.n_problems * loss.n_coupled, p + 1))
+    return block, coef, block.X.mean(axis=0)
+
+
+@LOSSES
+def test_sums_are_those_of_a_loop_over_rows(loss):
+    block, coef, centre = rows(loss, n=12)
+    found = accumulate(block, coef, loss=loss, centre=centre, order=2)
+    losses, gradient = np.zeros_like(found.loss), np.zeros_like(found.gradient)
+    for x, y, w in zip(block.X, block.y, block.sample_weight, strict=True):
+        a = np.concatenate([[1.0], x - centre])
+        eta = (coef @ a)[None, :]
+        truth = loss.truth(np.array([y]))
+        losses += w * loss.loss(eta, truth)[0]
+        gradient += w * np.outer(loss.residual(eta, truth)[0], a).reshape(gradient.shape)
+    assert found.weight == pytest.approx(math.fsum(block.sample_weight), rel=4 * EPS)
+    np.testing.assert_allclose(found.loss, losses, rtol=1e-14)
+    np.testing.assert_allclose(found.gradient, gradient, rtol=1e-12, atol=1e-13)
+
+
+@LOSSES
+def test_gradient_and_hessian_are_slopes_of_the_sums(loss):
+    block, coef, centre = rows(loss)
+    at = partial(accumulate, block, loss=loss, centre=centre)
+    stats, step = at(coef, order=2), 1e-5
+    per_problem = loss.n_coupled * coef.shape[1]
+    for j in range(coef.size):
+        nudge = np.zeros(coef.size)
+        nudge[j] = step
+        nudge = nudge.reshape(coef.shape)
+        problem, inner = divmod(j, per_problem)
+        up, down = at(coef + nudge, order=1), at(coef - nudge, order=1)
+        slope = (up.loss - down.loss) / (2 * step)
+        np.testing.assert_allclose(stats.gradient[problem, inner], slope[problem], rtol=1e-7, atol=1e-6)
+        bend = (up.gradient - down.gradient) / (2 * step)
+        np.testing.assert_allclose(stats.hessian[problem, inner], bend[problem], rtol=1e-7, atol=1e-6)
+    largest = np.abs(stats.hessian).max()
+    np.testing.assert_allclose(
+        stats.hessian, stats.hessian.transpose(0, 2, 1), rtol=0.0, atol=1e-14 * largest
+    )
+
+
+@LOSSES
+def test_what_was_not_asked_for_is_empty_and_the_rest_is_unchanged(loss):
+    block, coef, centre = rows(loss)
+    full = accumulate(block, coef, loss=loss, centre=centre, order=2)
+    one = accumulate(block, coef, loss=loss, centre=centre, order=1)
+    zero = accumulate(block, coef, loss=loss, centre=centre, order=0)
+    assert (zero.gradient.size, zero.hessian.size, one.hessian.size) == (0, 0, 0)
+    np.testing.assert_array_equal(zero.loss, full.loss)
+    np.testing.assert_array_equal(one.gradient, full.gradient)
+
+
+@LOSSES
+@pytest.mark.parametrize("block_rows", [1, 7, 64, 89, 90, 1000])
+def test_blocks_add_up_to_the_whole(loss, block_rows):
+    block, coef, centre = rows(loss)
+    kernel = partial(accumulate, coef=coef, loss=loss, centre=centre, order=2)
+    whole = kernel(block)
+    source = ArraySource(block.X, block.y, block.sample_weight, block_rows)
+    added = reduce(source, kernel)
+    for name in ("weight", "loss", "gradient", "hessian"):
+        expected = np.asarray(getattr(whole, name))
+        tolerance = 1e-13 * np.abs(expected).max()
+        np.testing.assert_allclose(getattr(added, name), expected, rtol=0.0, atol=tolerance)
+    step = coef[::-1]
+    far = partial(reach, coef=coef, step=step, loss=loss, centre=centre)
+    np.testing.assert_allclose(reduce(source, far).step, far(block).step, rtol=1e-13)
+    np.testing.assert_allclose(reduce(source, far).margin, far(block).margin, rtol=1e-13, atol=1e-14)
+
+
+def test_reach_ignores_rows_of_weight_zero():
+    block = Block(np.array([[1.0], [2.0], [50.0]]), np.array([0, 1, 0]), np.array([1.0, 1.0, 0.0]))
+    found = reach(
+        block, np.array([[-3.0, 2.0]]), np.array([[0.0, 1.0]]), loss=Bernoulli(), centre=np.zeros(1)
+    )
+    np.testing.assert_array_equal(found.step, [2.0])
+    np.testing.assert_array_equal(found.margin, [1.0])
+
+
+def test_matrix_products_are_what_they_say():
+    rng = np.random.default_rng(1)
+    X, centre = rng.normal(size=(20, 3)), rng.normal(size=3)
+    A = design_matrix(X, centre)
+    np.testing.assert_array_equal(A, np.column_stack([np.ones(20), X - centre]))
+    coef, residual, d = rng.normal(size=(2, 4)), rng.normal(size=(20, 2)), rng.normal(size=20)
+    np.testing.assert_allclose(predictors(A, coef), np.einsum("ij,kj->ik", A, coef), rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(
+        pulled_back(A, residual), np.einsum("ik,ij->kj", residual, A), rtol=1e-12, atol=1e-13
+    )
+    np.testing.assert_allclose(gram(A, d), np.einsum("ij,i,ik->jk", A, d, A), rtol=1e-12, atol=1e-13)
+
+
+def test_reduce_adds_in_order_and_refuses_nothing():
+    assert reduce([1e16, 1.0, -1e16, 1.0], float) == 1.0
+    assert reduce(["a", "b", "c"], str.upper) == "ABC"
+    with pytest.raises(ValueError, match="no sum"):
+        reduce([], float)
+
+
+def test_blocks_are_views_that_cover_every_row_once():
+    X = np.arange(60_000.0).reshape(20_000, 3)
+    source = ArraySource(X, np.arange(20_000))
+    blocks = list(source)
+    assert [len(block.y) for block in blocks] == [8192, 8192, 3616]
+    assert all(np.shares_memory(block.X, X) for block in blocks)
+    np.testing.assert_array_equal(np.concatenate([block.y for block in blocks]), np.arange(20_000))
+    wide = next(iter(ArraySource(np.zeros((400, 1000)), np.zeros(400, dtype=np.int64))))
+    assert len(wide.y) == 256
+    middle = next(iter(ArraySource(np.zeros((4000, 50)), np.zeros(4000, dtype=np.int64))))
+    assert len(middle.y) == BLOCK_BYTES // (8 * 50)
+
+
+values = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
+
+
+@QUICK
+@given(
+    st.lists(st.tuples(values, st.sampled_from([0.0, 0.5, 1.0, 1.0, 3.0])), min_size=2, max_size=30),
+    st.data(),
+)
+def test_moments_of_parts_merge_into_the_exact_moments(cells, data):
+    x, w = np.array(cells).T
+    cut = data.draw(st.integers(1, len(x) - 1))
+    parts = [Block(x[s, None], np.zeros(len(x[s])), w[s]) for s in (slice(cut), slice(cut, None))]
+    found = moments(parts[0]) + moments(parts[1])
+    total = sum(map(Fraction, w))
+    assert found.weight == total
+    assert found.n_weighted == np.count_nonzero(w)
+    if total:
+        mean = sum(Fraction(a) * Fraction(b) for a, b in zip(x, w, strict=True)) / total
+        scatter = sum(Fraction(b) * (Fraction(a) - mean) ** 2 for a, b in zip(x, w, strict=True))
+        size = np.abs(x[w > 0]).max()
+        assert abs(Fraction(found.mean[0]) - mean) <= 8 * EPS * size
+        slack = 1e-14 * float(scatter) + float(total) * (8 * EPS * size) ** 2
+        assert abs(Fraction(found.scatter[0]) - scatter) <= slack
+
+
+def test_moments_far_from_zero_keep_what_the_mean_can_hold():
+    """A block loses nothing; a merge loses what rounding of the two means takes from their gap."""
+    x = 1e9 + np.random.default_rng(2).normal(size=(5000, 2))
+    source = ArraySource(x, np.zeros(5000, dtype=np.int64), None, 700)
+    found = reduce(source, moments)
+    exact = x - x[0]
+    mean = np.array([math.fsum(column) / 5000 for column in exact.T])
+    scatter = [math.fsum((c - m) ** 2) for c, m in zip(exact.T, mean, strict=True)]
+    np.testing.assert_allclose(found.mean, x[0] + mean, rtol=2 * EPS)
+    sigma = np.sqrt(np.array(scatter) / 5000)
+    whole = moments(Block(x, np.zeros(5000, dtype=np.int64), None))
+    np.testing.assert_allclose(whole.sigma, sigma, rtol=1e-13)
+    np.testing.assert_allclose(found.sigma, sigma, rtol=0.02 * EPS * 1e9)
+
+
+@pytest.mark.parametrize("value", [0.1, 1e15 + 0.25, -1e-300])
+def test_a_constant_column_has_sigma_zero_exactly(value):
+    source = ArraySource(np.full((100, 1), value), np.zeros(100, dtype=np.int64), np.linspace(0, 1, 100), 7)
+    found = reduce(source, moments)
+    assert found.sigma[0] == 0.0
+    assert found.mean[0] == value
+
+
+def test_a_part_of_weight_zero_adds_nothing():
+    some = moments(Block(np.array([[3.0], [5.0]]), np.zeros(2), None))
+    none = moments(Block(np.array([[1e300]]), np.zeros(1), np.zeros(1)))
+    for merged in (some + none, none + some):
+        assert (merged.weight, merged.n_weighted, merged.mean[0], merged.scatter[0]) == (2.0, 2, 4.0, 2.0)
+    assert isinstance(none + none, Moments)
+    assert (none + none).weight == 0.0
