@@ -160,6 +160,8 @@ def train(
         raise InputError(_divergence(solver, settings, solution))
     form: Literal["binary", "softmax", "ovr"] = "binary" if len(found.classes) == 2 else multi_class
     equations = _equations(objective, solution, design, found, form)
+    used = {feature.name for feature in plan.features} | {name for name, _ in plan.left_out}
+    used |= {*found.columns, plan.id or "", plan.weight or ""}
     record = ModelRecord(
         format=FORMAT,
         version=VERSION,
@@ -172,7 +174,8 @@ def train(
         reading=reading or Reading(),
         missing=_missing_texts(markers),
         columns=list(design.columns),
-        left_out=_left_out(table, plan, found),
+        left_out=[LeftOut(name, reason) for name, reason in plan.left_out],
+        dropped=[name for name in table.frame.columns if name not in used],
         multi_class=form,
         equations=equations,
         fit=_fit_record(objective, solution, design, found, form, solver, settings),
@@ -302,17 +305,6 @@ def _equations(
     ]
 
 
-def _left_out(table: Table, plan: ColumnPlan, target: Target) -> list[LeftOut]:
-    """Columns that are no features: by the rules, each with its sentence, or because the user said so."""
-    by_rule = dict(plan.left_out)
-    used = {feature.name for feature in plan.features} | {*target.columns, plan.id, plan.weight}
-    return [
-        LeftOut(name, by_rule.get(name, f"'{visible(name)}' is left out: as asked."))
-        for name in table.frame.columns
-        if name in by_rule or name not in used
-    ]
-
-
 def _missing_texts(markers: MissingMarkers) -> list[str]:
     """Markers beside the default ones, positions replaced by names."""
     everywhere = sorted(markers.everywhere - set(DEFAULT_MISSING))
@@ -369,8 +361,9 @@ def _message(solution: Solution, objective: Objective, names: list[str], target:
     classes = ""
     if form == "ovr":
         classes = " for " + ", ".join(f"'{visible(target.classes[k])}'" for k in concerned[:5])
+    what = "the classes" if evidence.separated[concerned].all() else "some rows"
     return (
-        f"no finite optimum{classes}: some classes can be told apart without error, so coefficients would grow "
+        f"no finite optimum{classes}: {what} can be told apart without error, so coefficients would grow "
         f"for ever, first of all that of {about}. A penalty (--alpha 0.01) gives a finite fit"
     )
 

@@ -371,6 +371,12 @@ def test_a_cell_that_is_no_finite_number_stops_a_numeric_column(cell: str) -> No
         decision(["1", "2", cell, "3"], numeric=("x",))
 
 
+def test_half_of_the_cells_being_numbers_makes_a_numeric_column() -> None:
+    assert decision(["1", "2", "a", "a", "b", "b"])[1].startswith("'x' is left out: free text")
+    with pytest.raises(InputError, match=r":4:1: 'a' in numeric column 'x' \(2 of 4 cells are numbers\)"):
+        decision(["1", "2", "a", "a"])
+
+
 def test_forced_numbers_may_have_leading_zeros_but_no_text() -> None:
     assert decision(["007", "008", "007"], numeric=("x",)) == ("numeric", "")
     with pytest.raises(InputError, match=r"^requests\.csv:2:1: 'a' in numeric column 'x' \(1 of 3 cells"):

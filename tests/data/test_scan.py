@@ -17,13 +17,20 @@ BLOCKS = st.sampled_from([1, 2, 3, 5, 8, 1 << 20])
 
 
 @dataclass
-class Fault(Exception):
+class FaultError(Exception):
     line: int
     fault: str
 
 
+def outcome(text: str, quote: str) -> list[tuple[int, list[str]]] | FaultError:
+    try:
+        return records_of(text, quote)
+    except FaultError as fault:
+        return fault
+
+
 def records_of(text: str, quote: str = '"') -> list[tuple[int, list[str]]]:
-    """(line, cells) of every record, one character at a time; raises Fault at the first that is no record."""
+    """(line, cells) of every record, one character at a time; raises FaultError at the first that is no record."""
     records: list[tuple[int, list[str]]] = []
     line, position, width = 1, 0, None
     while position < len(text):
@@ -34,7 +41,7 @@ def records_of(text: str, quote: str = '"') -> list[tuple[int, list[str]]]:
                 opened, cell, position = line, "", position + 1
                 while True:
                     if position == len(text):
-                        raise Fault(opened, "never closed")
+                        raise FaultError(opened, "never closed")
                     if text[position] == quote:
                         if text[position + 1 : position + 2] != quote:
                             position += 1
@@ -47,12 +54,12 @@ def records_of(text: str, quote: str = '"') -> list[tuple[int, list[str]]]:
                     cell += text[position]
                     position += 1
                 if position < len(text) and text[position] not in ",\r\n":
-                    raise Fault(line, "text after the closing quote")
+                    raise FaultError(line, "text after the closing quote")
             else:
                 cell = ""
                 while position < len(text) and text[position] not in ",\r\n":
                     if text[position] == quote:
-                        raise Fault(line, "inside an unquoted cell")
+                        raise FaultError(line, "inside an unquoted cell")
                     cell += text[position]
                     position += 1
             cells.append(cell)
@@ -67,7 +74,7 @@ def records_of(text: str, quote: str = '"') -> list[tuple[int, list[str]]]:
             continue
         width = width or len(cells)
         if len(cells) != width:
-            raise Fault(start, f"line {start} has {len(cells)} field")
+            raise FaultError(start, f"line {start} has {len(cells)} field")
         records.append((start, cells))
     return records
 
@@ -89,20 +96,18 @@ def blocks():
 @settings(max_examples=1500, deadline=None)
 def test_soup_is_accepted_or_refused_as_by_a_state_machine(blocks, text, size, quote):
     blocks(size)
-    try:
-        expected = records_of(text, quote)
-    except Fault as fault:
+    expected = outcome(text, quote)
+    if isinstance(expected, FaultError):
         with pytest.raises(InputError) as refusal:
             scanned(text, quote)
-        assert f"t.csv:{fault.line}:" in str(refusal.value)
-        assert fault.fault in str(refusal.value)
+        assert str(refusal.value).startswith(f"t.csv:{expected.line}:")
+        assert expected.fault in str(refusal.value)
         return
     found = scanned(text, quote)
     assert found.n_records == len(expected)
     assert [found.line_of(record) for record in range(found.n_records)] == [line for line, _ in expected]
     assert {len(cells) for _, cells in expected} <= {found.n_fields}
     assert [cells for _, cells in records_of(found.body.decode(), quote)] == [cells for _, cells in expected]
-    assert "\n\n" not in found.body.decode() or '"' in text
 
 
 @given(

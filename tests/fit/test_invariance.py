@@ -14,7 +14,7 @@ from oddsmith.fit.optimality import Status
 
 from .problems import PROBLEMS, Problem, drawn, fitted
 
-QUICK = settings(max_examples=25, deadline=None)
+QUICK = settings(max_examples=12, deadline=None)
 SAME = {"rtol": 1e-8, "atol": 1e-9}
 
 
@@ -136,7 +136,7 @@ def test_softmax_does_not_care_which_class_is_the_reference(problem, codes):
 @pytest.mark.parametrize("block_rows", [1, 33])
 def test_every_problem_ends_the_same_in_any_blocks(name, block_rows):
     problem = PROBLEMS[name]
-    (b, coef, whole), (c, other, parts) = fitted(problem), fitted(problem.changed(block_rows=block_rows))
+    whole, parts = fitted(problem)[2], fitted(problem.changed(block_rows=block_rows))[2]
     assert whole.status is parts.status
     np.testing.assert_array_equal(whole.held, parts.held)
     np.testing.assert_allclose(whole.theta, parts.theta, rtol=1e-7, atol=1e-9)

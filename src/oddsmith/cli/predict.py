@@ -127,7 +127,7 @@ def _mention_unused(model: Model, table: Table, voice: Voice) -> None:
 
     record = model.record
     known = {column.name for column in record.columns} | {item.column for item in record.left_out}
-    known |= {*record.target.columns, record.id or "", record.weight or ""}
+    known |= {*record.dropped, *record.target.columns, record.id or "", record.weight or ""}
     unknown = [name for name in table.frame.columns if name not in known]
     if unknown:
         names = ", ".join(f"'{visible(name)}'" for name in unknown[:5])

@@ -85,7 +85,7 @@ class MissingMarkers:
 
     everywhere: frozenset[str]
     by_column: Mapping[str, frozenset[str]]
-    """All markers of the columns that have some of their own."""
+    """Markers of one column, beside those for all."""
 
     @classmethod
     def from_options(cls, missing: Sequence[str], columns: Sequence[str]) -> MissingMarkers:
@@ -104,13 +104,11 @@ class MissingMarkers:
                 own.setdefault(column, set()).add(token)
             else:
                 everywhere.add(text)
-        return cls(
-            frozenset(everywhere), {name: frozenset(everywhere | tokens) for name, tokens in own.items()}
-        )
+        return cls(frozenset(everywhere), {name: frozenset(tokens) for name, tokens in own.items()})
 
     def of(self, column: str) -> frozenset[str]:
         """The markers of one column."""
-        return self.by_column.get(column, self.everywhere)
+        return self.everywhere | self.by_column.get(column, frozenset())
 
 
 @dataclass(frozen=True)

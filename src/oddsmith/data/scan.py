@@ -68,7 +68,7 @@ def line_at(body: bytes, position: int) -> int:
 
 
 def strip_blanks(body: bytes, *, delimiter: str, quote: str) -> bytes:
-    """Remove the spaces and tabs around cells, outside quotes; a byte order mark goes too.
+    """Remove the spaces and tabs around cells, outside quotes.
 
     When the delimiter is a space, a run of blanks that holds one is one delimiter, and none at either end of
     a line. When it is a tab, only spaces are blanks. Line ends stay where they are.
@@ -77,7 +77,7 @@ def strip_blanks(body: bytes, *, delimiter: str, quote: str) -> bytes:
     separator = ord(delimiter)
     is_blank = _members(b" " if delimiter == "\t" else b" \t")
     is_break = _members(b"\r\n")
-    pieces: list[bytes] = []
+    pieces = [body[: text_start(body)]]
     start, size, quoted = text_start(body), _BLOCK, False
     while start < len(text):
         block = text[start : start + size]
@@ -162,6 +162,9 @@ class _Scanner:
             self._prove(position, stop, inside)
             position = stop
         body = b"".join(self.pieces) if self.changed else self.body
+        if self.changed and body.startswith(BYTE_ORDER_MARK):
+            # Here it belongs to the first cell, and a parser takes one off at the start.
+            body = BYTE_ORDER_MARK + body
         return Structure(self.lines.n_records, self.n_fields, body, self.lines)
 
     def _records_from(self, start: int) -> tuple[int, Mask | None]:

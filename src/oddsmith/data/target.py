@@ -214,10 +214,8 @@ def _refuse_other_rows(where: str, expression: pl.Expr, frame: pl.DataFrame) -> 
         if whole.dtype.is_float() and bool(whole.is_nan().any()):
             raise InputError(f"{where} divides zero by zero in some row. Divide by NULLIF(divisor, 0).")
         below = frame.slice(half).select(part.alias("part")).to_series()
-        by_row = bool(part.meta.root_names())
-        if (by_row and whole.len() != frame.height) or not (whole.slice(half) if by_row else whole).equals(
-            below
-        ):
+        expected = whole.slice(half) if part.meta.root_names() else whole
+        if not expected.equals(below):
             raise InputError(
                 f"{where} looks at other rows than its own, so that labels would change with the table. "
                 "Write the number that you mean instead."

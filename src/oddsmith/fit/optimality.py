@@ -48,6 +48,8 @@ class Optimality:
     """Mean loss without the penalty."""
     drifting: NDArray[np.intp]
     """For each problem the coefficient that moves most in the next step, in standard deviations."""
+    separated: NDArray[np.bool_]
+    """Whether every margin is positive: a proof that the classes can be told apart without error."""
 
 
 def held_columns(objective: Objective) -> NDArray[np.bool_]:
@@ -87,7 +89,7 @@ def optimality(objective: Objective, theta: Floats, held: NDArray[np.bool_]) -> 
     gradient = np.where(sound, np.where(held, 0.0, np.abs(now.gradient)).max(axis=1), np.inf)
     intercepts = np.arange(steps.shape[1]) % (objective.source.n_columns + 1) == 0
     drifting = np.where(intercepts, 0.0, np.abs(steps)).argmax(axis=1)
-    return Optimality(status, decrement, gradient, mean_loss, drifting)
+    return Optimality(status, decrement, gradient, mean_loss, drifting, reach.margin > 0.0)
 
 
 def _verdict(objective: Objective, decrement: float, step: float, margin: float) -> Status:

@@ -129,6 +129,7 @@ def from_flat(document: dict[str, Any], name: str, release: str) -> ModelRecord:
         missing=[],
         columns=list(columns),
         left_out=[],
+        dropped=[],
         multi_class="ovr",
         equations=equations,
         fit=unknown,

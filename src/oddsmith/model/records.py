@@ -35,7 +35,7 @@ class TargetRecord(Record, frozen=True):
 
 
 class LeftOut(Record, frozen=True):
-    """A column that is no feature, and why."""
+    """A column that the rules leave out, and why."""
 
     column: str
     reason: str
@@ -128,6 +128,8 @@ class ModelRecord(Record, frozen=True):
     """Markers of missing cells beside the default ones: TOKEN or COLUMN=TOKEN."""
     columns: Annotated[list[Column], Meta(min_length=1)]
     left_out: list[LeftOut]
+    dropped: list[str]
+    """Columns that the user left out."""
     multi_class: Literal["binary", "softmax", "ovr"]
     equations: Annotated[list[Equation], Meta(min_length=1)]
     fit: FitRecord
