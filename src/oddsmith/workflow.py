@@ -16,14 +16,8 @@ import msgspec
 import numpy as np
 
 from oddsmith.data.block import ArraySource, Codes, Floats
-from oddsmith.data.columns import (
-    DEFAULT_MISSING,
-    ColumnOptions,
-    ColumnPlan,
-    MissingMarkers,
-    classify,
-    require_numbers,
-)
+from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers, require_numbers
+from oddsmith.data.columns import ColumnOptions, ColumnPlan, classify
 from oddsmith.data.design import Design
 from oddsmith.data.native import as_table
 from oddsmith.data.read import Reading

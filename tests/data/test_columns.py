@@ -13,21 +13,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from oddsmith.data.columns import (
+from oddsmith.data.cells import (
     DEFAULT_MISSING,
-    RULES,
-    ColumnOptions,
-    ColumnPlan,
     MissingMarkers,
     as_argument,
-    classify,
     exact_number,
     numbers,
     numbers_or_texts,
     require_numbers,
-    resolve,
     texts,
 )
+from oddsmith.data.columns import RULES, ColumnOptions, ColumnPlan, classify, resolve
 from oddsmith.data.table import Table
 from oddsmith.errors import InputError
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from oddsmith.data.columns import MissingMarkers
+from oddsmith.data.cells import MissingMarkers
 from oddsmith.data.describe import ColumnSummary, LevelSummary, NumericSummary, describe
 from oddsmith.data.table import Table
 from oddsmith.errors import InputError

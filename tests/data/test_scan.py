@@ -221,6 +221,10 @@ def test_runs_of_blanks_are_one_delimiter(blocks, rows, gaps, padding, size):
     assert stripped.decode() == "\n".join(" ".join(row) for row in rows)
 
 
+def test_a_tab_inside_a_cell_stays_where_spaces_delimit():
+    assert strip_blanks(b"\ta\tb  c\t\n", delimiter=" ", quote='"') == b"a\tb c\n"
+
+
 def test_a_tab_that_delimits_is_no_blank():
     assert strip_blanks(b" a\t \t b \n", delimiter="\t", quote='"') == b"a\t\tb\n"
 

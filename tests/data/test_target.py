@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import LabelEncoder
 
-from oddsmith.data.columns import MissingMarkers
+from oddsmith.data.cells import MissingMarkers
 from oddsmith.data.table import Table
 from oddsmith.data.target import Target, TargetOptions, read_target
 from oddsmith.errors import InputError

@@ -169,6 +169,13 @@ def separated(values: tuple[str, ...] | str | None) -> tuple[str, ...]:
     return tuple(part.strip() if part.strip() else part for text in texts for part in text.split(",") if part)
 
 
+def column_names(values: tuple[str, ...], table: Table) -> tuple[str, ...]:
+    """Names given with commas between them; a text that is a column's whole name stays whole."""
+    return tuple(
+        name for text in values for name in ((text,) if text in table.frame.columns else separated(text))
+    )
+
+
 def examples(text: str) -> str:
     """The epilog of a verb's help: its examples, one a line, as they are typed."""
     return "\b\nExamples:\n" + "\n".join(f"  {line.strip()}" for line in text.strip().splitlines())

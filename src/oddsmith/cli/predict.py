@@ -83,7 +83,6 @@ def _predictions(model: Model, table: Table, scores: Scores, *, proba: bool, exp
     import numpy as np
     import polars as pl
 
-    from oddsmith.data.columns import resolve
     from oddsmith.errors import InputError, visible
 
     record = model.record
@@ -91,7 +90,12 @@ def _predictions(model: Model, table: Table, scores: Scores, *, proba: bool, exp
     if record.id is None:
         ids = pl.Series("row", np.arange(1, n + 1))
     else:
-        ids = table.frame[resolve(table, record.id)].fill_null("")
+        if record.id not in table.frame.columns:
+            raise InputError(
+                f"{visible(table.name)}: no column called '{visible(record.id)}', which predictions echo as id. "
+                f"Add it, or train with another --id."
+            )
+        ids = table.frame[record.id].fill_null("")
     columns = [
         ids,
         pl.Series(

@@ -8,6 +8,7 @@ import click
 
 from oddsmith.cli.options import (
     Voice,
+    column_names,
     examples,
     missing_option,
     read,
@@ -125,10 +126,10 @@ def train(
             table,
             target,
             id=id_column,
-            features=separated(features) or None,
-            drop=separated(drop),
-            categorical=separated(categorical),
-            numeric=separated(numeric),
+            features=column_names(features, table) or None,
+            drop=column_names(drop, table),
+            categorical=column_names(categorical, table),
+            numeric=column_names(numeric, table),
             missing=separated(missing),
             reading=reading,
             progress=progress,

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.columns import MissingMarkers, numbers, texts
+from oddsmith.data.cells import MissingMarkers, numbers, texts
 from oddsmith.errors import InputError, visible
 
 if TYPE_CHECKING:

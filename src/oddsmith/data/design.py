@@ -15,13 +15,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from math import isinf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import numpy as np
 
 from oddsmith.data.block import Floats
-from oddsmith.data.columns import NUMBER, ColumnPlan, MissingMarkers, require_numbers, texts
+from oddsmith.data.cells import NUMBER, MissingMarkers, require_numbers, texts
+from oddsmith.data.columns import ColumnPlan, Kind
 from oddsmith.data.table import Table
 from oddsmith.errors import InputError, visible
 
@@ -117,20 +118,20 @@ class Design:
     ) -> tuple[Design, Floats]:
         """Means, sigmas and levels of the training rows, and their design matrix (n, p)."""
         weight = np.ones(table.frame.height) if sample_weight is None else sample_weight
+        cells = [
+            _read(table, feature.name, feature.kind, markers.of(feature.name))
+            if feature.values is None
+            else _floats(feature.values)
+            for feature in plan.features
+        ]
         columns = [
-            _learn_categorical(column.name, _labels(table, column.name, markers), weight)
-            if column.kind == "categorical"
-            else _learn_numeric(
-                column.name,
-                column.kind,
-                _values(table, column.name, column.kind, markers),
-                weight,
-                missing_indicator=missing_indicator,
-            )
-            for column in plan.features
+            _learn_numeric(feature.name, feature.kind, found, weight, missing_indicator=missing_indicator)
+            if isinstance(found, np.ndarray)
+            else _learn_categorical(feature.name, found, weight)
+            for feature, found in zip(plan.features, cells, strict=True)
         ]
         design = cls(columns, markers)
-        return design, design.matrix(table)[0]
+        return design, design._filled(cells, table.frame.height)[0]
 
     def matrix(self, table: Table) -> tuple[Floats, list[str]]:
         """The design matrix (n, p) of a table's rows, and sentences about levels never seen before.
@@ -146,19 +147,24 @@ class Design:
                 f"{visible(table.name)}: no column called {names}{more}, which the model needs. "
                 f"Give the columns that the model was trained on."
             )
-        X = np.empty((table.frame.height, len(self.terms)))
+        cells = [
+            _read(table, column.name, _kind(column), self.markers.of(column.name)) for column in self.columns
+        ]
+        return self._filled(cells, table.frame.height)
+
+    def _filled(self, cells: Sequence[Floats | pl.Series], n_rows: int) -> tuple[Floats, list[str]]:
+        """The design matrix of columns that are read already, and sentences about unseen levels."""
+        X = np.empty((n_rows, len(self.terms)))
         notes: list[str] = []
         at = 0
-        for column in self.columns:
+        for column, found in zip(self.columns, cells, strict=True):
             width = len(_terms(column))
             part = X[:, at : at + width]
             if isinstance(column, CategoricalColumn):
-                notes += _fill_categorical(part, column, _labels(table, column.name, self.markers))
+                notes += _fill_categorical(part, column, cast("pl.Series", found))
             else:
-                kind = "numeric" if isinstance(column, NumericColumn) else "boolean"
-                values = _values(table, column.name, kind, self.markers)
-                missing = np.isnan(values)
-                part[:, 0] = np.where(missing, column.mean, values)
+                missing = np.isnan(found)
+                part[:, 0] = np.where(missing, column.mean, found)
                 if width == 2:
                     part[:, 1] = missing
             at += width
@@ -193,27 +199,35 @@ def _terms(column: Column) -> list[tuple[str, float, float]]:
     return own
 
 
-def _values(table: Table, name: str, kind: str, markers: MissingMarkers) -> Floats:
-    """A numeric or boolean column as numbers (n,), NaN where the cell is missing."""
+def _read(table: Table, name: str, kind: Kind, markers: frozenset[str]) -> Floats | pl.Series:
+    """A column's cells (n,): numbers, NaN where missing, or for a categorical column texts, null there."""
     import polars as pl
 
     if kind == "numeric":
-        found = require_numbers(table, name, markers.of(name))
-    else:
-        cells = _labels(table, name, markers)
-        found = cells.replace_strict(TRUTH, default=None, return_dtype=pl.Float64)
-        strange = (found.is_null() & cells.is_not_null()).arg_max()
-        if strange is not None and cells[strange] is not None and cells[strange] not in TRUTH:
-            raise InputError(
-                f"{table.place(strange, name)}: '{visible(cells[strange])}' in column '{visible(name)}', "
-                f"which is true or false. Mend the cell, or leave it empty."
-            )
-    return np.asarray(found.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+        return _floats(require_numbers(table, name, markers))
+    cells = texts(table.frame[name], markers)
+    if kind == "categorical":
+        return cells
+    found = cells.replace_strict(TRUTH, default=None, return_dtype=pl.Float64)
+    strange = (found.is_null() & cells.is_not_null()).arg_true()
+    if strange.len():
+        row = int(strange[0])
+        raise InputError(
+            f"{table.place(row, name)}: '{visible(cells[row])}' in column '{visible(name)}', "
+            f"which is true or false. Mend the cell, or leave it empty."
+        )
+    return _floats(found)
 
 
-def _labels(table: Table, name: str, markers: MissingMarkers) -> pl.Series:
-    """A column's cells as labels (n,), null where the cell is missing."""
-    return texts(table.frame[name], markers.of(name))
+def _floats(series: pl.Series) -> Floats:
+    """A Float64 series as an array (n,), null as NaN."""
+    return np.asarray(series.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+
+
+def _kind(column: Column) -> Kind:
+    if isinstance(column, NumericColumn):
+        return "numeric"
+    return "boolean" if isinstance(column, BooleanColumn) else "categorical"
 
 
 def _spread(values: Floats, weight: Floats, mean: float) -> float:

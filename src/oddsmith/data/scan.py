@@ -287,8 +287,9 @@ class _Scanner:
         opening, closing = quotes[0::2], quotes[1::2]
         before = self.text[opening - 1]
         begins = self.is_edge[before] | (before == self.quote) | (opening == text_start(self.body))
+        # At the very end of the text a quote is followed, as it were, by itself.
         after = self.text[np.minimum(closing + 1, len(self.text) - 1)]
-        ends = self.is_edge[after] | (after == self.quote) | (closing == len(self.text) - 1)
+        ends = self.is_edge[after] | (after == self.quote)
         wrong = [*opening[~begins][:1].tolist(), *closing[~ends][:1].tolist()]
         return min(wrong) if wrong else None
 

@@ -17,16 +17,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.columns import (
-    MissingMarkers,
-    exact_number,
-    near_names,
-    numbers_or_texts,
-    refuse_nested,
-    resolve,
-    shown,
-    texts,
-)
+from oddsmith.data.cells import MissingMarkers, exact_number, numbers_or_texts, refuse_nested, shown, texts
+from oddsmith.data.columns import near_names, resolve
 from oddsmith.errors import InputError, visible
 
 if TYPE_CHECKING:

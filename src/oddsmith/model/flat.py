@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from oddsmith.data.columns import MissingMarkers
+from oddsmith.data.cells import MissingMarkers
 from oddsmith.data.design import Design, NumericColumn
 from oddsmith.data.read import Reading
 from oddsmith.errors import InputError, visible

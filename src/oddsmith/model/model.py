@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
-from oddsmith.data.columns import MissingMarkers
+from oddsmith.data.cells import MissingMarkers
 from oddsmith.data.design import Design
 from oddsmith.data.native import as_table
 from oddsmith.data.table import Table

@@ -1,0 +1,281 @@
+"""What a cell says: a number, a text, or nothing. The same answer for every verb.
+
+Blanks around a cell are no part of it, and a cell that equals a marker (`DEFAULT_MISSING`, and what
+`--missing` adds) is missing. A number in a text is ASCII digits with an optional sign, decimal point and
+exponent; it becomes the nearest double.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+from oddsmith.errors import InputError, visible
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from oddsmith.data.table import Table
+
+
+DEFAULT_MISSING = ("", "NA", "NaN", "nan", "NULL", "null")
+
+
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+"""What a cell that is a number looks like, without blanks around it."""
+
+
+_CODE = r"^[+-]?0[0-9]"
+
+
+@dataclass(frozen=True)
+class MissingMarkers:
+    """Which texts mean "missing", for each column."""
+
+    everywhere: frozenset[str]
+    by_column: Mapping[str, frozenset[str]]
+    """Markers of one column, beside those for all."""
+
+    @classmethod
+    def from_options(cls, missing: Sequence[str], columns: Sequence[str]) -> MissingMarkers:
+        """`DEFAULT_MISSING` and the texts of `--missing`.
+
+        "COLUMN=TOKEN" concerns one column where COLUMN is a name or else a position in `columns`;
+        where it is neither, the whole text is a token for all columns.
+        """
+        everywhere, own = set(DEFAULT_MISSING), dict[str, set[str]]()
+        for text in missing:
+            splits = [(text[:at], text[at + 1 :]) for at, character in enumerate(text) if character == "="]
+            named = [(name, token) for name, token in splits if name in columns]
+            numbered = [
+                (found, token) for name, token in splits if (found := column_at(columns, name)) is not None
+            ]
+            if named or numbered:
+                column, token = (named or numbered)[0]
+                own.setdefault(column, set()).add(token)
+            else:
+                everywhere.add(text)
+        return cls(frozenset(everywhere), {name: frozenset(tokens) for name, tokens in own.items()})
+
+    def of(self, column: str) -> frozenset[str]:
+        """The markers of one column."""
+        return self.everywhere | self.by_column.get(column, frozenset())
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The cells of a column read as numbers, and where that failed."""
+
+    values: pl.Series
+    """(n,) Float64; null where the cell is missing or is not a number."""
+    n_cells: int
+    """Cells that are not missing."""
+    n_numbers: int
+    first_text: int | None
+    """Row of the first cell that is not a number."""
+    first_infinite: int | None
+    """Row of the first number that is infinite, or too large for a double."""
+    has_codes: bool
+    """Whether a number has leading zeros, as a text."""
+
+
+def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
+    """Cells as doubles, correctly rounded.
+
+    A number in a text is ASCII digits with an optional sign, decimal point and exponent, and blanks
+    around it; `inf`, `0x1F`, `1_000`, `1D3` and digits of other scripts are text.
+    """
+    import polars as pl
+
+    if series.dtype == pl.String:
+        found = _plain_numbers(series, markers)
+        if found is not None:
+            return found
+    missing = _missing(series, markers)
+    n_cells = series.len() - int(missing.sum())
+    if series.dtype.is_numeric():
+        values = series.cast(pl.Float64).set(missing, None)
+        return Numbers(values, n_cells, n_cells, None, _first(values.is_infinite()), has_codes=False)
+    cells = _cells(series).set(missing, None)
+    values = _parsed(cells)
+    is_number = values.is_not_null()
+    return Numbers(
+        values=values,
+        n_cells=n_cells,
+        n_numbers=int(is_number.sum()),
+        first_text=_first(~is_number & ~missing),
+        first_infinite=_first(values.is_infinite()),
+        has_codes=bool((cells.str.contains(_CODE) & is_number).any()),
+    )
+
+
+def _plain_numbers(series: pl.Series, markers: frozenset[str]) -> Numbers | None:
+    """`numbers` of a text column in which every cell is a bare number or empty; None for any other.
+
+    Most columns are, and they are read several times faster so: a marker is no number, a word such as nan
+    is not finite, and blanks or anything else fail to be cast.
+    """
+    import polars as pl
+
+    if any(exact_number(marker.strip()) is not None for marker in markers):
+        return None
+    values = series.cast(pl.Float64, strict=False)
+    if values.null_count() > series.null_count() or not values.is_finite().all():
+        return None
+    n_cells = series.len() - series.null_count()
+    has_codes = bool(series.str.contains(_CODE).any())
+    return Numbers(values, n_cells, n_cells, None, None, has_codes)
+
+
+def require_numbers(
+    table: Table,
+    column: str,
+    markers: frozenset[str],
+    remedy: str = "Correct the cell, or add it to --missing.",
+) -> pl.Series:
+    """(n,) Float64 of a column that must be numeric; null where a cell is missing.
+
+    Raises:
+        InputError: a cell is not a finite number; the message names its place, and ends in `remedy`.
+    """
+    found = numbers(table.frame[column], markers)
+    refuse_other_cells(table, column, found, remedy)
+    return found.values
+
+
+def texts(series: pl.Series, markers: frozenset[str]) -> pl.Series:
+    """(n,) String of the cells as labels, without blanks around them; null where a cell is missing.
+
+    Whole numbers of typed columns give "1", never "1.0"; booleans give "True" and "False".
+    """
+    return _cells(series).set(_missing(series, markers), None)
+
+
+def numbers_or_texts(table: Table, column: str, markers: frozenset[str]) -> pl.Series:
+    """(n,) `numbers` where every cell is one, none with leading zeros; else `texts`.
+
+    Raises:
+        InputError: a number is infinite or too large for a double; the column is nested.
+    """
+    refuse_nested(table, column)
+    found = numbers(table.frame[column], markers)
+    if found.has_codes or found.first_text is not None:
+        return texts(table.frame[column], markers)
+    return require_numbers(table, column, markers)
+
+
+def refuse_nested(table: Table, column: str) -> None:
+    """Raise InputError for a column of lists, structs, bytes or Python objects."""
+    import polars as pl
+
+    dtype = table.frame[column].dtype
+    if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+        raise InputError(
+            f"{visible(table.name, 200)}: column {shown(column)} holds {dtype}, not one value a cell. "
+            f"Make columns of it, or leave it out with --drop {as_argument(table, column)}."
+        )
+
+
+def exact_number(text: str) -> Decimal | None:
+    """The number that a cell's text is; None for any other text, and for a code with leading zeros."""
+    if not NUMBER.fullmatch(text) or re.match(_CODE, text):
+        return None
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent of nineteen digits
+        return None
+
+
+def shown(text: str) -> str:
+    """A name or cell in quotes, as a message may show it."""
+    return f"'{visible(text)}'"
+
+
+def as_argument(table: Table, column: str) -> str:
+    """A column for a command line: its name, quoted where needed, or else its position."""
+    if re.fullmatch(r"\w[\w.-]*", column, re.ASCII):
+        return column
+    plain = column.isprintable() and column == column.strip() and 0 < len(column) <= 60
+    if plain and "'" not in column and not column.startswith("-"):
+        return f"'{column}'"
+    return str(table.frame.columns.index(column) + 1)
+
+
+def refuse_other_cells(table: Table, column: str, found: Numbers, remedy: str) -> None:
+    """Raise InputError where a cell of a column that must be numeric is not a finite number."""
+    row = found.first_text if found.first_text is not None else found.first_infinite
+    if row is None:
+        return
+    cell = _cells(table.frame[column].slice(row, 1))[0]
+    why = f"({found.n_numbers:,} of {found.n_cells:,} cells are numbers)"
+    if found.first_text is None:
+        why = "is beyond the range of a double"
+    raise InputError(
+        f"{table.place(row, column)}: {shown(cell)} in numeric column {shown(column)} {why}. {remedy}"
+    )
+
+
+def column_at(columns: Sequence[str], position: str) -> str | None:
+    """The column at a position from 1, or from the end (-1); None where there is none."""
+    if not re.fullmatch(r"-?[0-9]{1,9}", position):
+        return None
+    index = int(position)
+    return columns[index - 1 if index > 0 else index] if 0 < abs(index) <= len(columns) else None
+
+
+def _cells(series: pl.Series) -> pl.Series:
+    """(n,) String: each cell as a person would write it, without blanks around it."""
+    import polars as pl
+
+    if series.dtype == pl.Boolean:
+        return series.cast(pl.String).str.to_titlecase()
+    if series.dtype.is_float():
+        whole = series.is_finite() & (series == series.floor()) & (series.abs() < 2.0**63)
+        return series.cast(pl.Int64, strict=False).cast(pl.String).zip_with(whole, series.cast(pl.String))
+    if series.dtype == pl.Duration:
+        return series.dt.to_string("iso")
+    cells = series.cast(pl.String)
+    if series.dtype.is_decimal():
+        return cells.str.replace(r"(\.[0-9]*?)0+$", "$1").str.replace(r"\.$", "")
+    return cells.str.strip_chars()
+
+
+def _parsed(cells: pl.Series) -> pl.Series:
+    """(n,) Float64 of texts; null where a text is not a number. Overflow gives an infinity."""
+    import polars as pl
+
+    values = cells.cast(pl.Float64, strict=False)
+    # Polars reads the words inf, infinity and nan, in any case, as numbers; they have no digit.
+    words = values.is_nan() | (values.is_infinite() & ~cells.str.contains("[0-9]"))
+    return values.set(words, None)
+
+
+def _missing(series: pl.Series, markers: frozenset[str]) -> pl.Series:
+    """(n,) Boolean: null, NaN, a marker as text, or a number equal to a marker that is a number."""
+    import polars as pl
+
+    blank = series.is_null()
+    if series.dtype.is_float():
+        blank |= series.is_nan().fill_null(value=True)
+    numeric = {exact for marker in markers if (exact := exact_number(marker.strip())) is not None}
+    if series.dtype.is_numeric() and not numeric:
+        return blank
+    cells, tokens = _cells(series), pl.Series(sorted(markers), dtype=pl.String)
+    blank |= cells.is_in(tokens.implode()).fill_null(value=True)
+    if series.dtype == pl.String:
+        blank |= series.is_in(tokens.implode()).fill_null(value=True)
+    if numeric:
+        # Doubles find the candidates; decimals decide, since 2**53 + 1 and 2**53 are the same double.
+        candidates = _parsed(cells).is_in([float(number) for number in numeric]).fill_null(value=False)
+        distinct = cells.filter(candidates).unique()
+        equal = [text for text in distinct if exact_number(text) in numeric]
+        blank |= cells.is_in(equal).fill_null(value=True)
+    return blank
+
+
+def _first(mask: pl.Series) -> int | None:
+    rows = mask.arg_true()
+    return int(rows[0]) if rows.len() else None
