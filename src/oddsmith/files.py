@@ -10,7 +10,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from oddsmith.errors import InputError
+from oddsmith.errors import InputError, visible
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -40,7 +40,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         _sync_folder(target.parent)
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be written: {_cause(error)}. Choose another place with -o."
+            f"{visible(str(path), 200)}: cannot be written: {_cause(error)}. Choose another place with -o."
         ) from error
     finally:
         if temporary is not None:

@@ -76,7 +76,7 @@ def train(
     iterations: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
-    seed: int | None = None,
+    seed: int = 0,
     reading: Reading | None = None,
     progress: Progress = silent,
 ) -> Model:
@@ -98,12 +98,12 @@ def train(
         multi_class: for three classes or more, "softmax" or "ovr" (one-vs-rest).
         alpha: ridge on the mean loss, alpha / 2 * sum of squared coefficients, never the intercept.
         standardize: whether `alpha` acts on columns divided by their sigma (glmnet's meaning).
-        solver: a row of `oddsmith.fit.solvers.SOLVERS`; the next five are its settings.
+        solver: a row of `oddsmith.fit.solvers.SOLVERS`; the next four are its settings.
         learning_rate: step on the mean loss of standardised columns.
         iterations: steps of gradient descent.
         epochs: passes of stochastic and mini-batch descent.
         batch_size: rows of a mini-batch.
-        seed: of the shuffles.
+        seed: of all randomness: the shuffles of stochastic and mini-batch descent.
         reading: how the text was read, to be remembered for files to be predicted.
         progress: called after each iteration.
 
@@ -120,10 +120,11 @@ def train(
         iterations=iterations,
         epochs=epochs,
         batch_size=batch_size,
-        seed=seed,
     )
     if not (math.isfinite(alpha) and alpha >= 0.0):
         raise InputError(f"--alpha {alpha}: the penalty must be a finite number, 0 or more.")
+    if not 0 <= seed < 2**63:
+        raise InputError(f"--seed {seed}: give a whole number, 0 or more.")
     if multi_class not in ("softmax", "ovr"):
         raise InputError(f"multi_class '{visible(str(multi_class))}' is neither softmax nor ovr.")
     markers = MissingMarkers.from_options(missing, table.frame.columns)
@@ -149,7 +150,7 @@ def train(
     objective = _objective(
         design, X, codes, sample_weight, found, multi_class, alpha, standardize=standardize
     )
-    solution = solve(objective, solver, progress, **settings)
+    solution = solve(objective, solver, progress, seed=seed, **settings)
     if solution.status is Status.diverged:
         raise InputError(_divergence(solver, settings, solution))
     form: Literal["binary", "softmax", "ovr"] = "binary" if len(found.classes) == 2 else multi_class
@@ -172,7 +173,7 @@ def train(
         dropped=[name for name in table.frame.columns if name not in used],
         multi_class=form,
         equations=equations,
-        fit=_fit_record(objective, solution, design, found, form, solver, settings),
+        fit=_fit_record(objective, solution, design, found, form, solver, settings, seed),
         training=TrainingRecord(
             rows=len(codes),
             rows_without_target=rows_without_target,
@@ -212,8 +213,7 @@ def _settings(solver: str, **given: float | None) -> dict[str, float]:
         if name not in settings:
             takes = ", ".join("--" + key.replace("_", "-") for key in settings) or "no settings"
             raise InputError(f"{option} is not for --solver {solver}, which takes {takes}.")
-        positive = value >= 0 if name == "seed" else value > 0
-        if not (math.isfinite(value) and positive):
+        if not (math.isfinite(value) and value > 0):
             raise InputError(f"{option} {value}: give a positive number.")
         settings[name] = value
     return settings
@@ -315,6 +315,7 @@ def _fit_record(
     form: str,
     solver: str,
     settings: dict[str, float],
+    seed: int,
 ) -> FitRecord:
     evidence = solution.optimality
     names = ["intercept", *design.terms] * objective.loss.n_coupled
@@ -322,6 +323,7 @@ def _fit_record(
     return FitRecord(
         solver=solver,
         settings=dict(settings),
+        seed=seed,
         penalty=PenaltyRecord(objective.alpha, objective.standardize),
         status=cast("Any", solution.status.name),
         message=_message(solution, objective, names, target, form),

@@ -94,6 +94,7 @@ def test_separation_verdicts(entry):
     _, coef, solution = fitted(Problem(entry["id"], X, y, weight=weight))
     assert solution.status is (Status.no_finite_optimum if entry["separated"] else Status.converged)
     assert np.isfinite(coef).all()
+    assert solution.optimality.separated.tolist() == [entry["complete"]]
     assert solution.held.sum() == entry["columns_with_intercept"] - entry["rank"]
     for name, verdict in entry["infinite"].items():
         if name != "(Intercept)":

@@ -98,7 +98,9 @@ def test_first_order_solvers_stop_as_far_from_the_optimum_as_they_say(problem, s
     assert stated == ROUNDING or found.max() > stated / 10.0
     by_hand = decrement_by_hand(problem, solution.theta)
     np.testing.assert_allclose(found, by_hand, rtol=1e-6, atol=ROUNDING)
-    hopeless = separates(problem, solution.theta) & (problem.alpha == 0.0)
+    apart = separates(problem, solution.theta)
+    np.testing.assert_array_equal(solution.optimality.separated, apart)
+    hopeless = apart & (problem.alpha == 0.0)
     expected = [
         Status.no_finite_optimum if lost else Status.converged if d <= TOLERANCE else Status.iteration_limit
         for lost, d in zip(hopeless, by_hand, strict=True)

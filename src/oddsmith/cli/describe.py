@@ -52,8 +52,9 @@ def describe(
     from oddsmith.report.terminal import description_like_pandas, draw_description
     from oddsmith.workflow import describe as summaries
 
-    table = read(data, reading_from(no_header, delimiter, quote, strip, encoding))
-    found = summaries(table, missing=separated(missing))
+    with voice.working("describing"):
+        table = read(data, reading_from(no_header, delimiter, quote, strip, encoding), voice)
+        found = summaries(table, missing=separated(missing))
     if voice.json:
         voice.write_json(found)
     elif like_pandas:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from oddsmith.cli.options import Voice, examples, read, reading_from, reading_options, separated, voiced
+from oddsmith.cli.options import Voice, examples, load, read, reading_from, reading_options, separated, voiced
 
 EXAMPLES = examples(
     """
@@ -51,16 +51,16 @@ def evaluate(
     Log loss, accuracy, confusion matrix, precision, recall, F1, AUC, Brier score and calibration error;
     for two classes a row for each threshold, with its cost, and the threshold that follows from the costs.
     """
-    from oddsmith.model import load
     from oddsmith.report.terminal import draw_evaluation
 
-    trained = load(model)
+    trained = load(model, voice)
     thresholds, price = _thresholds(threshold), _cost(cost)
     reading = reading_from(no_header, delimiter, quote, strip, encoding, trained.record.reading)
-    table = read(data, reading)
-    found, notes = trained.evaluate_table(
-        table, thresholds=thresholds, cost=price, n_bins=bins, map_label=map_label
-    )
+    with voice.working("evaluating"):
+        table = read(data, reading, voice)
+        found, notes = trained.evaluate_table(
+            table, thresholds=thresholds, cost=price, n_bins=bins, map_label=map_label
+        )
     if table.digest is not None and table.digest == trained.record.training.digest:
         notes.append("these are the rows that the model was trained on: its figures flatter it.")
     for note in notes:

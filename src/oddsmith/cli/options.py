@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from oddsmith.data.block import Floats
     from oddsmith.data.read import Reading
     from oddsmith.data.table import Table
+    from oddsmith.model import Model
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -54,37 +55,42 @@ class Voice:
         click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode("utf-8"))
 
     @contextmanager
-    def progress(self, doing: str) -> Iterator[Callable[[int, int, Floats], None]]:
-        """A callback for solvers that draws a bar on a terminal once the work takes over a second."""
+    def working(self, doing: str) -> Iterator[Callable[[int, int, Floats], None]]:
+        """While the block runs, a bar on the terminal if it takes over a second.
+
+        Yields a callback for solvers: iterations done, at most, and the objective of each problem.
+        """
         if self.quiet or not sys.stderr.isatty():
             yield lambda done, most, value: None
             return
-        from time import monotonic
+        from threading import Timer
 
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        begun = monotonic()
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed}/{task.total}  loss {task.fields[loss]}"),
+            TextColumn("{task.fields[figures]}"),
             TimeElapsedColumn(),
             console=Console(stderr=True),
             transient=True,
         )
-        task = bar.add_task(doing, total=None, loss="")
+        task = bar.add_task(doing, total=None, figures="")
 
         def report(done: int, most: int, value: Floats) -> None:
-            if not bar.live.is_started and monotonic() - begun > PATIENCE:
-                bar.start()
-            bar.update(task, completed=done, total=most, loss=", ".join(f"{v:.6g}" for v in value[:6]))
+            losses = ", ".join(f"{v:.6g}" for v in value[:6])
+            bar.update(task, completed=done, total=most, figures=f"{done}/{most}  loss {losses}")
 
+        soon = Timer(PATIENCE, bar.start)
+        soon.daemon = True
+        soon.start()
         try:
             yield report
         finally:
-            if bar.live.is_started:
-                bar.stop()
+            soon.cancel()
+            soon.join()
+            bar.stop()
 
 
 def voiced(command: Command) -> Command:
@@ -96,7 +102,12 @@ def voiced(command: Command) -> Command:
         return command(*args, voice=Voice(as_json, quiet, verbose), **kwargs)
 
     for option in (
-        click.option("-v", "--verbose", is_flag=True, help="Say more."),
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            help="Say more: what was read, how the loss fell, every coefficient.",
+        ),
         click.option("-q", "--quiet", is_flag=True, help="No messages but errors."),
         click.option("--json", "as_json", is_flag=True, help="The result as JSON on standard output."),
     ):
@@ -132,11 +143,27 @@ def missing_option(command: Command) -> Command:
     )(command)
 
 
-def read(path: str, reading: Reading) -> Table:
+def read(path: str, reading: Reading, voice: Voice) -> Table:
     """The table in a file, or on standard input for "-"."""
     from oddsmith.data.read import read_table
 
-    return read_table(path, reading)
+    table = read_table(path, reading)
+    voice.detail(
+        f"{table.name}: {table.frame.height:,} rows, {table.frame.width:,} columns, sha256 {table.digest}"
+    )
+    return table
+
+
+def load(path: str, voice: Voice) -> Model:
+    """The model in a file."""
+    from oddsmith.model import load as load_model
+
+    model = load_model(path)
+    if voice.verbose:
+        from oddsmith.report.card import sentence
+
+        voice.detail(f"{path}: {sentence(model.record)}")
+    return model
 
 
 def reading_from(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oddsmith.cli.options import Voice, examples, read, reading_from, reading_options, voiced
+from oddsmith.cli.options import Voice, examples, load, read, reading_from, reading_options, voiced
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,17 +56,16 @@ def predict(
     Writes CSV with the columns id and label, named as in the training data; where the model has no id,
     rows are numbered from 1. With --json, one JSON object a line.
     """
-    from oddsmith.model import load
-
-    trained = load(model)
+    trained = load(model, voice)
     reading = reading_from(no_header, delimiter, quote, strip, encoding, trained.record.reading)
-    table = read(data, reading)
-    scores = trained.score(table)
+    with voice.working("predicting"):
+        table = read(data, reading, voice)
+        scores = trained.score(table)
+        frame = _predictions(trained, table, scores, proba=proba, explain=explain)
+        text = frame.write_ndjson() if voice.json else frame.write_csv(line_terminator="\n")
     for note in scores.notes:
         voice.note(note)
     _mention_unused(trained, table, voice)
-    frame = _predictions(trained, table, scores, proba=proba, explain=explain)
-    text = frame.write_ndjson() if voice.json else frame.write_csv(line_terminator="\n")
     content = text.encode("utf-8")
     if output is None or output == "-":
         sys.stdout.buffer.write(content)

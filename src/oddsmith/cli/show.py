@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from oddsmith.cli.options import Voice, examples, voiced
+from oddsmith.cli.options import Voice, examples, load, voiced
 
 EXAMPLES = examples(
     """
@@ -22,11 +22,10 @@ def show(model: str, voice: Voice) -> None:
 
     The file is checked while it is read: its digest, and the log-odds of its golden rows.
     """
-    from oddsmith.model import load
     from oddsmith.report.card import draw_card
 
-    trained = load(model)
+    trained = load(model, voice)
     if voice.json:
         voice.write_json(trained.record)
     else:
-        draw_card(trained, voice.console())
+        draw_card(trained, voice.console(), coefficients=voice.verbose)

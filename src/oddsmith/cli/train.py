@@ -85,7 +85,7 @@ EXAMPLES = examples(
 @click.option("--iterations", type=int, help="Steps of gradient-descent. [default: 1000]")
 @click.option("--epochs", type=int, help="Passes of sgd and mini-batch. [default: 50]")
 @click.option("--batch-size", type=int, help="Rows a step of mini-batch. [default: 32]")
-@click.option("--seed", type=int, help="Seed of the shuffles of sgd and mini-batch. [default: 0]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all randomness.")
 @click.option("--flat", is_flag=True, help="Write the flat form: thetas_dict, houses, subjects, mu, sigma.")
 @voiced
 def train(
@@ -119,8 +119,8 @@ def train(
     from oddsmith.workflow import train as fit
 
     reading = reading_from(no_header, delimiter, quote, strip, encoding)
-    table = read(data, reading)
-    with warnings.catch_warnings(record=True) as caught, voice.progress("training") as progress:
+    with warnings.catch_warnings(record=True) as caught, voice.working("training") as progress:
+        table = read(data, reading, voice)
         warnings.simplefilter("always", FitWarning)
         model = fit(
             table,
@@ -152,6 +152,9 @@ def train(
                 "training": record.training,
             }
         )
+    for step in record.fit.loss_history if voice.verbose else ():
+        objectives = " ".join(f"{value:.8f}" for value in step.objective)
+        voice.detail(f"iteration {step.iteration:>6,}  objective {objectives}")
     training = record.training
     without = (
         f" ({training.rows_without_target:,} more have no label)" if training.rows_without_target else ""

@@ -52,15 +52,20 @@ def tutorial(folder: str) -> None:
     The samples are generated, not anybody's data. Nothing is fetched from anywhere; files that are in
     FOLDER already and are not the tutorial's own are left alone.
     """
-    from oddsmith.cli import oddsmith
+    from rich.text import Text
 
+    from oddsmith.cli import oddsmith
+    from oddsmith.report.terminal import console_for
+
+    console = console_for(sys.stdout)
     place = _written(Path(folder))
     back = Path.cwd()
     click.echo(f"The sample files are in {place}. Each command below is one that you can type there.")
     try:
         os.chdir(place)
         for says, command in STORY:
-            click.echo(f"\n{click.style(says, bold=True)}\n$ oddsmith {command}")
+            console.print(Text(f"\n{says}", style="bold"), soft_wrap=True)
+            console.print(Text(f"$ oddsmith {command}"), soft_wrap=True)
             sys.stdout.flush()
             oddsmith.main(shlex.split(command), prog_name="oddsmith", standalone_mode=False)
             sys.stdout.flush()

@@ -12,19 +12,22 @@ used by the fit as a change of coefficients.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from math import isinf
+from decimal import Decimal
+from math import inf, isinf
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import numpy as np
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import NUMBER, MissingMarkers, require_numbers, texts
+from oddsmith.data.cells import NUMBER, MissingMarkers, exact_number, refuse_nested, require_numbers, texts
 from oddsmith.data.columns import ColumnPlan, Kind
+from oddsmith.data.native import as_series, is_missing
 from oddsmith.data.table import Table
-from oddsmith.errors import InputError, visible
+from oddsmith.errors import DataWarning, InputError, visible
 
 if TYPE_CHECKING:
     import polars as pl
@@ -173,6 +176,9 @@ class Design:
     def vector(self, row: Mapping[str, Any]) -> list[float]:
         """The design matrix's row (p,) of one row of cells; None, NaN and markers are missing.
 
+        Warns:
+            DataWarning: a category has a level that training never saw.
+
         Raises:
             InputError: a column is absent, or a cell of a numeric or boolean column cannot be read.
         """
@@ -203,6 +209,7 @@ def _read(table: Table, name: str, kind: Kind, markers: frozenset[str]) -> Float
     """A column's cells (n,): numbers, NaN where missing, or for a categorical column texts, null there."""
     import polars as pl
 
+    refuse_nested(table, name)
     if kind == "numeric":
         return _floats(require_numbers(table, name, markers))
     cells = texts(table.frame[name], markers)
@@ -310,25 +317,47 @@ def _fill_categorical(part: Floats, column: CategoricalColumn, cells: pl.Series)
 
 
 def _cell_reader(column: Column, missing: frozenset[str]) -> Callable[[Any], list[float]]:
-    """A function from one cell to the column's terms, for rows one at a time."""
+    """A function from one cell to the column's terms, for rows one at a time: the same as of a table."""
     if isinstance(column, CategoricalColumn):
         return _level_reader(column, missing)
+    says_missing = _missing_text(missing)
+    if isinstance(column, BooleanColumn):
+        return _truth_reader(column, says_missing)
     name, mean = column.name, column.mean
-    indicator = isinstance(column, NumericColumn) and column.indicator is not None
-    absent, present = ([mean, 1.0], [0.0]) if indicator else ([mean], [])
-    truth = TRUTH if isinstance(column, BooleanColumn) else {}
-    missing_numbers = frozenset(float(text) for text in missing if NUMBER.fullmatch(text.strip()))
+    absent, present = ([mean], []) if column.indicator is None else ([mean, 1.0], [0.0])
+    missing_numbers = {float(number) for number in _exact_numbers(missing)}
 
     def read(cell: Any) -> list[float]:
         if type(cell) is not float:
-            if cell is None or (isinstance(cell, str) and (cell in missing or cell.strip() in missing)):
+            if is_missing(cell) or (isinstance(cell, str) and says_missing(cell)):
                 return absent
-            cell = _number(cell, name, truth)
+            cell = _number(cell, name)
         if cell != cell or (missing_numbers and cell in missing_numbers):
             return absent
         if isinf(cell):
-            raise InputError(f"'{visible(name)}' is infinite in this row. Leave it empty if it is unknown.")
+            raise InputError(
+                f"'{visible(name)}' is beyond the range of a double in this row. Give a number or None."
+            )
         return [cell, *present]
+
+    return read
+
+
+def _truth_reader(column: BooleanColumn, says_missing: Callable[[str], bool]) -> Callable[[Any], list[float]]:
+    name, mean = column.name, column.mean
+
+    def read(cell: Any) -> list[float]:
+        if isinstance(cell, bool | np.bool_):
+            return [float(cell)]
+        if is_missing(cell) or (isinstance(cell, str) and says_missing(cell)):
+            return [mean]
+        value = TRUTH.get(cell.strip()) if isinstance(cell, str) else None
+        if value is None:
+            raise InputError(
+                f"'{visible(str(cell))}' in column '{visible(name)}' of this row, which is true or false. "
+                f"Give a boolean or None."
+            )
+        return [value]
 
     return read
 
@@ -337,27 +366,63 @@ def _level_reader(column: CategoricalColumn, missing: frozenset[str]) -> Callabl
     width = len(column.levels)
     nothing = [0.0] * width
     hot = {item.level: [float(i == k) for i in range(width)] for k, item in enumerate(column.levels)}
+    hot[column.reference] = nothing
+    says_missing = _missing_text(missing)
 
     def read(cell: Any) -> list[float]:
-        if isinstance(cell, float):
-            cell = None if cell != cell else str(int(cell)) if cell.is_integer() else str(cell)
-        elif cell is not None:
-            cell = str(cell).strip()
-        return hot.get(None if cell in missing else cell, nothing)
+        text = None if is_missing(cell) else _label(cell, column.name)
+        level = None if text is None or says_missing(text) else text.strip()
+        if level in hot:
+            return hot[level]
+        shown = "an empty cell" if level is None else f"'{visible(level)}'"
+        warnings.warn(
+            f"'{visible(column.name)}' has a level that training never saw: {shown}. "
+            f"It counts as none of the known ones and scores like the reference level.",
+            DataWarning,
+            stacklevel=5,
+        )
+        return nothing
 
     return read
 
 
-def _number(cell: Any, name: str, truth: Mapping[str, float]) -> float:
-    if isinstance(cell, str):
+def _exact_numbers(missing: frozenset[str]) -> set[Decimal]:
+    found = (exact_number(text.strip()) for text in missing)
+    return {number for number in found if number is not None}
+
+
+def _missing_text(missing: frozenset[str]) -> Callable[[str], bool]:
+    """Whether a text is a marker, or a number equal to a marker that is one."""
+    numeric = _exact_numbers(missing)
+
+    def says_missing(cell: str) -> bool:
         text = cell.strip()
-        if text in truth:
-            return truth[text]
-        if NUMBER.fullmatch(text):
-            return float(text)
-    else:
+        return cell in missing or text in missing or (bool(numeric) and exact_number(text) in numeric)
+
+    return says_missing
+
+
+def _label(cell: Any, name: str) -> str:
+    """A cell as the text of a level: as `texts` gives it for a column of such cells."""
+    if isinstance(cell, str):
+        return cell
+    import polars as pl
+
+    series = as_series(name, [cell])
+    if series.dtype == pl.Object:
+        raise InputError(f"'{visible(name)}' holds a {type(cell).__name__} in this row. Give one value.")
+    return str(texts(series, frozenset())[0])
+
+
+def _number(cell: Any, name: str) -> float:
+    if isinstance(cell, str):
+        if NUMBER.fullmatch(cell.strip()):
+            return float(cell)
+    elif not isinstance(cell, bool | np.bool_ | bytes):
         try:
             return float(cell)
+        except OverflowError:
+            return inf
         except (TypeError, ValueError):
             pass
     raise InputError(

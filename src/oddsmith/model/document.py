@@ -15,7 +15,8 @@ from oddsmith.errors import InputError, visible
 
 LARGEST = 256 * 2**20
 DEEPEST = 12
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# A string that is never closed is one token too: nothing is looked at twice, whatever the file holds.
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 class _Repeated(dict[str, Any]):
@@ -32,14 +33,15 @@ def read_document(path: str | Path) -> dict[str, Any]:
     """
     name = visible(str(path))
     try:
-        size = Path(path).stat().st_size
-        if size > LARGEST:
-            raise InputError(f"{name}: {size:,} bytes is far beyond a model file. Is it the right file?")
-        text = Path(path).read_bytes()
+        with Path(path).open("rb") as stream:
+            text = stream.read(LARGEST + 1)
     except FileNotFoundError:
         raise InputError(f"{name}: no such file. A model is made with: oddsmith train.") from None
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read: {(error.strerror or str(error)).lower()}.") from None
+    except (OSError, ValueError) as error:
+        cause = (getattr(error, "strerror", None) or str(error)).lower()
+        raise InputError(f"{name}: cannot be read: {cause}. Check the path.") from None
+    if len(text) > LARGEST:
+        raise InputError(f"{name}: more than {LARGEST:,} bytes, far beyond a model. Is it the right file?")
     if not text.strip():
         raise InputError(f"{name}: the file is empty. Train the model again.")
     _refuse_depth(text, name)
@@ -82,6 +84,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return marked
 
 
+def _is_text(value: str) -> bool:
+    return value.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in value)
+
+
 def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) < 20 else float(digits)
 
@@ -104,12 +110,16 @@ def _fault(value: Any, path: str) -> str | None:
     if isinstance(value, _Repeated):
         return f"the key '{visible(value.key)}' stands twice in {path}"
     if isinstance(value, dict):
+        if not all(map(_is_text, value)):
+            return f"a key in {path} is not text that UTF-8 can hold (half a surrogate pair)"
         children = ((f"{path}.{visible(key)}", item) for key, item in value.items())
     elif isinstance(value, list):
         children = ((f"{path}[{index}]", item) for index, item in enumerate(value))
     else:
         if isinstance(value, float) and not math.isfinite(value):
             return f"the number at {path} is not finite"
+        if isinstance(value, str) and not _is_text(value):
+            return f"the text at {path} is not text that UTF-8 can hold (half a surrogate pair)"
         return None
     for where, item in children:
         fault = _fault(item, where)

@@ -8,6 +8,7 @@
 `target` and `id` stand beside them where they are not the DSLR's own (`Hogwarts House` and `Index`).
 """
 
+import math
 from typing import Any
 
 import msgspec
@@ -97,17 +98,25 @@ def from_flat(document: dict[str, Any], name: str, release: str) -> ModelRecord:
         raise InputError(f"{name}: $.houses and the keys of $.thetas_dict differ, or name fewer than two.")
     if not all(sigma > 0.0 for sigma in flat.sigma):
         raise InputError(f"{name}: $.sigma has an entry that is not positive.")
+    for path, texts in (("houses", flat.houses), ("subjects", flat.subjects)):
+        if len(set(texts)) < len(texts):
+            raise InputError(f"{name}: $.{path} names one thing twice.")
     columns = [NumericColumn(s, m, d) for s, m, d in zip(flat.subjects, flat.mu, flat.sigma, strict=True)]
     equations = []
     for house in flat.houses:
         first, *rest = flat.thetas_dict[house]
         slopes = [theta / sigma for theta, sigma in zip(rest, flat.sigma, strict=True)]
         intercept = first - sum(b * mu for b, mu in zip(slopes, flat.mu, strict=True))
+        if not all(math.isfinite(value) for value in (intercept, *slopes)):
+            raise InputError(
+                f"{name}: $.thetas_dict.{visible(house)}, divided by $.sigma, is beyond a double."
+            )
         equations.append(Equation(house, intercept, dict(zip(flat.subjects, slopes, strict=True))))
     design = Design(columns, MissingMarkers.from_options((), ()))
     unknown = FitRecord(
         solver="unknown",
         settings={},
+        seed=0,
         penalty=PenaltyRecord(0.0, standardize=True),
         status="iteration_limit",
         message="read from a flat file, which does not say how it was trained",

@@ -6,7 +6,7 @@ Sums are taken with `math.fsum`, which rounds once, so that every machine recomp
 import math
 from collections.abc import Iterator
 
-from oddsmith.data.design import BooleanColumn, CategoricalColumn, Design
+from oddsmith.data.design import BooleanColumn, CategoricalColumn, Column, Design, NumericColumn
 from oddsmith.errors import InputError, visible
 from oddsmith.model.records import Cell, Equation, Golden, GoldenChange
 
@@ -15,10 +15,7 @@ TOLERANCE = 1e-12
 
 def golden_rows(design: Design, equations: list[Equation]) -> Golden:
     """The golden rows of a model."""
-    row: dict[str, Cell] = {
-        column.name: column.reference if isinstance(column, CategoricalColumn) else column.mean
-        for column in design.columns
-    }
+    row: dict[str, Cell] = {column.name: _average_cell(column) for column in design.columns}
     changes = [
         GoldenChange(name, cell, _log_odds(design, equations, {**row, name: cell}))
         for name, cell in _changes(design)
@@ -46,6 +43,8 @@ def verify(golden: Golden, design: Design, equations: list[Equation], name: str)
             found = _log_odds(design, equations, row)
         except InputError as error:
             raise InputError(f"{name}: {what} cannot be read: {error}") from None
+        except (OverflowError, ValueError):
+            raise InputError(f"{name}: {what} gives log-odds beyond the range of a double.") from None
         same = len(found) == len(expected) and all(
             abs(a - b) <= TOLERANCE * max(1.0, abs(b)) for a, b in zip(found, expected, strict=True)
         )
@@ -54,6 +53,13 @@ def verify(golden: Golden, design: Design, equations: list[Equation], name: str)
                 f"{name}: {what} gives log-odds {found}, the file says {expected}. "
                 f"The file was changed after training, or damaged; train the model again."
             )
+
+
+def _average_cell(column: Column) -> Cell:
+    """The reference of a category; a number's mean; for a boolean the missing cell, which counts as its mean."""
+    if isinstance(column, CategoricalColumn):
+        return column.reference
+    return column.mean if isinstance(column, NumericColumn) else None
 
 
 def _changes(design: Design) -> Iterator[tuple[str, Cell]]:

@@ -68,6 +68,7 @@ class FitRecord(Record, frozen=True):
 
     solver: str
     settings: dict[str, int | float]
+    seed: Count
     penalty: PenaltyRecord
     status: Literal["converged", "iteration_limit", "no_finite_optimum"]
     message: str
@@ -103,8 +104,8 @@ class GoldenChange(Record, frozen=True):
 class Golden(Record, frozen=True):
     """A synthetic row, its log-odds, and those after one change at a time.
 
-    The row has every column at its mean and every category at its reference; the changes are each number
-    one sigma up, both truths, and each level. They are recomputed when the file is loaded.
+    The row has every number at its mean, every boolean missing, which counts as its mean, and every category
+    at its reference; the changes are each number one sigma up, both truths, and each level. They are recomputed when the file is loaded.
     """
 
     row: dict[str, Cell]

@@ -42,8 +42,11 @@ def sentence(record: ModelRecord) -> str:
     )
 
 
-def draw_card(model: Model, console: Console) -> None:
-    """The sentence, the facts behind it, the odds ratios, and the columns that were left out."""
+def draw_card(model: Model, console: Console, *, coefficients: bool = False) -> None:
+    """The sentence, the facts behind it, the odds ratios, and the columns that were left out.
+
+    `coefficients` adds every coefficient on the scale of the user's columns.
+    """
     from rich.text import Text
 
     record = model.record
@@ -52,6 +55,8 @@ def draw_card(model: Model, console: Console) -> None:
     for name, text in _facts(record):
         console.print(Text(f"{name:<14}{text}"), soft_wrap=True)
     _draw_odds_ratios(model, console)
+    if coefficients:
+        _draw_coefficients(model, console)
     if record.left_out:
         heading(console, "Left out")
         for item in record.left_out:
@@ -127,6 +132,15 @@ def _draw_odds_ratios(model: Model, console: Console) -> None:
             Column("average row", [_coefficient(value) for _, _, value in intercepts]),
         ],
     )
+
+
+def _draw_coefficients(model: Model, console: Console) -> None:
+    heading(console, "Coefficients, on the scale of the columns")
+    columns = [Column("term", [visible(term) for term in model.terms], left=True)]
+    for k, equation in enumerate(model.record.equations):
+        cells = [_coefficient(value) for value in model.coef[k]]
+        columns.append(Column(visible(equation.label, limit=24), cells))
+    draw_table(console, columns)
 
 
 def _steps(column: DesignColumn) -> list[tuple[str, float]]:

@@ -21,6 +21,8 @@ class Row:
     settings: dict[str, float | int]
     requires: tuple[str, ...]
     about: str
+    shuffles: bool = False
+    """Whether it takes a seed."""
 
 
 SOLVERS: dict[str, Row] = {
@@ -38,20 +40,24 @@ SOLVERS: dict[str, Row] = {
     ),
     "sgd": Row(
         lambda **settings: StochasticDescent(batch_size=1, **settings),
-        {"learning_rate": 0.05, "epochs": 50, "seed": 0},
+        {"learning_rate": 0.05, "epochs": 50},
         ("gradient of rows",),
         "stochastic gradient descent, one row a step",
+        shuffles=True,
     ),
     "mini-batch": Row(
         StochasticDescent,
-        {"learning_rate": 0.5, "epochs": 50, "batch_size": 32, "seed": 0},
+        {"learning_rate": 0.5, "epochs": 50, "batch_size": 32},
         ("gradient of rows",),
         "stochastic gradient descent, a batch of rows a step",
+        shuffles=True,
     ),
 }
 
 
-def solve(objective: Objective, solver: str, progress: Progress = silent, **settings: float) -> Solution:
+def solve(
+    objective: Objective, solver: str, progress: Progress = silent, *, seed: int = 0, **settings: float
+) -> Solution:
     """Minimise `objective` with a solver of the table, and say what is known about the result.
 
     BLAS runs on one thread, so that the same machine and blocks give the same bits.
@@ -61,7 +67,8 @@ def solve(objective: Objective, solver: str, progress: Progress = silent, **sett
     row = SOLVERS[solver]
     earlier = objective.n_passes
     with threadpool_limits(limits=1, user_api="blas"):
-        path = row.make(**{**row.settings, **settings})(objective, progress)
+        run = row.make(**row.settings | settings, **({"seed": seed} if row.shuffles else {}))
+        path = run(objective, progress)
         held = held_columns(objective)
         evidence = optimality(objective, path.theta, held)
     return Solution(path.theta, path.n_iter, objective.n_passes - earlier, path.history, held, evidence)
