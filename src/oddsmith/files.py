@@ -16,16 +16,21 @@ from oddsmith.errors import InputError, visible
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Replace the file at `path` by `content`, or leave it as it was.
 
-    Permissions of an existing file are kept; a link is followed, so that it still points at the file.
+    Permissions of an existing file are kept; a link is followed, so that it still points at the file. A
+    device or a pipe cannot be replaced, and is written to.
 
     Raises:
         InputError: the file cannot be written; the message names it and the cause.
     """
-    target = Path(os.path.realpath(path))
     temporary: str | None = None
     try:
+        target = Path(os.path.realpath(path))
         if target.is_dir():
             raise IsADirectoryError(21, "it is a folder")
+        if os.path.exists(path) and not os.path.isfile(path):
+            # A terminal, a pipe or /dev/null: something that is written to, and must not be replaced.
+            Path(path).write_bytes(content)
+            return
         if target.exists() and not os.access(target, os.W_OK):
             raise PermissionError(13, "it is write-protected")
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
@@ -38,7 +43,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         os.replace(temporary, target)
         temporary = None
         _sync_folder(target.parent)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"{visible(str(path), 200)}: cannot be written: {_cause(error)}. Choose another place with -o."
         ) from error
@@ -48,10 +53,10 @@ def write_atomically(path: str | Path, content: bytes) -> None:
                 os.unlink(temporary)
 
 
-def _cause(error: OSError) -> str:
+def _cause(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
         return "its folder does not exist"
-    return (error.strerror or str(error)).lower()
+    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def _umask() -> int:

@@ -113,7 +113,7 @@ def train(
     Raises:
         InputError: the data or an option cannot be used, or descent diverged.
     """
-    table = as_table(data)
+    table = as_table(data, reading)
     settings = _settings(
         solver,
         learning_rate=learning_rate,

@@ -86,3 +86,17 @@ def test_a_row_so_far_out_that_it_is_certain_costs_steps_and_changes_nothing(siz
     assert solution.status is Status.converged
     _, without, _ = fitted(SMALL.changed(X=SMALL.X[rest], y=SMALL.y[rest]))
     np.testing.assert_allclose(coef, without, rtol=1e-8)
+
+
+def test_a_newton_step_that_overshoots_is_halved():
+    """Six rows of very unequal weight, found by a search over random ones: full steps do not descend."""
+    x = np.array([0.7, 3.9, -0.8, 9.1, 1.7, 0.9])
+    y = np.array([1, 0, 0, 0, 0, 1])
+    w = np.array([0.051, 0.065, 0.001, 113.453, 240.678, 1.275])
+    intercepts, coef, solution = fitted(Problem("overshoot", x[:, None], y, weight=w))
+    assert solution.status is Status.converged
+    assert solution.n_passes > solution.n_iter + 4
+    values = np.array([value[0] for _, value in solution.history])
+    assert (np.diff(values) <= 1e-14).all()
+    residual = 1.0 / (1.0 + np.exp(-(intercepts[0] + coef[0, 0] * x))) - y
+    np.testing.assert_allclose([w @ residual, w @ (residual * x)], 0.0, atol=1e-11)

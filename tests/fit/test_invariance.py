@@ -139,7 +139,8 @@ def test_every_problem_ends_the_same_in_any_blocks(name, block_rows):
     whole, parts = fitted(problem)[2], fitted(problem.changed(block_rows=block_rows))[2]
     assert whole.status is parts.status
     np.testing.assert_array_equal(whole.held, parts.held)
-    np.testing.assert_allclose(whole.theta, parts.theta, rtol=1e-7, atol=1e-9)
+    close = 1e-7 if whole.status is Status.converged else 1e-3
+    np.testing.assert_allclose(whole.theta, parts.theta, rtol=close, atol=1e-9)
 
 
 def test_the_same_fit_twice_is_the_same_to_the_bit():

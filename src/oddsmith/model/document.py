@@ -7,6 +7,7 @@ and files of absurd size are refused before anything is built from them.
 import hashlib
 import json
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,14 @@ def read_document(path: str | Path) -> dict[str, Any]:
     name = visible(str(path))
     try:
         with Path(path).open("rb") as stream:
-            text = stream.read(LARGEST + 1)
+            too_large = os.fstat(stream.fileno()).st_size > LARGEST
+            text = b"" if too_large else stream.read(LARGEST + 1)
     except FileNotFoundError:
         raise InputError(f"{name}: no such file. A model is made with: oddsmith train.") from None
     except (OSError, ValueError) as error:
         cause = (getattr(error, "strerror", None) or str(error)).lower()
         raise InputError(f"{name}: cannot be read: {cause}. Check the path.") from None
-    if len(text) > LARGEST:
+    if too_large or len(text) > LARGEST:
         raise InputError(f"{name}: more than {LARGEST:,} bytes, far beyond a model. Is it the right file?")
     if not text.strip():
         raise InputError(f"{name}: the file is empty. Train the model again.")

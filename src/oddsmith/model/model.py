@@ -9,6 +9,7 @@ ovr       proba_k = expit(eta_k) / sum expit(eta): the same argmax as eta
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ class Model:
 
     def __init__(self, record: ModelRecord) -> None:
         self.record = record
-        markers = MissingMarkers.from_options(record.missing, [column.name for column in record.columns])
+        markers = MissingMarkers.from_options(record.missing, _names(record))
         self.design = Design(record.columns, markers)
         self.terms = tuple(self.design.terms)
         self.intercept: Floats = np.array([equation.intercept for equation in record.equations])
@@ -86,40 +87,46 @@ class Model:
         self.classes = _labels(record.target.classes, record.target.label_type)
 
     def predict(self, data: Any) -> Any:
-        """Labels: an array (n,) for a table, one label for a mapping of cells.
+        """Labels: an array (n,) for a table, one label for a mapping of single cells.
 
         Raises:
             InputError: a column is absent or a cell cannot be read.
         """
-        if isinstance(data, Mapping):
+        if _is_row(data):
             eta = self.log_odds_of(data)
             return self.classes[int(eta[0] >= 0.0) if len(eta) == 1 else eta.index(max(eta))]
         return self.classes[self._score(data).codes]
 
     def predict_proba(self, data: Any) -> Floats:
-        """Probabilities of `classes`: (n, K) for a table, (K,) for a mapping of cells.
+        """Probabilities of `classes`: (n, K) for a table, (K,) for a mapping of single cells.
 
         Raises:
             InputError: a column is absent or a cell cannot be read.
         """
-        if isinstance(data, Mapping):
+        if _is_row(data):
             return np.array(_probabilities(self.log_odds_of(data), self.record.multi_class))
         return np.asarray(np.exp(self._score(data).log_proba))
 
     def explain(self, data: Any) -> Explanation:
-        """Contributions of each column to each row's log-odds; a mapping of cells is a table of one row.
+        """Contributions of each column to each row's log-odds; a mapping of single cells is one row.
 
         Raises:
             InputError: a column is absent or a cell cannot be read.
         """
-        table = Table(_one_row(data), "row") if isinstance(data, Mapping) else as_table(data)
+        if _is_row(data):
+            eta = np.array([self.log_odds_of(data)])
+            codes = (eta[:, 0] >= 0.0).astype(np.intp) if eta.shape[1] == 1 else eta.argmax(axis=1)
+            return self._explanation(np.array([self.design.vector(data)]), eta, codes)
+        table = as_table(data, self.record.reading)
         return self.explain_scores(table, self._score(table))
 
     def explain_scores(self, table: Table, scores: Scores) -> Explanation:
         """The explanation of rows that are scored already."""
-        X, _ = self.design.matrix(table)
+        return self._explanation(self.design.matrix(table)[0], scores.log_odds, scores.codes)
+
+    def _explanation(self, X: Floats, log_odds: Floats, codes: NDArray[np.intp]) -> Explanation:
         n = len(X)
-        equation = np.zeros(n, dtype=np.intp) if len(self.intercept) == 1 else scores.codes
+        equation = np.zeros(n, dtype=np.intp) if len(self.intercept) == 1 else codes
         centred = (X - self.design.mean) * self.coef[equation]
         contributions = np.zeros((n, len(self.design.columns)))
         for term, column in enumerate(self.design.term_column):
@@ -129,8 +136,8 @@ class Model:
             tuple(column.name for column in self.design.columns),
             contributions,
             average,
-            scores.log_odds[np.arange(n), equation],
-            self.classes[scores.codes],
+            log_odds[np.arange(n), equation],
+            self.classes[codes],
         )
 
     def evaluate(
@@ -148,7 +155,11 @@ class Model:
             InputError: as for `predict`, or the target is absent, or a label is unknown to the model.
         """
         return self.evaluate_table(
-            as_table(data), thresholds=thresholds, cost=cost, n_bins=n_bins, map_label=map_label
+            as_table(data, self.record.reading),
+            thresholds=thresholds,
+            cost=cost,
+            n_bins=n_bins,
+            map_label=map_label,
         )[0]
 
     def evaluate_table(
@@ -162,6 +173,12 @@ class Model:
     ) -> tuple[Evaluation, list[str]]:
         """The evaluation, and sentences about rows left out and levels never seen."""
         record = self.record
+        absent = [name for name in record.target.columns if name not in table.frame.columns]
+        if absent:
+            raise InputError(
+                f"{visible(table.name)}: no column called '{visible(absent[0])}', which holds the labels. "
+                f"Give rows whose label is known."
+            )
         options = TargetOptions(record.target.name, map_label=(*record.target.map_label, *map_label))
         markers = MissingMarkers.from_options(record.missing, table.frame.columns)
         target = read_target(table, options, markers, classes=tuple(record.target.classes))
@@ -200,7 +217,11 @@ class Model:
         Raises:
             InputError: a column is absent or a cell cannot be read.
         """
-        eta: list[float] = (self.coef @ self.design.vector(row) + self.intercept).tolist()
+        terms = self.design.vector(row)
+        with np.errstate(over="ignore", invalid="ignore"):
+            eta: list[float] = (self.coef @ terms + self.intercept).tolist()
+        if not all(map(math.isfinite, eta)):
+            raise InputError("the log-odds of this row are beyond the range of a double. Check its numbers.")
         return eta
 
     def score(self, table: Table) -> Scores:
@@ -210,7 +231,14 @@ class Model:
             InputError: a column is absent or a cell cannot be read.
         """
         X, notes = self.design.matrix(table)
-        eta = X @ self.coef.T + self.intercept
+        with np.errstate(over="ignore", invalid="ignore"):
+            eta = X @ self.coef.T + self.intercept
+        if not np.isfinite(eta).all():
+            row = int(np.argmin(np.isfinite(eta).all(axis=1)))
+            raise InputError(
+                f"{table.place(row, self.design.columns[0].name)}: the log-odds of this row are beyond the "
+                f"range of a double. Check its numbers."
+            )
         if eta.shape[1] == 1:
             log_proba = np.column_stack([-np.logaddexp(0.0, eta), -np.logaddexp(0.0, -eta)])
             codes = (eta[:, 0] >= 0.0).astype(np.intp)
@@ -221,7 +249,7 @@ class Model:
         return Scores(eta, log_proba, codes, notes)
 
     def _score(self, data: Any) -> Scores:
-        scores = self.score(as_table(data))
+        scores = self.score(as_table(data, self.record.reading))
         for note in scores.notes:
             warnings.warn(note, DataWarning, stacklevel=3)
         return scores
@@ -261,7 +289,12 @@ def load(path: str | Path) -> Model:
     expected = classes[1:] if record.multi_class == "binary" else classes
     if [equation.label for equation in record.equations] != expected or len(set(classes)) < len(classes):
         raise InputError(f"{name}: $.equations do not fit $.target.classes.")
-    model = Model(record)
+    if not _labels_fit(classes, record.target.label_type):
+        raise InputError(f"{name}: $.target.classes are not all {record.target.label_type} labels.")
+    try:
+        model = Model(record)
+    except InputError as error:
+        raise InputError(f"{name}: $.columns: {error}") from None
     for index, equation in enumerate(record.equations):
         if list(equation.coef) != list(model.terms):
             raise InputError(f"{name}: $.equations[{index}].coef does not fit $.columns.")
@@ -300,7 +333,21 @@ def _labels(classes: list[str], label_type: str) -> NDArray[Any]:
     return np.array(classes)
 
 
-def _one_row(row: Mapping[str, Any]) -> Any:
-    import polars as pl
+def _labels_fit(classes: list[str], label_type: str) -> bool:
+    if label_type == "integer":
+        return all(re.fullmatch("-?[0-9]+", label) is not None for label in classes)
+    return label_type == "text" or {"True", "False"}.issuperset(classes)
 
-    return pl.DataFrame({name: [cell] for name, cell in row.items()}, strict=False)
+
+def _names(record: ModelRecord) -> list[str]:
+    """All columns of the training table, so that a marker's column is found by its name."""
+    names = [column.name for column in record.columns] + [item.column for item in record.left_out]
+    return [*names, *record.dropped, *record.target.columns]
+
+
+def _is_row(data: Any) -> bool:
+    """Whether a mapping holds single cells, rather than columns of them."""
+    return isinstance(data, Mapping) and not any(
+        hasattr(cell, "__len__") and not isinstance(cell, str | bytes) and getattr(cell, "ndim", 1)
+        for cell in data.values()
+    )
