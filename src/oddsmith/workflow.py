@@ -18,14 +18,15 @@ import numpy as np
 from oddsmith.data.block import ArraySource, Codes, Floats
 from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers, require_numbers
 from oddsmith.data.columns import ColumnOptions, ColumnPlan, classify
-from oddsmith.data.design import Design
+from oddsmith.data.design import LARGEST, Design
 from oddsmith.data.native import as_table
 from oddsmith.data.read import Reading
 from oddsmith.data.table import Table
 from oddsmith.data.target import Target, TargetOptions, read_target
 from oddsmith.errors import FitWarning, InputError, visible
 from oddsmith.fit.losses import Bernoulli, Loss, Softmax
-from oddsmith.fit.objective import Objective, Standardisation
+from oddsmith.fit.matrix import Standardisation
+from oddsmith.fit.objective import Objective
 from oddsmith.fit.optimality import Status
 from oddsmith.fit.solvers import SOLVERS, Progress, Solution, silent, solve
 from oddsmith.model import Model
@@ -104,7 +105,7 @@ def train(
         epochs: passes of stochastic and mini-batch descent.
         batch_size: rows of a mini-batch.
         seed: of all randomness: the shuffles of stochastic and mini-batch descent.
-        reading: how the text was read, to be remembered for files to be predicted.
+        reading: how the text of a file is read, to be remembered for files to be predicted.
         progress: called after each iteration.
 
     Warns:
@@ -121,26 +122,31 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
     )
+    alpha = float(alpha)
     if not (math.isfinite(alpha) and alpha >= 0.0):
         raise InputError(f"--alpha {alpha}: the penalty must be a finite number, 0 or more.")
     if not 0 <= seed < 2**63:
         raise InputError(f"--seed {seed}: give a whole number, 0 or more.")
     if multi_class not in ("softmax", "ovr"):
         raise InputError(f"multi_class '{visible(str(multi_class))}' is neither softmax nor ovr.")
-    markers = MissingMarkers.from_options(missing, table.frame.columns)
+    markers = MissingMarkers.from_options(_texts(missing), table.frame.columns)
     if not table.frame.height:
         raise InputError(f"{visible(table.name)}: no rows to train on, only a header.")
-    found = read_target(table, TargetOptions(target, positive, tuple(map_label)), markers)
+    found = read_target(
+        table,
+        TargetOptions(str(target), None if positive is None else str(positive), _texts(map_label)),
+        markers,
+    )
     table, rows_without_target = _with_target(table, found)
     codes = found.codes[found.codes >= 0]
     options = ColumnOptions(
-        None if features is None else tuple(features),
-        tuple(drop),
-        id,
-        tuple(categorical),
-        tuple(numeric),
-        weight,
-        tuple(missing),
+        None if features is None else _texts(features),
+        _texts(drop),
+        None if id is None else str(id),
+        _texts(categorical),
+        _texts(numeric),
+        None if weight is None else str(weight),
+        _texts(missing),
     )
     plan = classify(table, options, reserved=found.columns)
     sample_weight = _sample_weight(table, plan, markers, codes, found)
@@ -150,7 +156,8 @@ def train(
     objective = _objective(
         design, X, codes, sample_weight, found, multi_class, alpha, standardize=standardize
     )
-    solution = solve(objective, solver, progress, seed=seed, **settings)
+    with np.errstate(over="ignore", invalid="ignore"):  # where descent diverges; its status says so
+        solution = solve(objective, solver, progress, seed=seed, **settings)
     if solution.status is Status.diverged:
         raise InputError(_divergence(solver, settings, solution))
     form: Literal["binary", "softmax", "ovr"] = "binary" if len(found.classes) == 2 else multi_class
@@ -162,7 +169,7 @@ def train(
         version=VERSION,
         oddsmith=__version__,
         target=TargetRecord(
-            found.name, list(found.columns), list(found.classes), found.label_type, list(map_label)
+            found.name, list(found.columns), list(found.classes), found.label_type, list(_texts(map_label))
         ),
         id=plan.id,
         weight=plan.weight,
@@ -198,7 +205,7 @@ def describe(data: Any, *, missing: Sequence[str] = ()) -> list[ColumnSummary]:
     from oddsmith.data.describe import describe as summaries
 
     table = as_table(data)
-    return summaries(table, MissingMarkers.from_options(missing, table.frame.columns))
+    return summaries(table, MissingMarkers.from_options(_texts(missing), table.frame.columns))
 
 
 def _settings(solver: str, **given: float | None) -> dict[str, float]:
@@ -215,8 +222,16 @@ def _settings(solver: str, **given: float | None) -> dict[str, float]:
             raise InputError(f"{option} is not for --solver {solver}, which takes {takes}.")
         if not (math.isfinite(value) and value > 0):
             raise InputError(f"{option} {value}: give a positive number.")
-        settings[name] = value
+        counted = isinstance(settings[name], int)
+        if counted and not (value == int(value) and value < 2**63):
+            raise InputError(f"{option} {value}: give a whole number below 2^63.")
+        settings[name] = int(value) if counted else float(value)
     return settings
+
+
+def _texts(given: Sequence[str] | str) -> tuple[str, ...]:
+    """Names as texts; one alone is a text and not a sequence of letters."""
+    return (given,) if isinstance(given, str) else tuple(str(text) for text in given)
 
 
 def _with_target(table: Table, target: Target) -> tuple[Table, int]:
@@ -244,6 +259,12 @@ def _sample_weight(
     if not (totals > 0.0).all():
         empty = target.classes[int(np.argmin(totals))]
         raise InputError(f"all rows of class '{visible(empty)}' have weight 0, so there is nothing to learn.")
+    total = float(totals.sum())
+    if not 1.0 / LARGEST <= total <= LARGEST:
+        raise InputError(
+            f"{visible(table.name)}: the weights in '{visible(plan.weight)}' add up to {total:.2g}. "
+            f"Give them in another unit."
+        )
     return weight
 
 
@@ -367,10 +388,12 @@ def _message(solution: Solution, objective: Objective, names: list[str], target:
 def _divergence(solver: str, settings: dict[str, float], solution: Solution) -> str:
     first, last = solution.history[0][1], solution.history[-1][1]
     worst = int(np.argmax(np.where(np.isfinite(last), last - first, np.inf)))
-    rate = settings["learning_rate"]
+    remedy = "Give columns in other units, or add a penalty (--alpha 0.01)."
+    if "learning_rate" in settings:
+        remedy = f"Try --learning-rate {settings['learning_rate'] / 10:g}, or --solver newton."
     return (
         f"{solver} diverged: the mean loss went from {first[worst]:.4g} to {last[worst]:.4g} in "
-        f"{solution.n_iter:,} iterations. Try --learning-rate {rate / 10:g}, or --solver newton."
+        f"{solution.n_iter:,} iterations. {remedy}"
     )
 
 

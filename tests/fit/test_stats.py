@@ -13,7 +13,7 @@ from oddsmith.data.block import BLOCK_BYTES, ArraySource, Block
 from oddsmith.data.moments import Moments, moments
 from oddsmith.engines import reduce
 from oddsmith.fit.losses import Bernoulli, Softmax
-from oddsmith.fit.matrix import design_matrix, gram, predictors, pulled_back
+from oddsmith.fit.matrix import Standardisation, gram, predictors, pulled_back
 from oddsmith.fit.stats import accumulate, reach
 
 EPS = np.finfo(float).eps
@@ -35,7 +35,9 @@ def rows(loss, n=90, p=3, seed=0):
 @LOSSES
 def test_sums_are_those_of_a_loop_over_rows(loss):
     block, coef, centre = rows(loss, n=12)
-    found = accumulate(block, coef, loss=loss, centre=centre, order=2)
+    found = accumulate(
+        block, coef, loss=loss, standardisation=Standardisation(centre, np.ones_like(centre)), order=2
+    )
     losses, gradient = np.zeros_like(found.loss), np.zeros_like(found.gradient)
     for x, y, w in zip(block.X, block.y, block.sample_weight, strict=True):
         a = np.concatenate([[1.0], x - centre])
@@ -51,7 +53,7 @@ def test_sums_are_those_of_a_loop_over_rows(loss):
 @LOSSES
 def test_gradient_and_hessian_are_slopes_of_the_sums(loss):
     block, coef, centre = rows(loss)
-    at = partial(accumulate, block, loss=loss, centre=centre)
+    at = partial(accumulate, block, loss=loss, standardisation=Standardisation(centre, np.ones_like(centre)))
     stats, step = at(coef, order=2), 1e-5
     per_problem = loss.n_coupled * coef.shape[1]
     for j in range(coef.size):
@@ -73,9 +75,15 @@ def test_gradient_and_hessian_are_slopes_of_the_sums(loss):
 @LOSSES
 def test_what_was_not_asked_for_is_empty_and_the_rest_is_unchanged(loss):
     block, coef, centre = rows(loss)
-    full = accumulate(block, coef, loss=loss, centre=centre, order=2)
-    one = accumulate(block, coef, loss=loss, centre=centre, order=1)
-    zero = accumulate(block, coef, loss=loss, centre=centre, order=0)
+    full = accumulate(
+        block, coef, loss=loss, standardisation=Standardisation(centre, np.ones_like(centre)), order=2
+    )
+    one = accumulate(
+        block, coef, loss=loss, standardisation=Standardisation(centre, np.ones_like(centre)), order=1
+    )
+    zero = accumulate(
+        block, coef, loss=loss, standardisation=Standardisation(centre, np.ones_like(centre)), order=0
+    )
     assert (zero.gradient.size, zero.hessian.size, one.hessian.size) == (0, 0, 0)
     np.testing.assert_array_equal(zero.loss, full.loss)
     np.testing.assert_array_equal(one.gradient, full.gradient)
@@ -85,7 +93,13 @@ def test_what_was_not_asked_for_is_empty_and_the_rest_is_unchanged(loss):
 @pytest.mark.parametrize("block_rows", [1, 7, 64, 89, 90, 1000])
 def test_blocks_add_up_to_the_whole(loss, block_rows):
     block, coef, centre = rows(loss)
-    kernel = partial(accumulate, coef=coef, loss=loss, centre=centre, order=2)
+    kernel = partial(
+        accumulate,
+        coef=coef,
+        loss=loss,
+        standardisation=Standardisation(centre, np.ones_like(centre)),
+        order=2,
+    )
     whole = kernel(block)
     source = ArraySource(block.X, block.y, block.sample_weight, block_rows)
     added = reduce(source, kernel)
@@ -94,24 +108,32 @@ def test_blocks_add_up_to_the_whole(loss, block_rows):
         tolerance = 1e-13 * np.abs(expected).max()
         np.testing.assert_allclose(getattr(added, name), expected, rtol=0.0, atol=tolerance)
     step = coef[::-1]
-    far = partial(reach, coef=coef, step=step, loss=loss, centre=centre)
-    np.testing.assert_allclose(reduce(source, far).step, far(block).step, rtol=1e-13)
+    far = partial(
+        reach, coef=coef, step=step, loss=loss, standardisation=Standardisation(centre, np.ones_like(centre))
+    )
+    np.testing.assert_allclose(reduce(source, far).move, far(block).move, rtol=1e-13)
+    np.testing.assert_allclose(reduce(source, far).strain, far(block).strain, rtol=1e-12)
     np.testing.assert_allclose(reduce(source, far).margin, far(block).margin, rtol=1e-13, atol=1e-14)
 
 
 def test_reach_ignores_rows_of_weight_zero():
     block = Block(np.array([[1.0], [2.0], [50.0]]), np.array([0, 1, 0]), np.array([1.0, 1.0, 0.0]))
     found = reach(
-        block, np.array([[-3.0, 2.0]]), np.array([[0.0, 1.0]]), loss=Bernoulli(), centre=np.zeros(1)
+        block,
+        np.array([[-3.0, 2.0]]),
+        np.array([[0.0, 1.0]]),
+        loss=Bernoulli(),
+        standardisation=Standardisation.none(1),
     )
-    np.testing.assert_array_equal(found.step, [2.0])
+    np.testing.assert_array_equal(found.move, [2.0])
+    np.testing.assert_allclose(found.strain, [4.0 * np.exp(1.0) / (1.0 + np.exp(1.0)) ** 2], rtol=1e-14)
     np.testing.assert_array_equal(found.margin, [1.0])
 
 
 def test_matrix_products_are_what_they_say():
     rng = np.random.default_rng(1)
     X, centre = rng.normal(size=(20, 3)), rng.normal(size=3)
-    A = design_matrix(X, centre)
+    A = Standardisation(centre, np.ones_like(centre)).design_matrix(X)
     np.testing.assert_array_equal(A, np.column_stack([np.ones(20), X - centre]))
     coef, residual, d = rng.normal(size=(2, 4)), rng.normal(size=(20, 2)), rng.normal(size=20)
     np.testing.assert_allclose(predictors(A, coef), np.einsum("ij,kj->ik", A, coef), rtol=1e-13, atol=1e-14)

@@ -75,6 +75,10 @@ class Loss(Protocol):
         """Second derivative in the k-th and m-th predictor of every problem, (n, n_problems)."""
         ...
 
+    def strain(self, eta: Floats, moved: Floats) -> Floats:
+        """moved' curvature moved of each row, (n, n_problems), for a change `moved` of `eta`."""
+        ...
+
     def margin(self, eta: Floats, truth: Truth) -> Floats:
         """By how much the true class leads, (n, n_problems): all positive means separated."""
         ...
@@ -111,6 +115,10 @@ class Bernoulli:
         """proba (1 - proba), (n, n_problems); a problem has a single predictor, so k = m = 0."""
         small = np.exp(-np.abs(eta))
         return small / (1.0 + small) ** 2
+
+    def strain(self, eta: Floats, moved: Floats) -> Floats:
+        """Curvature times the squared move, (n, n_problems)."""
+        return self.curvature(eta, 0, 0) * moved**2
 
     def margin(self, eta: Floats, truth: Truth) -> Floats:
         """(2y - 1) eta, (n, n_problems)."""
@@ -155,6 +163,13 @@ class Softmax:
         if k != m:
             return -(proba[:, k + 1] * proba[:, m + 1])[:, None]
         return np.asarray(proba[:, k + 1] * np.delete(proba, k + 1, axis=1).sum(axis=1))[:, None]
+
+    def strain(self, eta: Floats, moved: Floats) -> Floats:
+        """Variance of the move under the row's probabilities, the reference's being 0: (n, 1)."""
+        proba = softmax(np.column_stack([np.zeros(len(eta)), eta]))
+        full = np.column_stack([np.zeros(len(eta)), moved])
+        mean = (proba * full).sum(axis=1, keepdims=True)
+        return np.asarray((proba * (full - mean) ** 2).sum(axis=1))[:, None]
 
     def margin(self, eta: Floats, truth: Truth) -> Floats:
         """The true class's eta less the best other one's, (n, 1)."""

@@ -15,34 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Block, Floats, Source
-from oddsmith.data.moments import moments
 from oddsmith.engines import reduce
 from oddsmith.fit.losses import Loss
+from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.penalties import Ridge, softmax_coupling
 from oddsmith.fit.stats import Reach, Stats, accumulate, reach
-
-
-@dataclass(frozen=True)
-class Standardisation:
-    """Where the columns are centred and by what they are divided: `centre`, `scale`, (p,) each."""
-
-    centre: Floats
-    scale: Floats
-
-    @classmethod
-    def none(cls, n_columns: int) -> "Standardisation":
-        """The user's own scale."""
-        return cls(np.zeros(n_columns), np.ones(n_columns))
-
-    @classmethod
-    def of(cls, source: Source, *, fit_intercept: bool = True) -> "Standardisation":
-        """Weighted mean and population sigma of the source's columns; sigma 0 counts as 1.
-
-        Without an intercept the columns are not centred: that would change the model.
-        """
-        found = reduce(source, moments)
-        scale = np.where(found.sigma > 0.0, found.sigma, 1.0)
-        return cls(found.mean if fit_intercept else np.zeros_like(scale), scale)
 
 
 @dataclass(frozen=True)
@@ -132,49 +109,43 @@ class Objective:
         return self._mean(replace(stats, weight=len(rows) * self.mean_weight), theta, 1)
 
     def reach(self, theta: Floats, step: Floats) -> Reach:
-        """max |A step| and the least margin at `theta`, over all rows: one pass."""
+        """What `step` does to the rows at `theta`, both (G, d): one pass."""
         self.n_passes += 1
         kernel = partial(
             reach,
-            coef=self._raw(theta),
-            step=self._raw(step),
+            coef=self._rows(theta),
+            step=self._rows(step),
             loss=self.loss,
-            centre=self.standardisation.centre,
+            standardisation=self.standardisation,
         )
         return reduce(self.source, kernel)
 
     def on_user_scale(self, theta: Floats) -> tuple[Floats, Floats]:
         """Intercepts (k,) and coefficients (k, p) for the columns as the user has them."""
-        raw = self._raw(theta)
-        return raw[:, 0] - raw[:, 1:] @ self.standardisation.centre, raw[:, 1:]
+        return self.standardisation.on_user_scale(self._rows(theta))
 
-    def _raw(self, theta: Floats) -> Floats:
-        """Coefficients of [1, x - centre]: (n_problems * n_coupled, p + 1)."""
-        return theta.reshape(-1, self.source.n_columns + 1) * self._unscale
-
-    @cached_property
-    def _unscale(self) -> Floats:
-        return np.concatenate([[1.0], 1.0 / self.standardisation.scale])
+    def _rows(self, theta: Floats) -> Floats:
+        """One row a predictor: (n_problems * n_coupled, p + 1)."""
+        return theta.reshape(-1, self.source.n_columns + 1)
 
     def _kernel(self, theta: Floats, order: int) -> Callable[[Block], Stats]:
         return partial(
             accumulate,
-            coef=self._raw(theta),
+            coef=self._rows(theta),
             loss=self.loss,
-            centre=self.standardisation.centre,
+            standardisation=self.standardisation,
             order=order,
         )
 
     def _mean(self, stats: Stats, theta: Floats, order: int) -> Evaluation:
-        """Divide the sums once, change to standardised coefficients, add the penalty."""
-        unscale = np.tile(self._unscale, self.loss.n_coupled)
+        """Divide the sums once, add the penalty, and hold what may not move."""
         value = stats.loss / stats.weight + self.penalty.value(theta)
         gradient = hessian = np.empty(0)
         if order >= 1:
-            gradient = stats.gradient * unscale / stats.weight + self.penalty.gradient(theta)
+            gradient = stats.gradient / stats.weight + self.penalty.gradient(theta)
             gradient = np.where(self.free, gradient, 0.0)
         if order >= 2:
-            hessian = stats.hessian * np.outer(unscale, unscale) / stats.weight + self.penalty.hessian()
+            hessian = stats.hessian / stats.weight + self.penalty.hessian()
             hessian = np.where(np.outer(self.free, self.free), hessian, 0.0)
         return Evaluation(value, gradient, hessian)
 

@@ -7,7 +7,8 @@ of the weights. A small decrement alone proves nothing on separated data, where 
 there the rows keep moving. So
 
     converged           decrement <= tolerance and max |X step| < 0.1
-    no_finite_optimum   every margin is positive (a proof), or the decrement is small and rows still move
+    no_finite_optimum   no penalty, and every margin is positive (a proof); or the decrement is small and
+                        rows still move that have no curvature left
     diverged            the loss ended above where it started, or isn't a number
     iteration_limit     everything else, with its distance
 """
@@ -26,6 +27,10 @@ TOLERANCE = 1e-10
 """Converged within sqrt(2e-10) = 1.4e-5 standard errors."""
 STILL_MOVING = 0.1
 """A step that changes some row's log-odds by this much has not arrived."""
+
+
+STRAIN = 1e-6
+"""A row that adds this much to the decrement is not one that separation drives away."""
 
 
 class Status(IntEnum):
@@ -82,7 +87,9 @@ def optimality(objective: Objective, theta: Floats, held: NDArray[np.bool_]) -> 
     steps, decrement = newton_steps(objective, now, held, sound)
     reach = objective.reach(np.where(sound[:, None], theta, 0.0), steps)
     status = tuple(
-        _verdict(objective, decrement[k], reach.step[k], reach.margin[k]) if sound[k] else Status.diverged
+        _verdict(objective, decrement[k], reach.move[k], reach.strain[k], reach.margin[k])
+        if sound[k]
+        else Status.diverged
         for k in range(len(decrement))
     )
     decrement = np.where(sound, decrement, np.inf)
@@ -92,11 +99,13 @@ def optimality(objective: Objective, theta: Floats, held: NDArray[np.bool_]) -> 
     return Optimality(status, decrement, gradient, mean_loss, drifting, reach.margin > 0.0)
 
 
-def _verdict(objective: Objective, decrement: float, step: float, margin: float) -> Status:
+def _verdict(objective: Objective, decrement: float, move: float, strain: float, margin: float) -> Status:
     if objective.alpha == 0.0 and margin > 0.0:
         return Status.no_finite_optimum
     if decrement > TOLERANCE:
         return Status.iteration_limit
-    if step < STILL_MOVING:
+    if move < STILL_MOVING:
         return Status.converged
-    return Status.no_finite_optimum
+    # A row in motion whose curvature is not negligible contradicts the small decrement: that is rounding.
+    adrift = objective.alpha == 0.0 and strain < STRAIN
+    return Status.no_finite_optimum if adrift else Status.iteration_limit

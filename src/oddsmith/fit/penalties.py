@@ -4,7 +4,7 @@
 
 j runs over columns (never the intercept). m_j is 1 where the penalty acts on standardised columns and
 1 / scale_j^2 where it acts on the user's. C couples the predictors of one problem: 1 for Bernoulli and
-I - 11'/K for the K - 1 predictors of softmax, which is the ridge of all K classes once these are centred
+I - 11'/K for the K - 1 predictors of softmax (K > 2), which is the ridge of all K classes once these are centred
 to sum to zero.
 """
 

@@ -4,7 +4,7 @@
     gradient = sum_i w_i residual_i a_i                 order 1
     hessian  = sum_i w_i curvature_i (x) a_i a_i'       order 2
 
-where a = [1, x - centre] and eta = coef a. Sums stay sums until `Objective` divides once.
+where a = [1, (x - centre) / scale] and eta = coef a. Sums stay sums until `Objective` divides once.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ import numpy as np
 
 from oddsmith.data.block import Block, Floats
 from oddsmith.fit.losses import Loss
-from oddsmith.fit.matrix import design_matrix, gram, predictors, pulled_back
+from oddsmith.fit.matrix import Standardisation, gram, predictors, pulled_back
+
+FAR = 33.0
+"""Log-odds beyond which a step is measured against their size: here probabilities leave 1 behind."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,11 @@ class Stats:
         )
 
 
-def accumulate(block: Block, coef: Floats, *, loss: Loss, centre: Floats, order: int) -> Stats:
-    """The sums of one block at `coef` (n_problems * n_coupled, p + 1), intercept at `centre` first."""
-    A = design_matrix(block.X, centre)
+def accumulate(
+    block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation, order: int
+) -> Stats:
+    """The sums of one block at `coef` (n_problems * n_coupled, p + 1), intercept first."""
+    A = standardisation.design_matrix(block.X)
     eta = predictors(A, coef)
     truth = loss.truth(block.y)
     w = np.ones(len(A)) if block.sample_weight is None else block.sample_weight
@@ -66,25 +71,36 @@ def accumulate(block: Block, coef: Floats, *, loss: Loss, centre: Floats, order:
 
 @dataclass(frozen=True)
 class Reach:
-    """How far a step moves the rows: `step` (G,) is max |A step|, `margin` (G,) the least margin.
+    """What a step does to the rows; it adds by taking the extremes. Rows of weight 0 don't count.
 
-    It adds by taking the larger step and the smaller margin. Rows of weight 0 don't count.
+    `move` (G,): the largest change of a row's log-odds, those beyond 33 measured against their size.
+    `strain` (G,): the largest square of a row's move in units of its curvature, step' curvature step:
+    what that row by itself adds to twice the decrement.
+    `margin` (G,): the least lead of a true class; positive for all rows means separated.
     """
 
-    step: Floats
+    move: Floats
+    strain: Floats
     margin: Floats
 
     def __add__(self, other: Self) -> Self:
-        return type(self)(np.maximum(self.step, other.step), np.minimum(self.margin, other.margin))
+        return type(self)(
+            np.maximum(self.move, other.move),
+            np.maximum(self.strain, other.strain),
+            np.minimum(self.margin, other.margin),
+        )
 
 
-def reach(block: Block, coef: Floats, step: Floats, *, loss: Loss, centre: Floats) -> Reach:
+def reach(block: Block, coef: Floats, step: Floats, *, loss: Loss, standardisation: Standardisation) -> Reach:
     """The reach of `step` at `coef`, both (n_problems * n_coupled, p + 1), in one block."""
-    A = design_matrix(block.X, centre)
-    truth = loss.truth(block.y)
+    A, truth = standardisation.design_matrix(block.X), loss.truth(block.y)
     if block.sample_weight is not None:
         counted = block.sample_weight > 0
         A, truth = A[counted], truth[counted]
-    moved = np.abs(predictors(A, step)).max(axis=0, initial=0.0)
-    margin = loss.margin(predictors(A, coef), truth).min(axis=0, initial=np.inf)
-    return Reach(moved.reshape(loss.n_problems, -1).max(axis=1), margin)
+    eta, moved = predictors(A, coef), predictors(A, step)
+    share = np.abs(moved) / np.maximum(1.0, np.abs(eta) / FAR)
+    return Reach(
+        share.max(axis=0, initial=0.0).reshape(loss.n_problems, -1).max(axis=1),
+        loss.strain(eta, moved).max(axis=0, initial=0.0),
+        loss.margin(eta, truth).min(axis=0, initial=np.inf),
+    )

@@ -23,6 +23,9 @@ SUFFICIENT = 1e-4
 NOISE = 1e-14
 STALLED = 0.25
 """At the noise floor a decrement stops falling; on separated data it falls e-fold a step, for ever."""
+STALLED_WITH_PENALTY = 0.5
+"""With a penalty the e-fold steps come to an end, and are worth taking."""
+HALVINGS = 40
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,6 @@ class Newton:
     def __call__(self, objective: Objective, progress: Progress = silent) -> Path:
         """Minimise from zero."""
         held = held_columns(objective)
-        cheap = objective.n_rows * objective.n_coefficients**2 < CHEAP
         now = objective.start
         theta = np.zeros_like(now.gradient)
         active = np.ones(len(theta), dtype=bool)
@@ -43,10 +45,12 @@ class Newton:
         n_iter = 0
         while n_iter < self.max_iter:
             steps, decrement = newton_steps(objective, now, held, active)
-            active &= ~self._arrived(decrement, before, cheap=cheap)
+            active &= ~self._arrived(objective, decrement, before)
+            lengths, now = self._descend(objective, theta, now, steps * active[:, None], decrement)
+            active &= lengths > 0.0
             if not active.any():
                 break
-            theta, now = self._descend(objective, theta, now, steps * active[:, None], decrement)
+            theta = theta - lengths[:, None] * steps * active[:, None]
             before = decrement
             n_iter += 1
             history.append((n_iter, now.value))
@@ -54,26 +58,29 @@ class Newton:
         return Path(theta, n_iter, history)
 
     @staticmethod
-    def _arrived(decrement: Floats, before: Floats, *, cheap: bool) -> NDArray[np.bool_]:
+    def _arrived(objective: Objective, decrement: Floats, before: Floats) -> NDArray[np.bool_]:
         """Which problems have nothing left to gain."""
         small = decrement <= TOLERANCE
-        if not cheap:
+        if objective.n_rows * objective.n_coefficients**2 >= CHEAP:
             return small
-        return np.asarray(small & ((decrement == 0.0) | (decrement > STALLED * before)))
+        stalled = decrement > (STALLED if objective.alpha == 0.0 else STALLED_WITH_PENALTY) * before
+        return np.asarray(small & (stalled | (decrement == 0.0)))
 
     @staticmethod
     def _descend(
         objective: Objective, theta: Floats, now: Evaluation, steps: Floats, decrement: Floats
     ) -> tuple[Floats, Evaluation]:
-        """Take each problem's step, halved until its objective falls enough."""
-        length = np.ones(len(theta))
+        """How much of its step each problem takes (G,), halved until its objective falls; 0 if it never does."""
+        lengths: Floats = np.asarray(steps.any(axis=1), dtype=np.float64)
         expected = 2.0 * decrement / objective.n_rows
         noise = NOISE * (1.0 + np.abs(now.value))
-        for _ in range(50):
-            trial = theta - length[:, None] * steps
-            after = objective.evaluate(trial, order=2)
-            fell = after.value <= now.value - SUFFICIENT * length * expected + noise
+        for halving in range(HALVINGS + 1):
+            if not lengths.any():
+                break
+            after = objective.evaluate(theta - lengths[:, None] * steps, order=2)
+            fell = after.value <= now.value - SUFFICIENT * lengths * expected + noise
             if fell.all():
-                return trial, after
-            length = np.where(fell, length, 0.5 * length)
-        return theta, now
+                return lengths, after
+            shorter = 0.5 * lengths if halving < HALVINGS - 1 else 0.0 * lengths
+            lengths = np.where(fell, lengths, shorter)
+        return np.zeros_like(lengths), now
