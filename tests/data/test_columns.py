@@ -586,3 +586,8 @@ def test_hostile_columns(name: str, features: dict[str, str], left_out: list[str
     plan = classify(from_file(HOSTILE / f"{name}.csv"), ColumnOptions(), reserved=("y",))
     assert kinds(plan) == features
     assert [column for column, _ in plan.left_out] == left_out
+
+
+def test_the_documentation_states_the_rules():
+    page = Path(__file__).parents[2] / "docs" / "columns.md"
+    assert RULES in page.read_text(encoding="utf-8")

@@ -384,3 +384,11 @@ def test_one_very_long_cell_and_very_many_columns(reads):
     names = [f"c{position}" for position in range(20_000)]
     wide = reads((",".join(names) + "\n" + ",".join("1" * 20_000)).encode())
     assert wide.frame.columns == names
+
+
+def test_nameless_empty_columns_at_the_end_are_left_out_with_a_sentence(tmp_path):
+    path = tmp_path / "trailing.csv"
+    path.write_text("a,b,\n1,2,\n3,4,\n")
+    table = read_table(path)
+    assert table.frame.columns == ["a", "b"]
+    assert table.notes == ("column 3 has no name and no cells, and is left out.",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -148,6 +149,8 @@ def read(path: str, reading: Reading, voice: Voice) -> Table:
     from oddsmith.data.read import read_table
 
     table = read_table(path, reading)
+    for note in table.notes:
+        voice.note(f"{table.name}: {note}")
     voice.detail(
         f"{table.name}: {table.frame.height:,} rows, {table.frame.width:,} columns, sha256 {table.digest}"
     )
@@ -164,6 +167,19 @@ def load(path: str, voice: Voice) -> Model:
 
         voice.detail(f"{path}: {sentence(model.record)}")
     return model
+
+
+def refuse_overwriting(output: str, *inputs: str) -> None:
+    """Raise InputError if the file to be written is one that is read, which the result would replace."""
+    if os.path.isfile(output) and any(
+        os.path.exists(path) and os.path.samefile(output, path) for path in inputs
+    ):
+        from oddsmith.errors import InputError, visible
+
+        raise InputError(
+            f"-o {visible(output, 200)}: this file is read, and the result would replace it. "
+            f"Choose another place with -o."
+        )
 
 
 def reading_from(

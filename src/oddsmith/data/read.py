@@ -1,6 +1,6 @@
 """Rows in: a text file gives exactly the cells that a person sees, or stops with a sentence.
 
-    bytes -> text -> structure proved (scan.py) -> cells parsed by Polars, all of them text -> Table
+    bytes -> text (decode.py) -> structure proved (scan.py) -> cells parsed by Polars, all of them text -> Table
 
 Nothing is shifted, padded, dropped, renamed, recoded or rounded in silence. What is left out has no content:
 the byte order mark, blank lines, and nameless empty columns at the end of every line (trailing delimiters).
@@ -8,14 +8,13 @@ the byte order mark, blank lines, and nameless empty columns at the end of every
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oddsmith.data.decode import read_bytes, utf8_text
 from oddsmith.data.scan import Structure, line_at, scan, strip_blanks, text_start
 from oddsmith.data.table import Table
 from oddsmith.errors import InputError, visible
@@ -24,37 +23,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 _DELIMITER_NAMES = {"comma": ",", "semicolon": ";", "space": " ", "tab": "\t", "\\t": "\t"}
-
-# Signs that open other formats, and that no table in text begins with: (bytes, what it is, what to do).
-_FOREIGN = [
-    (rb"PK(\x03\x04|\x05\x06|\x07\x08)", "a zip or Excel file", "Unpack it, or save the sheet as CSV"),
-    (rb"\xd0\xcf\x11\xe0", "an old Excel file", "Save the sheet as CSV"),
-    (rb"PAR1[^\x20-\x7e\t\r\n]", "a Parquet file", "Write it as CSV"),
-    (rb"ARROW1\x00\x00", "an Arrow file", "Write it as CSV"),
-    (rb"SQLite format 3\x00", "an SQLite database", "Write the table as CSV"),
-    (rb"\x89PNG|\xff\xd8\xff|GIF8[79]a", "an image, not text", "Give a CSV file"),
-    (rb"%PDF-", "a PDF document, not text", "Give a CSV file"),
-    (
-        rb"BZh[1-9]1AY&SY|\xfd7zXZ\x00|\x28\xb5\x2f\xfd|7z\xbc\xaf",
-        "a compressed file",
-        "Unpack it, or use gzip",
-    ),
-    (rb"\x1f\x8b", "compressed twice with gzip", "Unpack it once"),
-    (rb"version https://git-lfs", "a Git LFS pointer, not the data", "Run git lfs pull"),
-    (
-        rb"(?i)(\xef\xbb\xbf)?\s*<(!doctype|html|\?xml)",
-        "a web page, not a table",
-        "Download the data file again",
-    ),
-]
-
-_MARKS = [
-    (codecs.BOM_UTF32_LE, "UTF-32"),
-    (codecs.BOM_UTF32_BE, "UTF-32"),
-    (codecs.BOM_UTF16_LE, "UTF-16"),
-    (codecs.BOM_UTF16_BE, "UTF-16"),
-    (codecs.BOM_UTF8, "UTF-8"),
-]
 
 
 @dataclass(frozen=True)
@@ -86,11 +54,9 @@ def read_table(path: str | Path, reading: Reading | None = None) -> Table:
     reading = reading or Reading()
     name = "standard input" if str(path) == "-" else visible(str(path), limit=200)
     delimiter, quote = _dialect(reading)
-    raw = _bytes(path, name)
+    raw = read_bytes(path, name)
     digest = hashlib.sha256(raw).hexdigest()
-    content = _unzipped(raw, name) if raw.startswith(b"\x1f\x8b") else raw
-    _refuse_foreign(content, name)
-    text = _utf8(content, name, reading.encoding)
+    text = utf8_text(raw, name, reading.encoding)
     first = re.compile(rb"[\r\n]*([^\r\n]*)").match(text, text_start(text))
     if first is None or not first[1]:
         raise InputError(
@@ -109,7 +75,7 @@ def read_table(path: str | Path, reading: Reading | None = None) -> Table:
         return Table(frame, name, digest, structure.line_of)
     names = ["" if cell is None else str(cell) for cell in frame.row(0)]
     rows = _named(frame.slice(1), names, f"{name}:{structure.line_of(0)}")
-    return Table(rows, name, digest, lambda row: structure.line_of(row + 1))
+    return Table(rows, name, digest, lambda row: structure.line_of(row + 1), _notes(rows.width, len(names)))
 
 
 def _dialect(reading: Reading) -> tuple[str, str]:
@@ -127,118 +93,6 @@ def _dialect(reading: Reading) -> tuple[str, str]:
     if delimiter == quote:
         raise InputError(f"--delimiter {delimiter!r}: the delimiter and the quote are the same. Change one.")
     return delimiter, quote
-
-
-def _bytes(path: str | Path, name: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"{name}: there is no such file. Check the path.") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{name}: this is a folder. Name a file in it.") from error
-    except PermissionError as error:
-        raise InputError(
-            f"{name}: no permission to read this file. Change its permissions or copy it."
-        ) from error
-    except (OSError, ValueError) as error:
-        cause = (getattr(error, "strerror", None) or str(error)).lower()
-        raise InputError(f"{name}: cannot be read: {visible(cause)}. Check the path.") from error
-
-
-def _unzipped(raw: bytes, name: str) -> bytes:
-    """The text of all members of a gzip file, every checksum checked."""
-    import gzip
-    import io
-    import zlib
-
-    pieces: list[bytes] = []
-    remedy = "Fetch the file again, or unpack it by hand."
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
-            while piece := stream.read(1 << 20):
-                pieces.append(piece)
-    except EOFError as error:
-        raise InputError(f"{name}: the compressed file ends early: it was cut short. {remedy}") from error
-    except gzip.BadGzipFile as error:
-        if str(error).startswith("Not a gzipped file"):
-            raise InputError(
-                f"{name}: after the compressed data come bytes that are not gzip. {remedy}"
-            ) from error
-        raise InputError(
-            f"{name}: the compressed file is damaged: {visible(str(error))}. {remedy}"
-        ) from error
-    except (OSError, zlib.error) as error:
-        raise InputError(
-            f"{name}: the compressed file is damaged: {visible(str(error))}. {remedy}"
-        ) from error
-    return b"".join(pieces)
-
-
-def _refuse_foreign(content: bytes, name: str) -> None:
-    start = content[:512]
-    for sign, what, remedy in _FOREIGN:
-        if re.match(sign, start):
-            raise InputError(f"{name}: this is {what}. {remedy}.")
-    if content[257:262] == b"ustar":
-        raise InputError(f"{name}: this is a tar archive. Unpack it and name a file in it.")
-
-
-def _utf8(content: bytes, name: str, encoding: str) -> bytes:
-    """The text as UTF-8, proved to decode and to hold no NUL; a byte order mark stays at its start."""
-    try:
-        codec = codecs.lookup(encoding).name
-    except (LookupError, ValueError) as error:
-        raise InputError(f"--encoding {visible(encoding)!r}: unknown. Use a name like latin-1.") from error
-    for mark, marked in _MARKS:
-        if content.startswith(mark):
-            if not codec.startswith(marked.lower()):
-                raise InputError(
-                    f"{name}: a byte order mark says that this file is {marked}, not {codec}. "
-                    f"Add --encoding {marked.lower()}."
-                )
-            break
-    if codec in ("utf-8", "utf-8-sig"):
-        _refuse_nul(content, name)
-        try:
-            if not content.isascii():
-                content.decode("utf-8")
-        except UnicodeDecodeError as error:
-            line, byte = line_at(content, error.start), content[error.start]
-            raise InputError(
-                f"{name}:{line}: byte 0x{byte:02x} on line {line} is not UTF-8. Name the file's encoding, for "
-                "instance --encoding latin-1 or --encoding cp1252."
-            ) from error
-        return content
-    try:
-        text = content.decode(codec).encode("utf-8")
-    except UnicodeDecodeError as error:
-        line = 1 + content[: error.start].decode(codec, errors="ignore").count("\n")
-        raise InputError(
-            f"{name}:{line}: byte 0x{content[error.start]:02x} on line {line} is not {codec}. "
-            "Name the file's encoding with --encoding."
-        ) from error
-    except (UnicodeError, LookupError) as error:
-        raise InputError(
-            f"{name}: the text cannot be decoded as {codec}. Choose another --encoding."
-        ) from error
-    _refuse_nul(text, name)
-    return text
-
-
-def _refuse_nul(text: bytes, name: str) -> None:
-    position = text.find(b"\0")
-    if position < 0:
-        return
-    line = line_at(text, position)
-    if not text[position:].strip(b"\0"):
-        raise InputError(
-            f"{name}:{line}: NUL bytes from line {line} to the end of the file, as after a crash or a broken copy. "
-            "Fetch the file again, or cut them off."
-        )
-    raise InputError(
-        f"{name}:{line}: a NUL byte on line {line}: this is not plain text. Fetch the file again; if it is "
-        "UTF-16, add --encoding utf-16-le (or utf-16-be)."
-    )
 
 
 def _refuse_other_dialect(first: bytes, place: str, delimiter: str, quote: str) -> None:
@@ -315,3 +169,12 @@ def _named(rows: pl.DataFrame, names: list[str], place: str) -> pl.DataFrame:
     rows = rows[:, :width]
     rows.columns = names[:width]
     return rows
+
+
+def _notes(kept: int, found: int) -> tuple[str, ...]:
+    """What was left out of the file, in sentences."""
+    if kept == found:
+        return ()
+    if kept + 1 == found:
+        return (f"column {found} has no name and no cells, and is left out.",)
+    return (f"columns {kept + 1} to {found} have no name and no cells, and are left out.",)

@@ -27,6 +27,8 @@ class Table:
     """SHA-256 of the bytes of the file as they lie on disk, in hexadecimal; None for a table in memory."""
     line_of: Callable[[int], int] | None = None
     """Physical line (from 1) of a data row (from 0), for tables read from text."""
+    notes: tuple[str, ...] = ()
+    """Sentences about what was left out while reading."""
 
     def place(self, row: int, column: str) -> str:
         """`file:line:column` of a cell, line and column counted from 1, as the start of a message."""

@@ -1,0 +1,174 @@
+"""From the bytes of a file to text in UTF-8, proved to decode, or a sentence on what they are instead.
+
+bytes -> unzipped -> no foreign format -> decoded -> no NUL
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import sys
+from pathlib import Path
+
+from oddsmith.data.scan import line_at
+from oddsmith.errors import InputError, visible
+
+# Signs that open other formats, and that no table in text begins with: (bytes, what it is, what to do).
+_FOREIGN = [
+    (rb"PK(\x03\x04|\x05\x06|\x07\x08)", "a zip or Excel file", "Unpack it, or save the sheet as CSV"),
+    (rb"\xd0\xcf\x11\xe0", "an old Excel file", "Save the sheet as CSV"),
+    (rb"PAR1[^\x20-\x7e\t\r\n]", "a Parquet file", "Write it as CSV"),
+    (rb"ARROW1\x00\x00", "an Arrow file", "Write it as CSV"),
+    (rb"SQLite format 3\x00", "an SQLite database", "Write the table as CSV"),
+    (rb"\x89PNG|\xff\xd8\xff|GIF8[79]a", "an image, not text", "Give a CSV file"),
+    (rb"%PDF-", "a PDF document, not text", "Give a CSV file"),
+    (
+        rb"BZh[1-9]1AY&SY|\xfd7zXZ\x00|\x28\xb5\x2f\xfd|7z\xbc\xaf",
+        "a compressed file",
+        "Unpack it, or use gzip",
+    ),
+    (rb"\x1f\x8b", "compressed twice with gzip", "Unpack it once"),
+    (rb"version https://git-lfs", "a Git LFS pointer, not the data", "Run git lfs pull"),
+    (
+        rb"(?i)(\xef\xbb\xbf)?\s*<(!doctype|html|\?xml)",
+        "a web page, not a table",
+        "Download the data file again",
+    ),
+]
+
+_MARKS = [
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+    (codecs.BOM_UTF8, "UTF-8"),
+]
+
+
+def read_bytes(path: str | Path, name: str) -> bytes:
+    """The bytes of a file, or of standard input for "-".
+
+    Raises:
+        InputError: there is no such file, or it cannot be read; messages call it `name`.
+    """
+    try:
+        return sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{name}: there is no such file. Check the path.") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{name}: this is a folder. Name a file in it.") from error
+    except PermissionError as error:
+        raise InputError(
+            f"{name}: no permission to read this file. Change its permissions or copy it."
+        ) from error
+    except (OSError, ValueError) as error:
+        cause = (getattr(error, "strerror", None) or str(error)).lower()
+        raise InputError(f"{name}: cannot be read: {visible(cause)}. Check the path.") from error
+
+
+def utf8_text(raw: bytes, name: str, encoding: str) -> bytes:
+    """The text in `raw`, plain or gzip, as UTF-8; a byte order mark stays at its start.
+
+    Raises:
+        InputError: the bytes are another format, are damaged, do not decode, or hold a NUL; the message says
+            where.
+    """
+    content = _unzipped(raw, name) if raw.startswith(b"\x1f\x8b") else raw
+    _refuse_foreign(content, name)
+    return _utf8(content, name, encoding)
+
+
+def _unzipped(raw: bytes, name: str) -> bytes:
+    """The text of all members of a gzip file, every checksum checked."""
+    import gzip
+    import io
+    import zlib
+
+    pieces: list[bytes] = []
+    remedy = "Fetch the file again, or unpack it by hand."
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
+            while piece := stream.read(1 << 20):
+                pieces.append(piece)
+    except EOFError as error:
+        raise InputError(f"{name}: the compressed file ends early: it was cut short. {remedy}") from error
+    except gzip.BadGzipFile as error:
+        if str(error).startswith("Not a gzipped file"):
+            raise InputError(
+                f"{name}: after the compressed data come bytes that are not gzip. {remedy}"
+            ) from error
+        raise InputError(
+            f"{name}: the compressed file is damaged: {visible(str(error))}. {remedy}"
+        ) from error
+    except (OSError, zlib.error) as error:
+        raise InputError(
+            f"{name}: the compressed file is damaged: {visible(str(error))}. {remedy}"
+        ) from error
+    return b"".join(pieces)
+
+
+def _refuse_foreign(content: bytes, name: str) -> None:
+    start = content[:512]
+    for sign, what, remedy in _FOREIGN:
+        if re.match(sign, start):
+            raise InputError(f"{name}: this is {what}. {remedy}.")
+    if content[257:262] == b"ustar":
+        raise InputError(f"{name}: this is a tar archive. Unpack it and name a file in it.")
+
+
+def _utf8(content: bytes, name: str, encoding: str) -> bytes:
+    """The text as UTF-8, proved to decode and to hold no NUL; a byte order mark stays at its start."""
+    try:
+        codec = codecs.lookup(encoding).name
+    except (LookupError, ValueError) as error:
+        raise InputError(f"--encoding {visible(encoding)!r}: unknown. Use a name like latin-1.") from error
+    for mark, marked in _MARKS:
+        if content.startswith(mark):
+            if not codec.startswith(marked.lower()):
+                raise InputError(
+                    f"{name}: a byte order mark says that this file is {marked}, not {codec}. "
+                    f"Add --encoding {marked.lower()}."
+                )
+            break
+    if codec in ("utf-8", "utf-8-sig"):
+        _refuse_nul(content, name)
+        try:
+            if not content.isascii():
+                content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line, byte = line_at(content, error.start), content[error.start]
+            raise InputError(
+                f"{name}:{line}: byte 0x{byte:02x} on line {line} is not UTF-8. Name the file's encoding, for "
+                "instance --encoding latin-1 or --encoding cp1252."
+            ) from error
+        return content
+    try:
+        text = content.decode(codec).encode("utf-8")
+    except UnicodeDecodeError as error:
+        line = 1 + content[: error.start].decode(codec, errors="ignore").count("\n")
+        raise InputError(
+            f"{name}:{line}: byte 0x{content[error.start]:02x} on line {line} is not {codec}. "
+            "Name the file's encoding with --encoding."
+        ) from error
+    except (UnicodeError, LookupError) as error:
+        raise InputError(
+            f"{name}: the text cannot be decoded as {codec}. Choose another --encoding."
+        ) from error
+    _refuse_nul(text, name)
+    return text
+
+
+def _refuse_nul(text: bytes, name: str) -> None:
+    position = text.find(b"\0")
+    if position < 0:
+        return
+    line = line_at(text, position)
+    if not text[position:].strip(b"\0"):
+        raise InputError(
+            f"{name}:{line}: NUL bytes from line {line} to the end of the file, as after a crash or a broken copy. "
+            "Fetch the file again, or cut them off."
+        )
+    raise InputError(
+        f"{name}:{line}: a NUL byte on line {line}: this is not plain text. Fetch the file again; if it is "
+        "UTF-16, add --encoding utf-16-le (or utf-16-be)."
+    )
