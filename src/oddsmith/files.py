@@ -45,7 +45,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         _sync_folder(target.parent)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{visible(str(path), 200)}: cannot be written: {_cause(error)}. Choose another place with -o."
+            f"{visible(str(path), 200)}: cannot be written: {_cause(error)}. Choose another place."
         ) from error
     finally:
         if temporary is not None:

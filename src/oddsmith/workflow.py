@@ -186,6 +186,7 @@ def train(
             rows_without_target=rows_without_target,
             total_weight=float(len(codes) if sample_weight is None else sample_weight.sum()),
             class_counts=np.bincount(codes, minlength=len(found.classes)).tolist(),
+            null_loss=_null_loss(codes, sample_weight),
             digest=table.digest,
         ),
         golden=golden_rows(design, equations),
@@ -366,7 +367,7 @@ def _message(solution: Solution, objective: Objective, names: list[str], target:
     worst = max(concerned, key=lambda k: evidence.newton_decrement[k])
     decrement = float(evidence.newton_decrement[worst])
     if solution.status is Status.converged:
-        return f"converged: newton decrement {decrement:.1e}"
+        return f"converged, {math.sqrt(2.0 * decrement):.1g} standard errors from the optimum: newton decrement {decrement:.1e}"
     if solution.status is Status.iteration_limit:
         distance = math.sqrt(2.0 * max(decrement, 0.0))
         return (
@@ -378,11 +379,21 @@ def _message(solution: Solution, objective: Objective, names: list[str], target:
     classes = ""
     if form == "ovr":
         classes = " for " + ", ".join(f"'{visible(target.classes[k])}'" for k in concerned[:5])
-    what = "the classes" if evidence.separated[concerned].all() else "some rows"
+    complete = evidence.separated[concerned].all()
+    what = "the classes" if complete else "some rows"
+    leak = "If a column restates the target, leave it out with --drop; else a" if complete else "A"
     return (
         f"no finite optimum{classes}: {what} can be told apart without error, so coefficients would grow "
-        f"for ever, first of all that of {about}. A penalty (--alpha 0.01) gives a finite fit"
+        f"for ever, first of all that of {about}. {leak} penalty (such as --alpha {1.0 / objective.n_rows:.0e}) "
+        f"gives a finite fit"
     )
+
+
+def _null_loss(codes: Codes, sample_weight: Floats | None) -> float:
+    """Mean log loss of the class shares: their entropy."""
+    totals = np.bincount(codes, weights=sample_weight)
+    shares = totals[totals > 0.0] / totals.sum()
+    return float(-(shares @ np.log(shares)))
 
 
 def _divergence(solver: str, settings: dict[str, float], solution: Solution) -> str:

@@ -391,4 +391,11 @@ def test_nameless_empty_columns_at_the_end_are_left_out_with_a_sentence(tmp_path
     path.write_text("a,b,\n1,2,\n3,4,\n")
     table = read_table(path)
     assert table.frame.columns == ["a", "b"]
-    assert table.notes == ("column 3 has no name and no cells, and is left out.",)
+    assert table.notes == ("column 3 has no name and no cells; left out.",)
+
+
+def test_a_header_of_numbers_is_taken_as_it_is_with_a_hint(tmp_path):
+    path = tmp_path / "headerless.csv"
+    path.write_text("39,Private,0\n50,State,1\n")
+    (note,) = read_table(path).notes
+    assert note == "the header names columns 39, 0. If the first line is data, add --no-header."

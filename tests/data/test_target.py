@@ -250,7 +250,14 @@ def test_an_unknown_positive_label_is_met_with_the_labels_there_are() -> None:
 
 def test_twenty_classes_of_few_rows_and_many_classes_of_many_rows_are_classes() -> None:
     assert len(target_of(text_table(y=[f"c{row}" for row in range(20)])).classes) == 20
-    assert len(target_of(text_table(y=[str(row) for row in range(60)] * 2)).classes) == 60
+    assert len(target_of(text_table(y=[f"c{row}" for row in range(60)] * 2)).classes) == 60
+    assert len(target_of(text_table(y=[str(row) for row in range(20)] * 2)).classes) == 20
+
+
+def test_more_numbers_than_twenty_are_a_measurement_however_often_they_occur() -> None:
+    assert "21 different values in 210 rows: a measurement" in refusal(
+        text_table(y=[str(row) for row in range(21)] * 10)
+    )
 
 
 ADULT = ["<=50K.", ">50K.", "<=50K.", None]

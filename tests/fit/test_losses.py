@@ -62,7 +62,7 @@ def test_pointwise_functions_are_exact_in_both_tails():
     eta, plus, proba, curvature = BERNOULLI.T
     np.testing.assert_allclose(softplus(eta), plus, rtol=4 * EPS)
     np.testing.assert_allclose(expit(eta), proba, rtol=4 * EPS)
-    found = Bernoulli().curvature(eta[:, None], 0, 0)[:, 0]
+    found = Bernoulli().curvature(eta[:, None])(0, 0)[:, 0]
     np.testing.assert_allclose(found, curvature, rtol=4 * EPS)
 
 
@@ -99,7 +99,7 @@ def test_bernoulli_residual_is_the_derivative_of_the_textbook_loss():
     by_complex_step = (np.log(1.0 + np.exp(z)) - y[:, None] * z).imag / 1e-30
     np.testing.assert_allclose(loss.residual(eta, loss.truth(y)), by_complex_step, rtol=1e-12, atol=1e-15)
     by_complex_step = (1.0 / (1.0 + np.exp(-z))).imag / 1e-30
-    np.testing.assert_allclose(loss.curvature(eta, 0, 0), by_complex_step, rtol=1e-13)
+    np.testing.assert_allclose(loss.curvature(eta)(0, 0), by_complex_step, rtol=1e-13)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
@@ -118,7 +118,7 @@ def test_softmax_residual_and_curvature_are_derivatives_of_the_textbook_loss(n_c
         proba = np.exp(full) / np.exp(full).sum(axis=1, keepdims=True)
         for m in range(n_classes - 1):
             np.testing.assert_allclose(
-                loss.curvature(eta, k, m)[:, 0], proba[:, m + 1].imag / 1e-30, rtol=1e-11, atol=1e-16
+                loss.curvature(eta)(k, m)[:, 0], proba[:, m + 1].imag / 1e-30, rtol=1e-11, atol=1e-16
             )
 
 
@@ -139,7 +139,7 @@ def test_residual_and_curvature_are_slopes_of_the_code_itself(loss):
         bend = (loss.residual(up, truth) - loss.residual(down, truth)) / (2 * step)
         for m in range(loss.n_coupled):
             np.testing.assert_allclose(
-                loss.curvature(eta, k, m)[:, problem], bend[:, problem * loss.n_coupled + m], atol=1e-9
+                loss.curvature(eta)(k, m)[:, problem], bend[:, problem * loss.n_coupled + m], atol=1e-9
             )
 
 
@@ -153,7 +153,7 @@ def test_softmax_with_two_classes_is_bernoulli():
             np.testing.assert_allclose(
                 getattr(one, method)(eta, truth), getattr(other, method)(eta, truth), rtol=4 * EPS
             )
-        np.testing.assert_allclose(one.curvature(eta, 0, 0), other.curvature(eta, 0, 0), rtol=4 * EPS)
+        np.testing.assert_allclose(one.curvature(eta)(0, 0), other.curvature(eta)(0, 0), rtol=4 * EPS)
 
 
 def test_softmax_probabilities_sum_to_one_and_ignore_a_common_shift():

@@ -61,7 +61,7 @@ def test_an_evaluation_of_two_classes_reads_as_it_should():
         "Thresholds for review; a miss (FN) costs 120, a false alarm (FP) 18",
         "0.2 4 2 0 2 0.6667 1.0000 0.8000 36",
         "1 0 0 4 4 undefined 0.0000 0.0000 480",
-        "0.1304 4 3 0 1 0.5714 1.0000 0.7273 54 from the costs",
+        "0.1304 4 3 0 1 0.5714 1.0000 0.7273 54 = FP cost / both costs",
         "Reliability: 4 equal-width bins of the probability of 'review'",
     ]:
         assert line in lines, f"{line!r} is not among:\n{shown}"

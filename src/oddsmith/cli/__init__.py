@@ -7,6 +7,7 @@ Data goes to standard output, messages to standard error. Modules here load clic
 
 import os
 import sys
+import traceback
 from typing import NoReturn
 
 import click
@@ -17,7 +18,7 @@ from oddsmith.cli.predict import predict
 from oddsmith.cli.show import show
 from oddsmith.cli.train import train
 from oddsmith.cli.tutorial import tutorial
-from oddsmith.errors import InputError
+from oddsmith.errors import InputError, visible
 from oddsmith.version import __version__
 
 BUG, INTERRUPTED, USAGE = 101, 130, 2
@@ -71,11 +72,14 @@ def _outcome(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit:
+        # So rich and click leave when the reader of a pipe has gone; that is how `head` works.
+        return 0
     except Exception as error:
         if "-v" in arguments or "--verbose" in arguments:
-            raise
+            traceback.print_exc()
         _complain(
-            f"this is a bug in oddsmith, not in your data: {type(error).__name__}: {str(error)[:300]}\n"
+            f"this is a bug in oddsmith, not in your data: {type(error).__name__}: {visible(str(error), 300)}\n"
             f"Please report it with the command and its output when -v is added (oddsmith {__version__})."
         )
         return BUG

@@ -22,7 +22,11 @@ EXAMPLES = examples(
 @click.option("--threshold", multiple=True, metavar="P,...", help="Count errors at these probabilities.")
 @click.option("--cost", metavar="fn=A,fp=B", help="What a miss (fn) and a false alarm (fp) cost.")
 @click.option(
-    "--bins", type=int, default=4, show_default=True, help="Equal-width bins of the calibration error."
+    "--bins",
+    type=click.IntRange(1, 10_000),
+    default=4,
+    show_default=True,
+    help="Equal-width bins of the calibration error.",
 )
 @click.option(
     "--map-label",

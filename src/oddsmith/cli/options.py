@@ -34,14 +34,14 @@ class Voice:
     verbose: bool
 
     def note(self, message: str) -> None:
-        """A message, unless --quiet."""
+        """A message, unless --quiet; on a terminal, wrapped between words."""
         if not self.quiet:
-            click.echo(message, err=True)
+            click.echo(_wrapped(message) if sys.stderr.isatty() else message, err=True)
 
     def detail(self, message: str) -> None:
         """A message that only --verbose asks for."""
         if self.verbose:
-            click.echo(message, err=True)
+            self.note(message)
 
     def console(self) -> Console:
         """Where tables are drawn: standard output."""
@@ -94,6 +94,14 @@ class Voice:
             bar.stop()
 
 
+def _wrapped(message: str) -> str:
+    import shutil
+    import textwrap
+
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(message, width, break_long_words=False, break_on_hyphens=False)
+
+
 def voiced(command: Command) -> Command:
     """Give a verb --json, -q and -v; it receives a `Voice` as `voice`."""
     import functools
@@ -107,7 +115,7 @@ def voiced(command: Command) -> Command:
             "-v",
             "--verbose",
             is_flag=True,
-            help="Say more: what was read, how the loss fell, every coefficient.",
+            help="Say more: what was read, how the loss fell; with show, every coefficient.",
         ),
         click.option("-q", "--quiet", is_flag=True, help="No messages but errors."),
         click.option("--json", "as_json", is_flag=True, help="The result as JSON on standard output."),

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oddsmith.cli.options import Voice, examples, load, read, reading_from, reading_options, voiced
+from oddsmith.cli.options import (
+    Voice,
+    examples,
+    load,
+    read,
+    reading_from,
+    reading_options,
+    refuse_overwriting,
+    voiced,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,6 +65,8 @@ def predict(
     Writes CSV with the columns id and label, named as in the training data; where the model has no id,
     rows are numbered from 1. With --json, one JSON object a line.
     """
+    if output is not None:
+        refuse_overwriting(output, model, data)
     trained = load(model, voice)
     reading = reading_from(no_header, delimiter, quote, strip, encoding, trained.record.reading)
     with voice.working("predicting"):
@@ -95,7 +106,7 @@ def _predictions(model: Model, table: Table, scores: Scores, *, proba: bool, exp
                 f"{visible(table.name)}: no column called '{visible(record.id)}', which predictions echo as id. "
                 f"Add it, or train with another --id."
             )
-        ids = table.frame[record.id].fill_null("")
+        ids = table.frame[record.id]
     columns = [
         ids,
         pl.Series(

@@ -14,6 +14,7 @@ from oddsmith.cli.options import (
     read,
     reading_from,
     reading_options,
+    refuse_overwriting,
     separated,
     voiced,
 )
@@ -115,9 +116,12 @@ def train(
     """
     import warnings
 
-    from oddsmith.errors import FitWarning, visible
+    from oddsmith.errors import FitWarning, InputError, visible
     from oddsmith.workflow import train as fit
 
+    if output == "-":
+        raise InputError("-o -: a model is kept in a file. Name one, such as -o model.json.")
+    refuse_overwriting(output, data)
     reading = reading_from(no_header, delimiter, quote, strip, encoding)
     with warnings.catch_warnings(record=True) as caught, voice.working("training") as progress:
         table = read(data, reading, voice)
@@ -168,10 +172,15 @@ def train(
     )
     if not caught:
         voice.note(f"{record.fit.solver} {record.fit.message}, {record.fit.iterations:,} iterations.")
+    if record.fit.not_estimable:
+        names = ", ".join(f"'{visible(name)}'" for name in record.fit.not_estimable[:5])
+        more = f" and {len(record.fit.not_estimable) - 5} more" if len(record.fit.not_estimable) > 5 else ""
+        voice.note(f"held at 0, for other terms explain them exactly: {names}{more}.")
     losses = [f"{value:.8f}" for value in record.fit.mean_loss]
     if record.multi_class == "ovr":
         losses = [
             f"{visible(label)} {loss}" for label, loss in zip(record.target.classes, losses, strict=True)
         ]
-    voice.note(f"mean loss {', '.join(losses)}")
+    baseline = "" if record.multi_class == "ovr" else f"; {record.training.null_loss:.8f} without any column"
+    voice.note(f"mean loss {', '.join(losses)}{baseline}")
     voice.note(f"wrote {visible(output, 200)}")

@@ -101,7 +101,7 @@ def _written(folder: Path) -> Path:
         path = folder / name
         if not path.exists():
             write_atomically(path, text.encode("utf-8"))
-        elif path.read_bytes() != text.encode("utf-8"):
+        elif not path.is_file() or path.read_bytes() != text.encode("utf-8"):
             raise InputError(
                 f"{path}: exists and is not the tutorial's. Name another folder: oddsmith tutorial FOLDER"
             )

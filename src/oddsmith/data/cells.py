@@ -90,10 +90,9 @@ def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
     """
     import polars as pl
 
-    if series.dtype == pl.String:
-        found = _plain_numbers(series, markers)
-        if found is not None:
-            return found
+    found = _plain_numbers(series, markers)
+    if found is not None:
+        return found
     missing = _missing(series, markers)
     n_cells = series.len() - int(missing.sum())
     if series.dtype.is_numeric():
@@ -113,20 +112,24 @@ def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
 
 
 def _plain_numbers(series: pl.Series, markers: frozenset[str]) -> Numbers | None:
-    """`numbers` of a text column in which every cell is a bare number or empty; None for any other.
+    """`numbers` of a column in which every cell is a bare finite number or empty; None for any other.
 
     Most columns are, and they are read several times faster so: a marker is no number, a word such as nan
     is not finite, and blanks or anything else fail to be cast.
     """
     import polars as pl
 
+    if not (series.dtype == pl.String or series.dtype.is_numeric()):
+        return None
     if any(exact_number(marker.strip()) is not None for marker in markers):
         return None
     values = series.cast(pl.Float64, strict=False)
+    if series.dtype.is_float():
+        series = values = values.fill_nan(None)
     if values.null_count() > series.null_count() or not values.is_finite().all():
         return None
     n_cells = series.len() - series.null_count()
-    has_codes = bool(series.str.contains(_CODE).any())
+    has_codes = series.dtype == pl.String and bool(series.str.contains(_CODE).any())
     return Numbers(values, n_cells, n_cells, None, None, has_codes)
 
 
@@ -134,7 +137,7 @@ def require_numbers(
     table: Table,
     column: str,
     markers: frozenset[str],
-    remedy: str = "Correct the cell, or add it to --missing.",
+    remedy: str = "Correct the cell, or leave it empty if it is unknown.",
 ) -> pl.Series:
     """(n,) Float64 of a column that must be numeric; null where a cell is missing.
 

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 TRUTH = {"True": 1.0, "true": 1.0, "TRUE": 1.0, "False": 0.0, "false": 0.0, "FALSE": 0.0}
 
 
+LARGEST = 1e100
+"""Numbers beyond this, and spreads below its inverse, leave no room for the products of a fit."""
+
+
 class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A 0/1 column of the design matrix: how often it was 1 in training (`mean`), and its sigma."""
 
@@ -238,10 +242,12 @@ def _kind(column: Column) -> Kind:
 
 
 def _spread(values: Floats, weight: Floats, mean: float) -> float:
-    """Population sigma about `mean`; 1 for a constant column."""
-    unit = float(np.abs(values - mean).max(initial=0.0))
-    if unit == 0.0:
+    """Population sigma about `mean` of the rows that count; 1 where they are all alike."""
+    counts = weight > 0
+    values, weight = values[counts], weight[counts]
+    if values.min() == values.max():
         return 1.0
+    unit = float(np.abs(values - mean).max())
     scaled = (values - mean) / unit
     return unit * float(np.sqrt(weight @ (scaled * scaled) / weight.sum()))
 
@@ -262,6 +268,13 @@ def _learn_numeric(
         raise InputError(f"column '{visible(name)}' has no value in a row that counts. Say --drop for it.")
     mean = _mean(values[present], weight[present])
     scale = _spread(np.where(np.isnan(values), mean, values), weight, mean)
+    largest = float(np.nanmax(np.abs(values)))
+    if largest > LARGEST or scale < 1.0 / LARGEST:
+        size = f"as large as {largest:.2g}" if largest > LARGEST else f"that differ by {scale:.2g} only"
+        raise InputError(
+            f"column '{visible(name)}' holds numbers {size}, whose squares are beyond a double. "
+            f"Give it in another unit, or leave it out with --drop."
+        )
     if kind == "boolean":
         return BooleanColumn(name, mean, scale)
     missing = np.isnan(values).astype(np.float64)

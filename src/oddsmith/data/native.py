@@ -61,7 +61,7 @@ def as_table(data: Any, reading: Reading | None = None) -> Table:
     if isinstance(native, pl.DataFrame):
         return Table(native, "table")
     columns = zip(table.columns, table.iter_columns(), strict=True)
-    return Table(_frame((name, column.to_list()) for name, column in columns), "table")
+    return Table(_frame((name, _array(column)) for name, column in columns), "table")
 
 
 def is_missing(cell: Any) -> bool:
@@ -75,18 +75,29 @@ def is_missing(cell: Any) -> bool:
 
 def _cells(name: Any, values: Any) -> list[Any]:
     """A mapping's values as Python objects."""
-    for method in ("to_list", "tolist", "to_pylist"):
-        if hasattr(values, method) and getattr(values, "ndim", 1):
-            return list(getattr(values, method)())
-    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+    single = isinstance(values, str | bytes | Mapping) or getattr(values, "ndim", 1) == 0
+    if single or not isinstance(values, Iterable):
         raise InputError(
             f"column '{visible(str(name))}' of the mapping is one {type(values).__name__}. "
             f"Give a list of its cells."
         )
+    for method in ("to_list", "tolist", "to_pylist"):
+        if hasattr(values, method):
+            return list(getattr(values, method)())
     return list(values)
 
 
-def _frame(columns: Iterable[tuple[Any, list[Any]]]) -> pl.DataFrame:
+def _array(column: Any) -> list[Any] | np.ndarray[Any, np.dtype[Any]]:
+    """A narwhals column: one array where it is numbers or booleans without gaps, else Python objects."""
+    bare = column.dtype.is_numeric() or str(column.dtype) == "Boolean"
+    if bare and (column.dtype.is_float() or column.null_count() == 0):
+        values = np.asarray(column.to_numpy())
+        if values.dtype.kind in "fib":
+            return values
+    return list(column.to_list())
+
+
+def _frame(columns: Iterable[tuple[Any, list[Any] | np.ndarray[Any, np.dtype[Any]]]]) -> pl.DataFrame:
     import polars as pl
 
     series: dict[str, pl.Series] = {}
@@ -94,15 +105,20 @@ def _frame(columns: Iterable[tuple[Any, list[Any]]]) -> pl.DataFrame:
         name = str(given)
         if name in series:
             raise InputError(f"the table has two columns called '{visible(name)}'. Rename one of them.")
-        series[name] = as_series(name, cells)
+        if isinstance(cells, list):
+            series[name] = as_series(name, cells)
+        else:
+            is_float = cells.dtype.kind == "f"
+            column = pl.Series(name, cells.astype(np.float64) if is_float else cells)
+            series[name] = column.fill_nan(None) if is_float else column
     if not series:
         raise InputError("the table has no columns.")
     lengths = {name: len(column) for name, column in series.items()}
     shortest, longest = (pick(lengths, key=lengths.__getitem__) for pick in (min, max))
     if lengths[shortest] < lengths[longest]:
         raise InputError(
-            f"column '{visible(shortest)}' has {lengths[shortest]:,} cells and '{visible(longest)}' has "
-            f"{lengths[longest]:,}. Give one for each row."
+            f"columns '{visible(shortest)}' and '{visible(longest)}' have {lengths[shortest]:,} and "
+            f"{lengths[longest]:,} cells. Give one for each row."
         )
     return pl.DataFrame(list(series.values()))
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oddsmith.data.cells import NUMBER
 from oddsmith.data.decode import read_bytes, utf8_text
 from oddsmith.data.scan import Structure, line_at, scan, strip_blanks, text_start
 from oddsmith.data.table import Table
@@ -75,7 +76,7 @@ def read_table(path: str | Path, reading: Reading | None = None) -> Table:
         return Table(frame, name, digest, structure.line_of)
     names = ["" if cell is None else str(cell) for cell in frame.row(0)]
     rows = _named(frame.slice(1), names, f"{name}:{structure.line_of(0)}")
-    return Table(rows, name, digest, lambda row: structure.line_of(row + 1), _notes(rows.width, len(names)))
+    return Table(rows, name, digest, lambda row: structure.line_of(row + 1), _notes(rows.width, names))
 
 
 def _dialect(reading: Reading) -> tuple[str, str]:
@@ -171,10 +172,18 @@ def _named(rows: pl.DataFrame, names: list[str], place: str) -> pl.DataFrame:
     return rows
 
 
-def _notes(kept: int, found: int) -> tuple[str, ...]:
-    """What was left out of the file, in sentences."""
-    if kept == found:
-        return ()
-    if kept + 1 == found:
-        return (f"column {found} has no name and no cells, and is left out.",)
-    return (f"columns {kept + 1} to {found} have no name and no cells, and are left out.",)
+def _notes(kept: int, names: list[str]) -> tuple[str, ...]:
+    """What was left out of the file, and what looks odd about its header, in sentences."""
+    notes = []
+    if kept < len(names):
+        columns = (
+            f"column {len(names)} has"
+            if kept + 1 == len(names)
+            else f"columns {kept + 1} to {len(names)} have"
+        )
+        notes.append(f"{columns} no name and no cells; left out.")
+    numbers = [name.strip() for name in names if NUMBER.fullmatch(name.strip())]
+    if numbers:
+        shown = ", ".join(visible(name) for name in numbers[:3])
+        notes.append(f"the header names columns {shown}. If the first line is data, add --no-header.")
+    return tuple(notes)

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from oddsmith.data.table import Table
 
 MAX_CLASSES = 20
-"""More classes than this, and than half of the rows, are a measurement."""
-MAX_FRACTIONS = 50
-"""So are more numbers with a fraction than this."""
+"""More numbers than this are measurements, and so are more texts, if they are half as many as the rows."""
 
 LabelType = Literal["integer", "boolean", "text"]
 
@@ -271,9 +269,8 @@ def _pattern_changes(before: str, after: str, seen: Sequence[str]) -> dict[str, 
 
 def _refuse_measurement(where: str, column: str | None, labels: Sequence[str], n_labels: int) -> None:
     values = [value for label in labels if (value := exact_number(label)) is not None]
-    fractions = sum(value != value.to_integral_value() for value in values)
     numeric = len(values) == len(labels)
-    if len(labels) <= max(MAX_CLASSES, n_labels / 2) and not (numeric and fractions > MAX_FRACTIONS):
+    if len(labels) <= (MAX_CLASSES if numeric else max(MAX_CLASSES, n_labels / 2)):
         return
     remedy = "Choose another column, or an expression with few results."
     if numeric and column is not None:

@@ -15,6 +15,7 @@ Softmax with the first class as reference, whose eta is 0:
 A residual is never the difference of two numbers near 1: far out, that would round to 0.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -71,8 +72,8 @@ class Loss(Protocol):
         """Derivative of the loss in each predictor, shaped like `eta`."""
         ...
 
-    def curvature(self, eta: Floats, k: int, m: int) -> Floats:
-        """Second derivative in the k-th and m-th predictor of every problem, (n, n_problems)."""
+    def curvature(self, eta: Floats) -> Callable[[int, int], Floats]:
+        """Second derivative in the k-th and m-th predictor of every problem: (k, m) -> (n, n_problems)."""
         ...
 
     def strain(self, eta: Floats, moved: Floats) -> Floats:
@@ -111,14 +112,15 @@ class Bernoulli:
         """expit(eta) - truth, exact in the tails: (n, n_problems)."""
         return np.where(truth, -expit(-eta), expit(eta))
 
-    def curvature(self, eta: Floats, k: int, m: int) -> Floats:
+    def curvature(self, eta: Floats) -> Callable[[int, int], Floats]:
         """proba (1 - proba), (n, n_problems); a problem has a single predictor, so k = m = 0."""
         small = np.exp(-np.abs(eta))
-        return small / (1.0 + small) ** 2
+        curvature = small / (1.0 + small) ** 2
+        return lambda k, m: curvature
 
     def strain(self, eta: Floats, moved: Floats) -> Floats:
         """Curvature times the squared move, (n, n_problems)."""
-        return self.curvature(eta, 0, 0) * moved**2
+        return self.curvature(eta)(0, 0) * moved**2
 
     def margin(self, eta: Floats, truth: Truth) -> Floats:
         """(2y - 1) eta, (n, n_problems)."""
@@ -157,12 +159,15 @@ class Softmax:
         others = np.where(true, 0.0, proba).sum(axis=1, keepdims=True)
         return np.where(truth, -others, proba[:, 1:])
 
-    def curvature(self, eta: Floats, k: int, m: int) -> Floats:
+    def curvature(self, eta: Floats) -> Callable[[int, int], Floats]:
         """proba_k ([k = m] - proba_m), (n, 1)."""
         proba = softmax(np.column_stack([np.zeros(len(eta)), eta]))
-        if k != m:
-            return -(proba[:, k + 1] * proba[:, m + 1])[:, None]
-        return np.asarray(proba[:, k + 1] * np.delete(proba, k + 1, axis=1).sum(axis=1))[:, None]
+
+        def of(k: int, m: int) -> Floats:
+            other = np.delete(proba, k + 1, axis=1).sum(axis=1) if k == m else -proba[:, m + 1]
+            return np.asarray(proba[:, k + 1] * other)[:, None]
+
+        return of
 
     def strain(self, eta: Floats, moved: Floats) -> Floats:
         """Variance of the move under the row's probabilities, the reference's being 0: (n, 1)."""

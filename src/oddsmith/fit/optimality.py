@@ -62,10 +62,11 @@ def held_columns(objective: Objective) -> NDArray[np.bool_]:
 
     A penalty makes every coefficient estimable.
     """
-    hessians = objective.start.hessian
-    if objective.alpha > 0.0:
-        return np.array([~(np.diag(h) > 0.0) for h in hessians])
-    return np.array([dependent_columns(h) for h in hessians])
+    q = objective.source.n_columns + 1
+    # At zero every problem's Hessian is made of one Gram matrix, which is its first block.
+    grams = [hessian[:q, :q] for hessian in objective.start.hessian]
+    held = [~(np.diag(gram) > 0.0) if objective.alpha > 0.0 else dependent_columns(gram) for gram in grams]
+    return np.tile(np.array(held), objective.loss.n_coupled)
 
 
 def newton_steps(

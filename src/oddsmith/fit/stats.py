@@ -57,12 +57,13 @@ def accumulate(
         gradient = pulled_back(A, residual).reshape(problems, -1)
     if order >= 2:
         q = A.shape[1]
+        curvature = loss.curvature(eta)
         parts = np.empty((problems, coupled, q, coupled, q))
         for k in range(coupled):
             for m in range(k + 1):
-                curvature = loss.curvature(eta, k, m) * w[:, None]
+                weighted = curvature(k, m) * w[:, None]
                 for problem in range(problems):
-                    part = gram(A, curvature[:, problem])
+                    part = gram(A, weighted[:, problem])
                     parts[problem, k, :, m, :] = part
                     parts[problem, m, :, k, :] = part.T
         hessian = parts.reshape(problems, coupled * q, coupled * q)

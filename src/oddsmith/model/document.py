@@ -32,7 +32,7 @@ def read_document(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, unreadable, no JSON, or JSON of the kinds refused here.
     """
-    name = visible(str(path))
+    name = visible(str(path), 200)
     try:
         with Path(path).open("rb") as stream:
             too_large = os.fstat(stream.fileno()).st_size > LARGEST

@@ -73,8 +73,9 @@ def to_flat(record: ModelRecord) -> FlatRecord:
         [column.name for column in columns],
         [column.mean for column in columns],
         [column.scale for column in columns],
-        record.target.name,
-        record.id,
+        # msgspec leaves out a default by identity, and these texts come from elsewhere.
+        TARGET if record.target.name == TARGET else record.target.name,
+        ID if record.id == ID else record.id,
     )
 
 
@@ -87,13 +88,19 @@ def from_flat(document: dict[str, Any], name: str, release: str) -> ModelRecord:
     try:
         flat = msgspec.convert(document, FlatRecord)
     except msgspec.ValidationError as error:
-        raise InputError(f"{name}: not a flat model: {error}.") from None
+        raise InputError(f"{name}: not a flat model: {visible(str(error), 300)}.") from None
     width = len(flat.subjects)
-    lengths = {"mu": len(flat.mu), "sigma": len(flat.sigma)}
-    lengths |= {f"thetas_dict.{visible(house)}": len(theta) - 1 for house, theta in flat.thetas_dict.items()}
-    for path, length in lengths.items():
-        if length != width or width == 0:
-            raise InputError(f"{name}: $.{path} has {length} entries for {width} subjects.")
+    if not width:
+        raise InputError(f"{name}: $.subjects is empty, so there is nothing to predict from.")
+    lists = [("mu", flat.mu, width), ("sigma", flat.sigma, width)]
+    lists += [
+        (f"thetas_dict.{visible(house)}", theta, width + 1) for house, theta in flat.thetas_dict.items()
+    ]
+    for path, entries, needed in lists:
+        if len(entries) != needed:
+            raise InputError(
+                f"{name}: $.{path} has {len(entries)} entries; {width} subjects need {needed} of them."
+            )
     if sorted(flat.houses) != sorted(flat.thetas_dict) or len(flat.houses) < 2:
         raise InputError(f"{name}: $.houses and the keys of $.thetas_dict differ, or name fewer than two.")
     if not all(sigma > 0.0 for sigma in flat.sigma):
@@ -112,7 +119,15 @@ def from_flat(document: dict[str, Any], name: str, release: str) -> ModelRecord:
                 f"{name}: $.thetas_dict.{visible(house)}, divided by $.sigma, is beyond a double."
             )
         equations.append(Equation(house, intercept, dict(zip(flat.subjects, slopes, strict=True))))
+    # Two classes whose log-odds mirror each other are one equation: to_flat writes binary models so.
+    one, other = (flat.thetas_dict[house] for house in (flat.houses[0], flat.houses[-1]))
+    mirrored = len(flat.houses) == 2 and all(a == -b for a, b in zip(one, other, strict=True))
+    equations = equations[1:] if mirrored else equations
     design = Design(columns, MissingMarkers.from_options((), ()))
+    try:
+        golden = golden_rows(design, equations)
+    except (OverflowError, ValueError):
+        raise InputError(f"{name}: $.thetas_dict gives log-odds beyond the range of a double.") from None
     unknown = FitRecord(
         solver="unknown",
         settings={},
@@ -139,10 +154,10 @@ def from_flat(document: dict[str, Any], name: str, release: str) -> ModelRecord:
         columns=list(columns),
         left_out=[],
         dropped=[],
-        multi_class="ovr",
+        multi_class="binary" if mirrored else "ovr",
         equations=equations,
         fit=unknown,
-        training=TrainingRecord(0, 0, 0.0, [0] * len(flat.houses), None),
-        golden=golden_rows(design, equations),
+        training=TrainingRecord(0, 0, 0.0, [0] * len(flat.houses), 0.0, None),
+        golden=golden,
         digest="",
     )

@@ -4,10 +4,11 @@ Sums are taken with `math.fsum`, which rounds once, so that every machine recomp
 """
 
 import math
+import warnings
 from collections.abc import Iterator
 
 from oddsmith.data.design import BooleanColumn, CategoricalColumn, Column, Design, NumericColumn
-from oddsmith.errors import InputError, visible
+from oddsmith.errors import DataWarning, InputError, visible
 from oddsmith.model.records import Cell, Equation, Golden, GoldenChange
 
 TOLERANCE = 1e-12
@@ -29,6 +30,10 @@ def verify(golden: Golden, design: Design, equations: list[Equation], name: str)
     Raises:
         InputError: a figure differs by more than 1e-12 (relative above 1), or the rows don't fit.
     """
+    if list(golden.row) != [column.name for column in design.columns]:
+        raise InputError(f"{name}: $.golden.row does not fit $.columns.")
+    if [(change.column, change.cell) for change in golden.changes] != list(_changes(design)):
+        raise InputError(f"{name}: $.golden.changes does not fit $.columns.")
     stated = [("the golden row", golden.row, golden.log_odds)]
     stated += [
         (
@@ -40,8 +45,10 @@ def verify(golden: Golden, design: Design, equations: list[Equation], name: str)
     ]
     for what, row, expected in stated:
         try:
-            found = _log_odds(design, equations, row)
-        except InputError as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", DataWarning)
+                found = _log_odds(design, equations, row)
+        except (InputError, DataWarning) as error:
             raise InputError(f"{name}: {what} cannot be read: {error}") from None
         except (OverflowError, ValueError):
             raise InputError(f"{name}: {what} gives log-odds beyond the range of a double.") from None
@@ -76,7 +83,10 @@ def _changes(design: Design) -> Iterator[tuple[str, Cell]]:
 
 def _log_odds(design: Design, equations: list[Equation], row: dict[str, Cell]) -> list[float]:
     terms = design.vector(row)
-    return [
+    found = [
         math.fsum([equation.intercept, *(b * x for b, x in zip(equation.coef.values(), terms, strict=True))])
         for equation in equations
     ]
+    if not all(map(math.isfinite, found)):
+        raise OverflowError
+    return found

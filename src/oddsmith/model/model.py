@@ -8,6 +8,7 @@ ovr       proba_k = expit(eta_k) / sum expit(eta): the same argmax as eta
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 import warnings
@@ -191,8 +192,12 @@ class Model:
         notes = list(scores.notes)
         if len(known) < len(target.codes):
             notes.append(f"{len(target.codes) - len(known):,} rows without a label are left out.")
+        log_odds = scores.log_odds
+        if len(record.target.classes) == 2 and log_odds.shape[1] == 2:
+            # A flat file may hold two equations for two classes: their probabilities have one log-odds.
+            log_odds = scores.log_proba[:, 1:] - scores.log_proba[:, :1]
         found = evaluation(
-            scores.log_odds,
+            log_odds,
             scores.log_proba,
             target.codes[known],
             record.target.classes,
@@ -269,20 +274,21 @@ def load(path: str | Path) -> Model:
         InputError: the file is no model file, was changed after training, or does not reproduce its
             golden rows.
     """
-    name = visible(str(path))
+    name = visible(str(path), 200)
     document = read_document(path)
     if "thetas_dict" in document:
-        return Model(from_flat(document, name, __version__))
+        flat = from_flat(document, name, __version__)
+        return Model(msgspec.structs.replace(flat, digest=canonical_digest(msgspec.to_builtins(flat))))
     if document.get("format") != FORMAT:
         raise InputError(f'{name}: JSON, but not a model file of oddsmith (no "format": "{FORMAT}").')
     if document.get("version") != 1:
         raise InputError(
-            f"{name}: a model file of version {document.get('version')!r}; this release reads 1."
+            f"{name}: a model file of version {visible(repr(document.get('version')))}; this release reads 1."
         )
     try:
         record = msgspec.convert(document, ModelRecord)
     except msgspec.ValidationError as error:
-        raise InputError(f"{name}: not a sound model file: {error}.") from None
+        raise InputError(f"{name}: not a sound model file: {visible(str(error), 300)}.") from None
     if canonical_digest(document) != record.digest:
         raise InputError(f"{name}: its digest does not fit its content: the file was changed after training.")
     classes = record.target.classes
@@ -291,6 +297,8 @@ def load(path: str | Path) -> Model:
         raise InputError(f"{name}: $.equations do not fit $.target.classes.")
     if not _labels_fit(classes, record.target.label_type):
         raise InputError(f"{name}: $.target.classes are not all {record.target.label_type} labels.")
+    if dataclasses.asdict(record.reading) != document["reading"]:
+        raise InputError(f"{name}: $.reading lacks keys, or has keys that are not known.")
     try:
         model = Model(record)
     except InputError as error:
@@ -342,12 +350,12 @@ def _labels_fit(classes: list[str], label_type: str) -> bool:
 def _names(record: ModelRecord) -> list[str]:
     """All columns of the training table, so that a marker's column is found by its name."""
     names = [column.name for column in record.columns] + [item.column for item in record.left_out]
-    return [*names, *record.dropped, *record.target.columns]
+    return [*names, *record.dropped, *record.target.columns, record.id or "", record.weight or ""]
 
 
 def _is_row(data: Any) -> bool:
     """Whether a mapping holds single cells, rather than columns of them."""
     return isinstance(data, Mapping) and not any(
-        hasattr(cell, "__len__") and not isinstance(cell, str | bytes) and getattr(cell, "ndim", 1)
+        hasattr(cell, "__len__") and not isinstance(cell, str | bytes) and getattr(cell, "ndim", 1) != 0
         for cell in data.values()
     )

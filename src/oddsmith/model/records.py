@@ -89,6 +89,8 @@ class TrainingRecord(Record, frozen=True):
     rows_without_target: Count
     total_weight: float
     class_counts: list[Count]
+    null_loss: Annotated[float, Meta(ge=0.0)]
+    """Mean loss of the class shares alone: what a model without any column would reach."""
     digest: str | None
     """SHA-256 of the training file's bytes; null for a table in memory."""
 

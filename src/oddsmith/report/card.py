@@ -50,17 +50,17 @@ def draw_card(model: Model, console: Console, *, coefficients: bool = False) -> 
     from rich.text import Text
 
     record = model.record
-    console.print(Text(sentence(record)), soft_wrap=True)
+    console.print(Text(sentence(record)))
     console.print()
     for name, text in _facts(record):
-        console.print(Text(f"{name:<14}{text}"), soft_wrap=True)
+        console.print(Text(f"{name:<14}{text}"))
     _draw_odds_ratios(model, console)
     if coefficients:
         _draw_coefficients(model, console)
     if record.left_out:
         heading(console, "Left out")
         for item in record.left_out:
-            console.print(Text(visible(item.reason, limit=400)), soft_wrap=True)
+            console.print(Text(visible(item.reason, limit=400)))
 
 
 def _facts(record: ModelRecord) -> list[tuple[str, str]]:
@@ -118,7 +118,7 @@ def _draw_odds_ratios(model: Model, console: Console) -> None:
     heading(console, title)
     draw_table(console, columns)
     if len(steps) > len(order):
-        heading(console, f"The other {len(steps) - len(order):,} terms are in the JSON output.")
+        heading(console, f"The other {len(steps) - len(order):,} terms: -v shows their coefficients.")
     intercepts = [
         (visible(equation.label), equation.intercept, float(average))
         for equation, average in zip(shown, model.intercept + model.coef @ model.design.mean, strict=False)

@@ -200,7 +200,7 @@ def _draw_thresholds(evaluation: Evaluation, console: Console) -> None:
     if cost is not None:
         columns.append(Column("cost", [figure(report.cost) for report in reports]))
         columns.append(
-            Column("", ["from the costs" if report.analytic else "" for report in reports], left=True)
+            Column("", ["= FP cost / both costs" if report.analytic else "" for report in reports], left=True)
         )
     title = f"Thresholds for {_name(evaluation.positive or '')}"
     if cost is not None:
