@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -28,17 +29,22 @@ STORY: tuple[tuple[str, str], ...] = (
         "train students.csv --target 'Hogwarts House' --multi-class ovr -o houses.json",
     ),
     ("3. What did it learn? Everything is in one JSON file, and can be read.", "show houses.json"),
-    ("4. Sort students that it has never seen.", "predict houses.json new-students.csv -o houses.csv"),
     (
-        "5. Access requests: label 1 needs human review. Text, true/false and numbers work together.",
+        "4. Is it right? Ask about students that it has not seen, but whose house is known.",
+        "evaluate houses.json later-students.csv",
+    ),
+    ("5. Sort new students.", "predict houses.json new-students.csv"),
+    (
+        "6. Access requests: label 1 needs human review. Text, true/false and numbers work together.",
         "train requests.csv --target needs_review --id request -o review.json",
     ),
     (
-        "6. Judge it on later requests, with the costs of a miss and of a false alarm.",
+        "7. Judge it on later requests, with the costs of a miss and of a false alarm. The last threshold follows "
+        "from the costs, and is the best one where probabilities are right; a small sample may favour another.",
         "evaluate review.json later-requests.csv --threshold .2,.5,.8 --cost fn=120,fp=18",
     ),
     (
-        "7. Why was the first one scored so? Contributions add up to its log-odds.",
+        "8. Why was the first one scored so? Its contributions and the average row's log-odds add up to its own.",
         "predict review.json one-request.csv --proba --explain --json",
     ),
 )
@@ -60,11 +66,16 @@ def tutorial(folder: str) -> None:
     console = console_for(sys.stdout)
     place = _written(Path(folder))
     back = Path.cwd()
-    click.echo(f"The sample files are in {place}. Each command below is one that you can type there.")
+    console.print(f"The sample files are in {place}, where each command below can be typed.", soft_wrap=True)
+    if shutil.which("oddsmith") is None:
+        program = Path(sys.argv[0]).resolve()
+        console.print(
+            f"(oddsmith is {program}; activate its environment to call it by name.)", soft_wrap=True
+        )
     try:
         os.chdir(place)
         for says, command in STORY:
-            console.print(Text(f"\n{says}", style="bold"), soft_wrap=True)
+            console.print(Text(f"\n{says}", style="bold"))
             console.print(Text(f"$ oddsmith {command}"), soft_wrap=True)
             sys.stdout.flush()
             oddsmith.main(shlex.split(command), prog_name="oddsmith", standalone_mode=False)
@@ -86,7 +97,8 @@ def _written(folder: Path) -> Path:
     later = access_requests(400, seed=4, first=1201)
     samples = {
         "students.csv": students(1600, seed=1),
-        "new-students.csv": students(400, seed=2, labelled=False),
+        "later-students.csv": students(400, seed=2),
+        "new-students.csv": students(6, seed=5, labelled=False),
         "requests.csv": access_requests(1200, seed=3),
         "later-requests.csv": later,
         "one-request.csv": "".join(later.splitlines(keepends=True)[:2]),
