@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 import oddsmith
 from oddsmith.errors import FitWarning, InputError
-from oddsmith.workflow import HISTORY
+from oddsmith.workflow.account import HISTORY
 
 N = 120
 RNG = np.random.default_rng(21)
@@ -326,7 +326,7 @@ def test_descent_that_diverges_is_refused_with_a_smaller_step():
 
 
 def test_more_coefficients_than_can_be_fitted_are_refused(monkeypatch):
-    monkeypatch.setattr("oddsmith.workflow.MOST_COEFFICIENTS", 11)
+    monkeypatch.setattr("oddsmith.workflow.training.MOST_COEFFICIENTS", 11)
     oddsmith.train(TABLE, multi_class="ovr", **THREE)
     with pytest.raises(
         InputError, match=r"^12 coefficients \(5 terms, 3 classes\) are more than the 11 that"
@@ -342,3 +342,39 @@ def test_describe_takes_what_train_takes():
         assert found["x"].mean == pytest.approx(TABLE["x"].mean(), rel=1e-12)
         assert found["level"].most_common == "b"
     assert next(iter(oddsmith.describe({"x": ["?", 1.0]}, missing="?"))).missing == 1
+
+
+_RNG = np.random.default_rng(11)
+X1, X2 = _RNG.normal(size=(2, 150))
+Y = (_RNG.random(150) < 1.0 / (1.0 + np.exp(-X1 + 0.5 * X2))).astype(int)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-100, 1e100, 1e200])
+def test_columns_of_any_size_give_the_same_fit(unit):
+    columns = {"x1": X1, "x2": X2, "y": Y}
+    plain = oddsmith.train(columns, "y")
+    sized = oddsmith.train({**columns, "x1": X1 * unit}, "y")
+    assert sized.record.fit.status == "converged"
+    np.testing.assert_allclose(sized.coef * [[unit, 1.0]], plain.coef, rtol=1e-11)
+
+
+def test_the_rows_of_training_are_recognised_in_an_evaluation(tmp_path):
+    path = tmp_path / "rows.csv"
+    pl.DataFrame({"x1": X1, "y": Y}).write_csv(path)
+    model = oddsmith.train(path, "y")
+    with pytest.warns(oddsmith.DataWarning, match="these are the rows that the model was trained on"):
+        model.evaluate(path)
+
+
+def test_an_evaluation_counts_rows_by_the_weights_of_training():
+    rows = {"x1": X1, "y": Y, "w": np.arange(len(Y)) % 3}
+    model = oddsmith.train(rows, "y", weight="w")
+    repeated = np.repeat(np.arange(len(Y)), rows["w"])
+    with pytest.warns(oddsmith.DataWarning, match="rows count by their weight in 'w'"):
+        weighted = model.evaluate(rows)
+    with pytest.warns(oddsmith.DataWarning, match="no weights in a column 'w'"):
+        plain = model.evaluate({"x1": X1[repeated], "y": np.array(Y)[repeated]})
+    assert weighted.log_loss == pytest.approx(plain.log_loss, rel=1e-13)
+    assert weighted.auc == pytest.approx(plain.auc, rel=1e-13)
+    with pytest.raises(oddsmith.InputError, match="table:2:3: -1 is no weight"):
+        model.evaluate({**rows, "w": [1, -1] + [1] * (len(Y) - 2)})

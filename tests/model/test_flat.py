@@ -79,6 +79,7 @@ def test_gradient_descent_writes_the_weights_of_the_glass_box(by_hand, students_
         np.testing.assert_allclose(found["thetas_dict"][house], document["thetas_dict"][house], atol=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore:these are the rows that the model was trained on")
 def test_a_model_survives_the_flat_form(ovr, students_csv, tmp_path):
     ovr.save(tmp_path / "flat.json", flat=True)
     flat = load(tmp_path / "flat.json")
@@ -96,6 +97,7 @@ def test_a_model_survives_the_flat_form(ovr, students_csv, tmp_path):
     assert load(tmp_path / "own.json").record.equations == flat.record.equations
 
 
+@pytest.mark.filterwarnings("ignore:these are the rows that the model was trained on")
 def test_two_classes_that_mirror_each_other_are_one_equation(requests_csv, tmp_path):
     model = oddsmith.train(requests_csv, "needs_review", features=["ambiguity", "support"], id="request")
     model.save(tmp_path / "flat.json", flat=True)

@@ -223,6 +223,7 @@ def test_new_levels_are_reported_once_with_their_number(labelled):
     assert caught[0].filename == __file__
 
 
+@pytest.mark.filterwarnings("ignore:these are the rows that the model was trained on")
 def test_evaluation_is_that_of_the_scores(any_model, rows_of):
     rows = rows_of(any_model)
     record = any_model.record
@@ -292,6 +293,7 @@ def test_markers_of_a_column_called_by_a_number_stay_with_it():
     np.testing.assert_array_equal(model.design.vector({"1": 0.0, "3": 0.0}), [0.0, 0.0])
 
 
+@pytest.mark.filterwarnings("ignore:these are the rows that the model was trained on")
 def test_a_file_is_read_as_the_training_file_was(tmp_path):
     lines = [f"{x} ; {'yes' if e > 0 else 'no'}" for x, e in zip(X1, ETA, strict=True)]
     (tmp_path / "rows.txt").write_text("\n".join(lines))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from oddsmith.cli.options import Voice, examples, load, read, reading_from, reading_options, separated, voiced
+
+if TYPE_CHECKING:
+    from oddsmith.evaluate.metrics import Cost
 
 EXAMPLES = examples(
     """
@@ -65,8 +70,6 @@ def evaluate(
         found, notes = trained.evaluate_table(
             table, thresholds=thresholds, cost=price, n_bins=bins, map_label=map_label
         )
-    if table.digest is not None and table.digest == trained.record.training.digest:
-        notes.append("these are the rows that the model was trained on: its figures flatter it.")
     for note in notes:
         voice.note(note)
     if voice.json:
@@ -89,16 +92,17 @@ def _thresholds(texts: tuple[str, ...]) -> list[float]:
     return thresholds
 
 
-def _cost(text: str | None):  # type: ignore[no-untyped-def]
+def _cost(text: str | None) -> Cost | None:
     from oddsmith.errors import InputError, visible
     from oddsmith.evaluate.metrics import Cost
 
     if text is None:
         return None
+    parts = [part.split("=", 1) for part in separated(text)]
     try:
-        parts = dict(part.split("=", 1) for part in separated(text))
-        return Cost(**{name: float(value) for name, value in parts.items()})
-    except (ValueError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"--cost '{visible(text)}': give both costs as fn=120,fp=18") from None
+        prices = {name: float(value) for name, value in parts}
+    except ValueError:
+        prices = {}
+    if set(prices) != {"fn", "fp"} or len(parts) != 2:
+        raise InputError(f"--cost '{visible(text)}': give both costs as fn=120,fp=18")
+    return Cost(**prices)

@@ -121,7 +121,7 @@ def _predictions(model: Model, table: Table, scores: Scores, *, proba: bool, exp
             for label, column in zip(record.target.classes, np.exp(scores.log_proba).T, strict=True)
         ]
     if explain:
-        why = model.explain_scores(table, scores)
+        why = model.explain_scores(scores)
         columns += [pl.Series("log_odds", why.log_odds), pl.Series("average_log_odds", why.average)]
         columns += [
             pl.Series(f"contribution_{name}", column)

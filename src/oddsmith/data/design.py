@@ -12,76 +12,38 @@ used by the fit as a change of coefficients.
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
-from math import inf, isinf
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
 import numpy as np
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import NUMBER, MissingMarkers, exact_number, refuse_nested, require_numbers, texts
-from oddsmith.data.columns import ColumnPlan, Kind
-from oddsmith.data.native import as_series, is_missing
+from oddsmith.data.cells import MissingMarkers
+from oddsmith.data.columns import ColumnPlan
+from oddsmith.data.encoding import (
+    BooleanColumn,
+    CategoricalColumn,
+    Column,
+    Level,
+    NumericColumn,
+    Term,
+    cell_reader,
+    fill_categorical,
+    floats,
+    kind_of,
+    read_column,
+    terms_of,
+)
 from oddsmith.data.table import Table
-from oddsmith.errors import DataWarning, InputError, visible
+from oddsmith.errors import InputError, visible
 
 if TYPE_CHECKING:
     import polars as pl
 
-TRUTH = {"True": 1.0, "true": 1.0, "TRUE": 1.0, "False": 0.0, "false": 0.0, "FALSE": 0.0}
 
-
-LARGEST = 1e100
+LARGEST = 1e250
 """Numbers beyond this, and spreads below its inverse, leave no room for the products of a fit."""
-
-
-class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A 0/1 column of the design matrix: how often it was 1 in training (`mean`), and its sigma."""
-
-    mean: float
-    scale: float
-
-
-class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A category with a term of its own; `level` None is the missing cell."""
-
-    level: str | None
-    mean: float
-    scale: float
-
-
-class NumericColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="numeric", tag_field="type"):
-    """A number; `indicator` describes the extra term that says that the cell was missing."""
-
-    name: str
-    mean: float
-    scale: float
-    indicator: Term | None = None
-
-
-class BooleanColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="boolean", tag_field="type"):
-    """True or false, in one of the spellings True, true, TRUE."""
-
-    name: str
-    mean: float
-    scale: float
-
-
-class CategoricalColumn(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="categorical", tag_field="type"
-):
-    """Text that names one of a few levels; `reference` (None: the missing cell) has no term."""
-
-    name: str
-    reference: str | None
-    levels: list[Level]
-
-
-Column = NumericColumn | BooleanColumn | CategoricalColumn
 
 
 class Design:
@@ -97,7 +59,7 @@ class Design:
         self.term_column: list[int] = []
         """For each term, the number of the column it comes from."""
         for number, column in enumerate(self.columns):
-            for name, mean, scale in _terms(column):
+            for name, mean, scale in terms_of(column):
                 self.terms.append(name)
                 means.append(mean)
                 scales.append(scale)
@@ -110,7 +72,7 @@ class Design:
                 f"two terms of the model would be called '{visible(twice[0])}'. Rename a column."
             )
         self._readers = [
-            (column.name, _cell_reader(column, markers.of(column.name))) for column in self.columns
+            (column.name, cell_reader(column, markers.of(column.name))) for column in self.columns
         ]
 
     @classmethod
@@ -126,9 +88,9 @@ class Design:
         """Means, sigmas and levels of the training rows, and their design matrix (n, p)."""
         weight = np.ones(table.frame.height) if sample_weight is None else sample_weight
         cells = [
-            _read(table, feature.name, feature.kind, markers.of(feature.name))
+            read_column(table, feature.name, feature.kind, markers.of(feature.name))
             if feature.values is None
-            else _floats(feature.values)
+            else floats(feature.values)
             for feature in plan.features
         ]
         columns = [
@@ -155,7 +117,8 @@ class Design:
                 f"Give the columns that the model was trained on."
             )
         cells = [
-            _read(table, column.name, _kind(column), self.markers.of(column.name)) for column in self.columns
+            read_column(table, column.name, kind_of(column), self.markers.of(column.name))
+            for column in self.columns
         ]
         return self._filled(cells, table.frame.height)
 
@@ -165,10 +128,10 @@ class Design:
         notes: list[str] = []
         at = 0
         for column, found in zip(self.columns, cells, strict=True):
-            width = len(_terms(column))
+            width = len(terms_of(column))
             part = X[:, at : at + width]
             if isinstance(column, CategoricalColumn):
-                notes += _fill_categorical(part, column, cast("pl.Series", found))
+                notes += fill_categorical(part, column, cast("pl.Series", found))
             else:
                 missing = np.isnan(found)
                 part[:, 0] = np.where(missing, column.mean, found)
@@ -194,51 +157,6 @@ class Design:
                 raise InputError(f"the row has no '{visible(name)}', which the model needs.") from None
             terms += reader(cell)
         return terms
-
-
-def _terms(column: Column) -> list[tuple[str, float, float]]:
-    """Name, mean and scale of each term of a column."""
-    if isinstance(column, CategoricalColumn):
-        return [
-            (f"{column.name}={'(missing)' if item.level is None else item.level}", item.mean, item.scale)
-            for item in column.levels
-        ]
-    own = [(column.name, column.mean, column.scale)]
-    if isinstance(column, NumericColumn) and column.indicator is not None:
-        own.append((f"{column.name} is missing", column.indicator.mean, column.indicator.scale))
-    return own
-
-
-def _read(table: Table, name: str, kind: Kind, markers: frozenset[str]) -> Floats | pl.Series:
-    """A column's cells (n,): numbers, NaN where missing, or for a categorical column texts, null there."""
-    import polars as pl
-
-    refuse_nested(table, name)
-    if kind == "numeric":
-        return _floats(require_numbers(table, name, markers))
-    cells = texts(table.frame[name], markers)
-    if kind == "categorical":
-        return cells
-    found = cells.replace_strict(TRUTH, default=None, return_dtype=pl.Float64)
-    strange = (found.is_null() & cells.is_not_null()).arg_true()
-    if strange.len():
-        row = int(strange[0])
-        raise InputError(
-            f"{table.place(row, name)}: '{visible(cells[row])}' in column '{visible(name)}', "
-            f"which is true or false. Mend the cell, or leave it empty."
-        )
-    return _floats(found)
-
-
-def _floats(series: pl.Series) -> Floats:
-    """A Float64 series as an array (n,), null as NaN."""
-    return np.asarray(series.fill_null(float("nan")).to_numpy(), dtype=np.float64)
-
-
-def _kind(column: Column) -> Kind:
-    if isinstance(column, NumericColumn):
-        return "numeric"
-    return "boolean" if isinstance(column, BooleanColumn) else "categorical"
 
 
 def _spread(values: Floats, weight: Floats, mean: float) -> float:
@@ -272,7 +190,7 @@ def _learn_numeric(
     if largest > LARGEST or scale < 1.0 / LARGEST:
         size = f"as large as {largest:.2g}" if largest > LARGEST else f"that differ by {scale:.2g} only"
         raise InputError(
-            f"column '{visible(name)}' holds numbers {size}, whose squares are beyond a double. "
+            f"column '{visible(name)}' holds numbers {size}, which leave a double no room to compute. "
             f"Give it in another unit, or leave it out with --drop."
         )
     if kind == "boolean":
@@ -301,143 +219,4 @@ def _learn_categorical(name: str, cells: pl.Series, weight: Floats) -> Categoric
             for level in levels
             if level != reference
         ],
-    )
-
-
-def _fill_categorical(part: Floats, column: CategoricalColumn, cells: pl.Series) -> list[str]:
-    """Write the 0/1 terms of a column; a sentence if it has levels that training never saw."""
-    import polars as pl
-
-    known = [item.level for item in column.levels]
-    codes = {level: code for code, level in enumerate(known) if level is not None}
-    if column.reference is not None:
-        codes[column.reference] = len(known)
-    found = cells.replace_strict(codes, default=-1, return_dtype=pl.Int64)
-    missing = len(known) if column.reference is None else known.index(None) if None in known else -1
-    numbers = found.to_numpy().copy()
-    numbers[cells.is_null().to_numpy()] = missing
-    part[:] = numbers[:, None] == np.arange(len(known))
-    unseen = np.flatnonzero(numbers == -1)
-    if not len(unseen):
-        return []
-    example = cells[int(unseen[0])]
-    shown = "an empty cell" if example is None else f"'{visible(example)}'"
-    rows = f"{len(unseen):,} row{'s have' if len(unseen) > 1 else ' has'}"
-    return [
-        f"'{visible(column.name)}': {rows} a level that training never saw, such as {shown}. "
-        f"It counts as none of the known ones and scores like the reference level."
-    ]
-
-
-def _cell_reader(column: Column, missing: frozenset[str]) -> Callable[[Any], list[float]]:
-    """A function from one cell to the column's terms, for rows one at a time: the same as of a table."""
-    if isinstance(column, CategoricalColumn):
-        return _level_reader(column, missing)
-    says_missing = _missing_text(missing)
-    if isinstance(column, BooleanColumn):
-        return _truth_reader(column, says_missing)
-    name, mean = column.name, column.mean
-    absent, present = ([mean], []) if column.indicator is None else ([mean, 1.0], [0.0])
-    missing_numbers = {float(number) for number in _exact_numbers(missing)}
-
-    def read(cell: Any) -> list[float]:
-        if type(cell) is not float:
-            if is_missing(cell) or (isinstance(cell, str) and says_missing(cell)):
-                return absent
-            cell = _number(cell, name)
-        if cell != cell or (missing_numbers and cell in missing_numbers):
-            return absent
-        if isinf(cell):
-            raise InputError(
-                f"'{visible(name)}' is beyond the range of a double in this row. Give a number or None."
-            )
-        return [cell, *present]
-
-    return read
-
-
-def _truth_reader(column: BooleanColumn, says_missing: Callable[[str], bool]) -> Callable[[Any], list[float]]:
-    name, mean = column.name, column.mean
-
-    def read(cell: Any) -> list[float]:
-        if isinstance(cell, bool | np.bool_):
-            return [float(cell)]
-        if is_missing(cell) or (isinstance(cell, str) and says_missing(cell)):
-            return [mean]
-        value = TRUTH.get(cell.strip()) if isinstance(cell, str) else None
-        if value is None:
-            raise InputError(
-                f"'{visible(str(cell))}' in column '{visible(name)}' of this row, which is true or false. "
-                f"Give a boolean or None."
-            )
-        return [value]
-
-    return read
-
-
-def _level_reader(column: CategoricalColumn, missing: frozenset[str]) -> Callable[[Any], list[float]]:
-    width = len(column.levels)
-    nothing = [0.0] * width
-    hot = {item.level: [float(i == k) for i in range(width)] for k, item in enumerate(column.levels)}
-    hot[column.reference] = nothing
-    says_missing = _missing_text(missing)
-
-    def read(cell: Any) -> list[float]:
-        text = None if is_missing(cell) else _label(cell, column.name)
-        level = None if text is None or says_missing(text) else text.strip()
-        if level in hot:
-            return hot[level]
-        shown = "an empty cell" if level is None else f"'{visible(level)}'"
-        warnings.warn(
-            f"'{visible(column.name)}' has a level that training never saw: {shown}. "
-            f"It counts as none of the known ones and scores like the reference level.",
-            DataWarning,
-            stacklevel=5,
-        )
-        return nothing
-
-    return read
-
-
-def _exact_numbers(missing: frozenset[str]) -> set[Decimal]:
-    found = (exact_number(text.strip()) for text in missing)
-    return {number for number in found if number is not None}
-
-
-def _missing_text(missing: frozenset[str]) -> Callable[[str], bool]:
-    """Whether a text is a marker, or a number equal to a marker that is one."""
-    numeric = _exact_numbers(missing)
-
-    def says_missing(cell: str) -> bool:
-        text = cell.strip()
-        return cell in missing or text in missing or (bool(numeric) and exact_number(text) in numeric)
-
-    return says_missing
-
-
-def _label(cell: Any, name: str) -> str:
-    """A cell as the text of a level: as `texts` gives it for a column of such cells."""
-    if isinstance(cell, str):
-        return cell
-    import polars as pl
-
-    series = as_series(name, [cell])
-    if series.dtype == pl.Object:
-        raise InputError(f"'{visible(name)}' holds a {type(cell).__name__} in this row. Give one value.")
-    return str(texts(series, frozenset())[0])
-
-
-def _number(cell: Any, name: str) -> float:
-    if isinstance(cell, str):
-        if NUMBER.fullmatch(cell.strip()):
-            return float(cell)
-    elif not isinstance(cell, bool | np.bool_ | bytes):
-        try:
-            return float(cell)
-        except OverflowError:
-            return inf
-        except (TypeError, ValueError):
-            pass
-    raise InputError(
-        f"'{visible(str(cell))}' in numeric column '{visible(name)}' of this row. Give a number or None."
     )

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from oddsmith.data.cells import MissingMarkers
-from oddsmith.data.design import Design, NumericColumn
+from oddsmith.data.design import Design
+from oddsmith.data.encoding import NumericColumn
 from oddsmith.data.read import Reading
 from oddsmith.errors import InputError, visible
 from oddsmith.model.golden import golden_rows

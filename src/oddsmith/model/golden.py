@@ -7,7 +7,8 @@ import math
 import warnings
 from collections.abc import Iterator
 
-from oddsmith.data.design import BooleanColumn, CategoricalColumn, Column, Design, NumericColumn
+from oddsmith.data.design import Design
+from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, Column, NumericColumn
 from oddsmith.errors import DataWarning, InputError, visible
 from oddsmith.model.records import Cell, Equation, Golden, GoldenChange
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import MissingMarkers
+from oddsmith.data.cells import MissingMarkers, require_weights
 from oddsmith.data.design import Design
 from oddsmith.data.native import as_table
 from oddsmith.data.table import Table
@@ -42,6 +42,8 @@ from oddsmith.version import __version__
 class Scores:
     """What a model makes of n rows."""
 
+    terms: Floats
+    """(n, p): the design matrix."""
     log_odds: Floats
     """(n, k): one column for two classes, else one a class."""
     log_proba: Floats
@@ -119,11 +121,11 @@ class Model:
             codes = (eta[:, 0] >= 0.0).astype(np.intp) if eta.shape[1] == 1 else eta.argmax(axis=1)
             return self._explanation(np.array([self.design.vector(data)]), eta, codes)
         table = as_table(data, self.record.reading)
-        return self.explain_scores(table, self._score(table))
+        return self.explain_scores(self._score(table))
 
-    def explain_scores(self, table: Table, scores: Scores) -> Explanation:
+    def explain_scores(self, scores: Scores) -> Explanation:
         """The explanation of rows that are scored already."""
-        return self._explanation(self.design.matrix(table)[0], scores.log_odds, scores.codes)
+        return self._explanation(scores.terms, scores.log_odds, scores.codes)
 
     def _explanation(self, X: Floats, log_odds: Floats, codes: NDArray[np.intp]) -> Explanation:
         n = len(X)
@@ -152,16 +154,22 @@ class Model:
     ) -> Evaluation:
         """What the model's scores are worth on rows whose label is known; rows without one are left out.
 
+        Warns:
+            DataWarning: rows are left out, have levels never seen, or are those of the training file.
+
         Raises:
             InputError: as for `predict`, or the target is absent, or a label is unknown to the model.
         """
-        return self.evaluate_table(
+        found, notes = self.evaluate_table(
             as_table(data, self.record.reading),
             thresholds=thresholds,
             cost=cost,
             n_bins=n_bins,
             map_label=map_label,
-        )[0]
+        )
+        for note in notes:
+            warnings.warn(note, DataWarning, stacklevel=2)
+        return found
 
     def evaluate_table(
         self,
@@ -172,7 +180,10 @@ class Model:
         n_bins: int = 4,
         map_label: Sequence[str] = (),
     ) -> tuple[Evaluation, list[str]]:
-        """The evaluation, and sentences about rows left out and levels never seen."""
+        """The evaluation, and sentences about rows left out, levels never seen, and weights.
+
+        Rows count by the weights that the model was trained with, where the table has that column.
+        """
         record = self.record
         absent = [name for name in record.target.columns if name not in table.frame.columns]
         if absent:
@@ -186,12 +197,24 @@ class Model:
         known = np.flatnonzero(target.codes >= 0)
         if not len(known):
             raise InputError(
-                f"{table.name}: no row has a label in '{visible(target.name)}', so there is nothing to evaluate."
+                f"{table.name}: no row has a label in '{visible(target.name)}', so there is nothing to evaluate. "
+                f"To predict labels, say oddsmith predict."
             )
-        scores = self.score(table.take(known))
+        digest, table = table.digest, table.take(known)
+        scores = self.score(table)
         notes = list(scores.notes)
         if len(known) < len(target.codes):
             notes.append(f"{len(target.codes) - len(known):,} rows without a label are left out.")
+        if digest is not None and digest == record.training.digest:
+            notes.append("these are the rows that the model was trained on: its figures flatter it.")
+        weight = None
+        if record.weight is not None and record.weight in table.frame.columns:
+            weight = require_weights(table, record.weight, markers.of(record.weight))
+            notes.append(f"rows count by their weight in '{visible(record.weight)}'.")
+        elif record.weight is not None:
+            notes.append(
+                f"there are no weights in a column '{visible(record.weight)}': each row counts once."
+            )
         log_odds = scores.log_odds
         if len(record.target.classes) == 2 and log_odds.shape[1] == 2:
             # A flat file may hold two equations for two classes: their probabilities have one log-odds.
@@ -201,6 +224,7 @@ class Model:
             scores.log_proba,
             target.codes[known],
             record.target.classes,
+            sample_weight=weight,
             thresholds=thresholds,
             cost=cost,
             n_bins=n_bins,
@@ -251,7 +275,7 @@ class Model:
             scores = eta if self.record.multi_class == "softmax" else -np.logaddexp(0.0, -eta)
             log_proba = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
             codes = eta.argmax(axis=1)
-        return Scores(eta, log_proba, codes, notes)
+        return Scores(X, eta, log_proba, codes, notes)
 
     def _score(self, data: Any) -> Scores:
         scores = self.score(as_table(data, self.record.reading))

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from oddsmith.data.design import Column
+from oddsmith.data.encoding import Column
 from oddsmith.data.read import Reading
 
 FORMAT: Final = "oddsmith model"

@@ -11,14 +11,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from oddsmith.data.design import BooleanColumn, CategoricalColumn, NumericColumn
+from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, NumericColumn
 from oddsmith.errors import visible
 from oddsmith.report.terminal import Column, draw_table, figure, heading
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from oddsmith.data.design import Column as DesignColumn
+    from oddsmith.data.encoding import Column as DesignColumn
     from oddsmith.model import Model
     from oddsmith.model.records import ModelRecord
 

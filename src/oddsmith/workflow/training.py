@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
 
 from oddsmith.data.block import ArraySource, Codes, Floats
-from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers, require_numbers
+from oddsmith.data.cells import MissingMarkers, require_weights
 from oddsmith.data.columns import ColumnOptions, ColumnPlan, classify
 from oddsmith.data.design import LARGEST, Design
 from oddsmith.data.native import as_table
@@ -28,29 +28,24 @@ from oddsmith.fit.losses import Bernoulli, Loss, Softmax
 from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.objective import Objective
 from oddsmith.fit.optimality import Status
-from oddsmith.fit.solvers import SOLVERS, Progress, Solution, silent, solve
+from oddsmith.fit.solvers import SOLVERS, Progress, silent, solve
 from oddsmith.model import Model
 from oddsmith.model.document import canonical_digest
 from oddsmith.model.golden import golden_rows
 from oddsmith.model.records import (
     FORMAT,
     VERSION,
-    Equation,
-    FitRecord,
     LeftOut,
     ModelRecord,
-    PenaltyRecord,
     TargetRecord,
     TrainingRecord,
 )
-from oddsmith.model.records import Progress as ProgressRecord
 from oddsmith.version import __version__
+from oddsmith.workflow.account import divergence, equations, fit_record, missing_texts, null_loss
 
 if TYPE_CHECKING:
     from oddsmith.data.describe import ColumnSummary
 
-HISTORY = 100
-"""Entries of the loss history that a model keeps."""
 MOST_COEFFICIENTS = 5000
 """Coefficients of one problem: beyond this its Hessian is out of proportion."""
 
@@ -159,9 +154,9 @@ def train(
     with np.errstate(over="ignore", invalid="ignore"):  # where descent diverges; its status says so
         solution = solve(objective, solver, progress, seed=seed, **settings)
     if solution.status is Status.diverged:
-        raise InputError(_divergence(solver, settings, solution))
+        raise InputError(divergence(solver, settings, solution))
     form: Literal["binary", "softmax", "ovr"] = "binary" if len(found.classes) == 2 else multi_class
-    equations = _equations(objective, solution, design, found, form)
+    linear = equations(objective, solution, design, found, form)
     used = {feature.name for feature in plan.features} | {name for name, _ in plan.left_out}
     used |= {*found.columns, plan.id or "", plan.weight or ""}
     record = ModelRecord(
@@ -174,22 +169,22 @@ def train(
         id=plan.id,
         weight=plan.weight,
         reading=reading or Reading(),
-        missing=_missing_texts(markers),
+        missing=missing_texts(markers),
         columns=list(design.columns),
         left_out=[LeftOut(name, reason) for name, reason in plan.left_out],
         dropped=[name for name in table.frame.columns if name not in used],
         multi_class=form,
-        equations=equations,
-        fit=_fit_record(objective, solution, design, found, form, solver, settings, seed),
+        equations=linear,
+        fit=fit_record(objective, solution, design, found, form, solver, settings, seed),
         training=TrainingRecord(
             rows=len(codes),
             rows_without_target=rows_without_target,
             total_weight=float(len(codes) if sample_weight is None else sample_weight.sum()),
             class_counts=np.bincount(codes, minlength=len(found.classes)).tolist(),
-            null_loss=_null_loss(codes, sample_weight),
+            null_loss=null_loss(codes, sample_weight),
             digest=table.digest,
         ),
-        golden=golden_rows(design, equations),
+        golden=golden_rows(design, linear),
         digest="",
     )
     if solution.status is not Status.converged:
@@ -247,15 +242,7 @@ def _sample_weight(
     """The weight column (n,), checked; None if there is none."""
     if plan.weight is None:
         return None
-    found = require_numbers(table, plan.weight, markers.of(plan.weight))
-    weight = np.asarray(found.fill_null(float("nan")).to_numpy(), dtype=np.float64)
-    bad = np.flatnonzero(~(weight >= 0.0))
-    if len(bad):
-        cell = found[int(bad[0])]
-        what = "an empty cell" if cell is None else f"{cell:g}"
-        raise InputError(
-            f"{table.place(int(bad[0]), plan.weight)}: {what} is no weight. Weights are 0 or more."
-        )
+    weight = require_weights(table, plan.weight, markers.of(plan.weight))
     totals = np.bincount(codes, weights=weight, minlength=len(target.classes))
     if not (totals > 0.0).all():
         empty = target.classes[int(np.argmin(totals))]
@@ -302,115 +289,3 @@ def _objective(
             f"Leave columns out with --drop, or use --multi-class ovr."
         )
     return objective
-
-
-def _equations(
-    objective: Objective, solution: Solution, design: Design, target: Target, form: str
-) -> list[Equation]:
-    """Linear predictors on the user's scale; softmax ones for all K classes, summing to zero."""
-    intercepts, coef = objective.on_user_scale(solution.theta)
-    labels = target.classes[1:] if form == "binary" else target.classes
-    if form == "softmax":
-        intercepts = np.concatenate([[0.0], intercepts])
-        coef = np.vstack([np.zeros(coef.shape[1]), coef])
-        intercepts -= intercepts.mean()
-        coef -= coef.mean(axis=0)
-    return [
-        Equation(label, float(intercept), dict(zip(design.terms, row.tolist(), strict=True)))
-        for label, intercept, row in zip(labels, intercepts, coef, strict=True)
-    ]
-
-
-def _missing_texts(markers: MissingMarkers) -> list[str]:
-    """Markers beside the default ones, positions replaced by names."""
-    everywhere = sorted(markers.everywhere - set(DEFAULT_MISSING))
-    return everywhere + [
-        f"{column}={token}" for column, tokens in markers.by_column.items() for token in sorted(tokens)
-    ]
-
-
-def _fit_record(
-    objective: Objective,
-    solution: Solution,
-    design: Design,
-    target: Target,
-    form: str,
-    solver: str,
-    settings: dict[str, float],
-    seed: int,
-) -> FitRecord:
-    evidence = solution.optimality
-    names = ["intercept", *design.terms] * objective.loss.n_coupled
-    held = dict.fromkeys(names[j] for j in np.flatnonzero(solution.held.all(axis=0)))
-    return FitRecord(
-        solver=solver,
-        settings=dict(settings),
-        seed=seed,
-        penalty=PenaltyRecord(objective.alpha, objective.standardize),
-        status=cast("Any", solution.status.name),
-        message=_message(solution, objective, names, target, form),
-        iterations=solution.n_iter,
-        passes=round(solution.n_passes, 6),
-        newton_decrement=evidence.newton_decrement.tolist(),
-        mean_loss=evidence.mean_loss.tolist(),
-        not_estimable=list(held),
-        loss_history=[
-            ProgressRecord(iteration, value.tolist()) for iteration, value in _thinned(solution.history)
-        ],
-    )
-
-
-def _message(solution: Solution, objective: Objective, names: list[str], target: Target, form: str) -> str:
-    """One sentence on how the fit ended, with the figure that proves it."""
-    evidence = solution.optimality
-    concerned = [k for k, status in enumerate(evidence.status) if status is solution.status]
-    worst = max(concerned, key=lambda k: evidence.newton_decrement[k])
-    decrement = float(evidence.newton_decrement[worst])
-    if solution.status is Status.converged:
-        return f"converged, {math.sqrt(2.0 * decrement):.1g} standard errors from the optimum: newton decrement {decrement:.1e}"
-    if solution.status is Status.iteration_limit:
-        distance = math.sqrt(2.0 * max(decrement, 0.0))
-        return (
-            f"stopped after {solution.n_iter:,} iterations, {distance:.2g} standard errors from the optimum: "
-            f"newton decrement {decrement:.1e}"
-        )
-    columns = list(dict.fromkeys(names[int(evidence.drifting[k])] for k in concerned))
-    about = ", ".join(f"'{visible(name)}'" for name in columns[:3])
-    classes = ""
-    if form == "ovr":
-        classes = " for " + ", ".join(f"'{visible(target.classes[k])}'" for k in concerned[:5])
-    complete = evidence.separated[concerned].all()
-    what = "the classes" if complete else "some rows"
-    leak = "If a column restates the target, leave it out with --drop; else a" if complete else "A"
-    return (
-        f"no finite optimum{classes}: {what} can be told apart without error, so coefficients would grow "
-        f"for ever, first of all that of {about}. {leak} penalty (such as --alpha {1.0 / objective.n_rows:.0e}) "
-        f"gives a finite fit"
-    )
-
-
-def _null_loss(codes: Codes, sample_weight: Floats | None) -> float:
-    """Mean log loss of the class shares: their entropy."""
-    totals = np.bincount(codes, weights=sample_weight)
-    shares = totals[totals > 0.0] / totals.sum()
-    return float(-(shares @ np.log(shares)))
-
-
-def _divergence(solver: str, settings: dict[str, float], solution: Solution) -> str:
-    first, last = solution.history[0][1], solution.history[-1][1]
-    worst = int(np.argmax(np.where(np.isfinite(last), last - first, np.inf)))
-    remedy = "Give columns in other units, or add a penalty (--alpha 0.01)."
-    if "learning_rate" in settings:
-        remedy = f"Try --learning-rate {settings['learning_rate'] / 10:g}, or --solver newton."
-    return (
-        f"{solver} diverged: the mean loss went from {first[worst]:.4g} to {last[worst]:.4g} in "
-        f"{solution.n_iter:,} iterations. {remedy}"
-    )
-
-
-def _thinned(history: list[tuple[int, Floats]]) -> list[tuple[int, Floats]]:
-    """At most `HISTORY` entries, dense at the start where the loss moves, the last one included."""
-    if len(history) <= HISTORY:
-        return history
-    places = np.unique(np.geomspace(1, len(history), HISTORY).round().astype(int)) - 1
-    return [history[place] for place in places]

@@ -1,0 +1,261 @@
+"""How a column's cells become terms: the records that say it, for a table at once and for one row.
+
+    numeric       x, a missing cell counts as the training mean     [+ "x is missing", on request]
+    boolean       false 0, true 1, a missing cell counts as the training mean
+    categorical   one 0/1 term for each level but the reference; a level never seen in training has none
+
+A table's column and a single row's cell of the same content give the same terms.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from decimal import Decimal
+from math import inf, isinf
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from oddsmith.data.block import Floats
+from oddsmith.data.cells import NUMBER, exact_number, refuse_nested, require_numbers, texts
+from oddsmith.data.columns import Kind
+from oddsmith.data.native import as_series, is_missing
+from oddsmith.data.table import Table
+from oddsmith.errors import DataWarning, InputError, visible
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TRUTH = {"True": 1.0, "true": 1.0, "TRUE": 1.0, "False": 0.0, "false": 0.0, "FALSE": 0.0}
+
+
+class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A 0/1 column of the design matrix: how often it was 1 in training (`mean`), and its sigma."""
+
+    mean: float
+    scale: float
+
+
+class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A category with a term of its own; `level` None is the missing cell."""
+
+    level: str | None
+    mean: float
+    scale: float
+
+
+class NumericColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="numeric", tag_field="type"):
+    """A number; `indicator` describes the extra term that says that the cell was missing."""
+
+    name: str
+    mean: float
+    scale: float
+    indicator: Term | None = None
+
+
+class BooleanColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="boolean", tag_field="type"):
+    """True or false, in one of the spellings True, true, TRUE."""
+
+    name: str
+    mean: float
+    scale: float
+
+
+class CategoricalColumn(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="categorical", tag_field="type"
+):
+    """Text that names one of a few levels; `reference` (None: the missing cell) has no term."""
+
+    name: str
+    reference: str | None
+    levels: list[Level]
+
+
+Column = NumericColumn | BooleanColumn | CategoricalColumn
+
+
+def terms_of(column: Column) -> list[tuple[str, float, float]]:
+    """Name, mean and scale of each term of a column."""
+    if isinstance(column, CategoricalColumn):
+        return [
+            (f"{column.name}={'(missing)' if item.level is None else item.level}", item.mean, item.scale)
+            for item in column.levels
+        ]
+    own = [(column.name, column.mean, column.scale)]
+    if isinstance(column, NumericColumn) and column.indicator is not None:
+        own.append((f"{column.name} is missing", column.indicator.mean, column.indicator.scale))
+    return own
+
+
+def kind_of(column: Column) -> Kind:
+    """Which kind of column a record describes."""
+    if isinstance(column, NumericColumn):
+        return "numeric"
+    return "boolean" if isinstance(column, BooleanColumn) else "categorical"
+
+
+def read_column(table: Table, name: str, kind: Kind, markers: frozenset[str]) -> Floats | pl.Series:
+    """A column's cells (n,): numbers, NaN where missing, or for a categorical column texts, null there."""
+    import polars as pl
+
+    refuse_nested(table, name)
+    if kind == "numeric":
+        return floats(require_numbers(table, name, markers))
+    cells = texts(table.frame[name], markers)
+    if kind == "categorical":
+        return cells
+    found = cells.replace_strict(TRUTH, default=None, return_dtype=pl.Float64)
+    strange = (found.is_null() & cells.is_not_null()).arg_true()
+    if strange.len():
+        row = int(strange[0])
+        raise InputError(
+            f"{table.place(row, name)}: '{visible(cells[row])}' in column '{visible(name)}', "
+            f"which is true or false. Mend the cell, or leave it empty."
+        )
+    return floats(found)
+
+
+def floats(series: pl.Series) -> Floats:
+    """A Float64 series as an array (n,), null as NaN."""
+    return np.asarray(series.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+
+
+def fill_categorical(part: Floats, column: CategoricalColumn, cells: pl.Series) -> list[str]:
+    """Write the 0/1 terms of a column; a sentence if it has levels that training never saw."""
+    import polars as pl
+
+    known = [item.level for item in column.levels]
+    codes = {level: code for code, level in enumerate(known) if level is not None}
+    if column.reference is not None:
+        codes[column.reference] = len(known)
+    found = cells.replace_strict(codes, default=-1, return_dtype=pl.Int64)
+    missing = len(known) if column.reference is None else known.index(None) if None in known else -1
+    numbers = found.to_numpy().copy()
+    numbers[cells.is_null().to_numpy()] = missing
+    part[:] = numbers[:, None] == np.arange(len(known))
+    unseen = np.flatnonzero(numbers == -1)
+    if not len(unseen):
+        return []
+    example = cells[int(unseen[0])]
+    shown = "an empty cell" if example is None else f"'{visible(example)}'"
+    rows = f"{len(unseen):,} row{'s have' if len(unseen) > 1 else ' has'}"
+    return [
+        f"'{visible(column.name)}': {rows} a level that training never saw, such as {shown}. "
+        f"It counts as none of the known ones and scores like the reference level."
+    ]
+
+
+def cell_reader(column: Column, missing: frozenset[str]) -> Callable[[Any], list[float]]:
+    """A function from one cell to the column's terms, for rows one at a time: the same as of a table."""
+    if isinstance(column, CategoricalColumn):
+        return _level_reader(column, missing)
+    says_missing = _missing_text(missing)
+    if isinstance(column, BooleanColumn):
+        return _truth_reader(column, says_missing)
+    name, mean = column.name, column.mean
+    absent, present = ([mean], []) if column.indicator is None else ([mean, 1.0], [0.0])
+    missing_numbers = {float(number) for number in _exact_numbers(missing)}
+
+    def read(cell: Any) -> list[float]:
+        if type(cell) is not float:
+            if is_missing(cell) or (isinstance(cell, str) and says_missing(cell)):
+                return absent
+            cell = _number(cell, name)
+        if cell != cell or (missing_numbers and cell in missing_numbers):
+            return absent
+        if isinf(cell):
+            raise InputError(
+                f"'{visible(name)}' is beyond the range of a double in this row. Give a number or None."
+            )
+        return [cell, *present]
+
+    return read
+
+
+def _truth_reader(column: BooleanColumn, says_missing: Callable[[str], bool]) -> Callable[[Any], list[float]]:
+    name, mean = column.name, column.mean
+
+    def read(cell: Any) -> list[float]:
+        if isinstance(cell, bool | np.bool_):
+            return [float(cell)]
+        if is_missing(cell) or (isinstance(cell, str) and says_missing(cell)):
+            return [mean]
+        value = TRUTH.get(cell.strip()) if isinstance(cell, str) else None
+        if value is None:
+            raise InputError(
+                f"'{visible(str(cell))}' in column '{visible(name)}' of this row, which is true or false. "
+                f"Give a boolean or None."
+            )
+        return [value]
+
+    return read
+
+
+def _level_reader(column: CategoricalColumn, missing: frozenset[str]) -> Callable[[Any], list[float]]:
+    width = len(column.levels)
+    nothing = [0.0] * width
+    hot = {item.level: [float(i == k) for i in range(width)] for k, item in enumerate(column.levels)}
+    hot[column.reference] = nothing
+    says_missing = _missing_text(missing)
+
+    def read(cell: Any) -> list[float]:
+        text = None if is_missing(cell) else _label(cell, column.name)
+        level = None if text is None or says_missing(text) else text.strip()
+        if level in hot:
+            return hot[level]
+        shown = "an empty cell" if level is None else f"'{visible(level)}'"
+        warnings.warn(
+            f"'{visible(column.name)}' has a level that training never saw: {shown}. "
+            f"It counts as none of the known ones and scores like the reference level.",
+            DataWarning,
+            stacklevel=5,
+        )
+        return nothing
+
+    return read
+
+
+def _exact_numbers(missing: frozenset[str]) -> set[Decimal]:
+    found = (exact_number(text.strip()) for text in missing)
+    return {number for number in found if number is not None}
+
+
+def _missing_text(missing: frozenset[str]) -> Callable[[str], bool]:
+    """Whether a text is a marker, or a number equal to a marker that is one."""
+    numeric = _exact_numbers(missing)
+
+    def says_missing(cell: str) -> bool:
+        text = cell.strip()
+        return cell in missing or text in missing or (bool(numeric) and exact_number(text) in numeric)
+
+    return says_missing
+
+
+def _label(cell: Any, name: str) -> str:
+    """A cell as the text of a level: as `texts` gives it for a column of such cells."""
+    if isinstance(cell, str):
+        return cell
+    import polars as pl
+
+    series = as_series(name, [cell])
+    if series.dtype == pl.Object:
+        raise InputError(f"'{visible(name)}' holds a {type(cell).__name__} in this row. Give one value.")
+    return str(texts(series, frozenset())[0])
+
+
+def _number(cell: Any, name: str) -> float:
+    if isinstance(cell, str):
+        if NUMBER.fullmatch(cell.strip()):
+            return float(cell)
+    elif not isinstance(cell, bool | np.bool_ | bytes):
+        try:
+            return float(cell)
+        except OverflowError:
+            return inf
+        except (TypeError, ValueError):
+            pass
+    raise InputError(
+        f"'{visible(str(cell))}' in numeric column '{visible(name)}' of this row. Give a number or None."
+    )
