@@ -249,7 +249,7 @@ def _number(cell: Any, name: str) -> float:
     if isinstance(cell, str):
         if NUMBER.fullmatch(cell.strip()):
             return float(cell)
-    elif not isinstance(cell, bool | np.bool_ | bytes):
+    elif not isinstance(cell, bool | np.bool_ | bytes) and getattr(cell, "ndim", 0) == 0:
         try:
             return float(cell)
         except OverflowError:
