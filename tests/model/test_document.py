@@ -32,7 +32,7 @@ FOREIGN = "not a model file"
         ),
         (b'{"a": 1} {"b": 2}', "1:10: not JSON (extra data)"),
         (b"{'a': 1}", "1:2: not JSON"),
-        (b'{"a": 1,}', ": not JSON"),
+        (b'{"a": 1 "b": 2}', "1:9: not JSON"),
         (b'{"a": 0x10}', "1:8: not JSON"),
         (b'{"a": 01}', "1:8: not JSON"),
         (b'\xef\xbb\xbf{"a": 1}', "1:1: not JSON (unexpected UTF-8 BOM"),
