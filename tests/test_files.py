@@ -100,7 +100,7 @@ def test_content_is_on_disk_before_the_file_takes_its_name(
         ("absent/model.json", "its folder does not exist"),
         ("file/model.json", "not a directory"),
         ("x" * 300, "file name too long"),
-        ("nul\0", "embedded null (byte|character)"),
+        ("nul\0", ".*embedded null.*"),
     ],
 )
 def test_places_where_nothing_can_be_written(tmp_path: Path, name: str, cause: str) -> None:
