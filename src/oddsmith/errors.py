@@ -31,3 +31,8 @@ def visible(text: str, limit: int = 60) -> str:
         for sign in text[: limit + 1]
     )
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 row", "1,600 rows"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -243,7 +243,7 @@ def test_rows_without_a_label_are_left_out_of_an_evaluation(labelled):
     some = table.with_columns(pl.when(~gaps).then(pl.col("y")))
     found, notes = model.evaluate_table(as_table(some))
     assert found == model.evaluate(table.filter(~gaps))
-    assert notes == [f"{gaps.sum()} rows without a label are left out."]
+    assert notes == [f"left out, for want of a label: {gaps.sum()} rows."]
 
 
 def test_labels_can_be_renamed_for_an_evaluation(labelled):

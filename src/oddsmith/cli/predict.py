@@ -82,11 +82,11 @@ def predict(
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    from oddsmith.errors import visible
+    from oddsmith.errors import counted, visible
     from oddsmith.files import write_atomically
 
     write_atomically(output, content)
-    voice.note(f"wrote {frame.height:,} predictions to {visible(output, 200)}")
+    voice.note(f"wrote {counted(frame.height, 'prediction')} to {visible(output, 200)}")
 
 
 def _predictions(model: Model, table: Table, scores: Scores, *, proba: bool, explain: bool) -> pl.DataFrame:

@@ -116,7 +116,7 @@ def train(
     """
     import warnings
 
-    from oddsmith.errors import FitWarning, InputError, visible
+    from oddsmith.errors import FitWarning, InputError, counted, visible
     from oddsmith.workflow import train as fit
 
     if output == "-":
@@ -168,10 +168,13 @@ def train(
         for label, count in list(zip(record.target.classes, training.class_counts, strict=True))[:12]
     )
     voice.note(
-        f"{training.rows:,} rows{without}, {len(record.columns)} columns, {len(model.terms)} terms; {counts}."
+        f"{counted(training.rows, 'row')}{without}, {counted(len(record.columns), 'column')}, "
+        f"{counted(len(model.terms), 'term')}; {counts}."
     )
     if not caught:
-        voice.note(f"{record.fit.solver} {record.fit.message}, {record.fit.iterations:,} iterations.")
+        voice.note(
+            f"{record.fit.solver} {record.fit.message}, {counted(record.fit.iterations, 'iteration')}."
+        )
     if record.fit.not_estimable:
         names = ", ".join(f"'{visible(name)}'" for name in record.fit.not_estimable[:5])
         more = f" and {len(record.fit.not_estimable) - 5} more" if len(record.fit.not_estimable) > 5 else ""

@@ -27,7 +27,7 @@ from oddsmith.data.design import Design
 from oddsmith.data.native import as_table
 from oddsmith.data.table import Table
 from oddsmith.data.target import TargetOptions, read_target
-from oddsmith.errors import DataWarning, InputError, visible
+from oddsmith.errors import DataWarning, InputError, counted, visible
 from oddsmith.evaluate.evaluation import Evaluation, evaluation
 from oddsmith.evaluate.metrics import Cost
 from oddsmith.files import write_atomically
@@ -204,7 +204,7 @@ class Model:
         scores = self.score(table)
         notes = list(scores.notes)
         if len(known) < len(target.codes):
-            notes.append(f"{len(target.codes) - len(known):,} rows without a label are left out.")
+            notes.append(f"left out, for want of a label: {counted(len(target.codes) - len(known), 'row')}.")
         if digest is not None and digest == record.training.digest:
             notes.append("these are the rows that the model was trained on: its figures flatter it.")
         weight = None

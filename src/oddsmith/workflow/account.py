@@ -14,7 +14,7 @@ from oddsmith.data.block import Codes, Floats
 from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers
 from oddsmith.data.design import Design
 from oddsmith.data.target import Target
-from oddsmith.errors import visible
+from oddsmith.errors import counted, visible
 from oddsmith.fit.objective import Objective
 from oddsmith.fit.optimality import Status
 from oddsmith.fit.solvers import Solution
@@ -100,7 +100,7 @@ def _message(solution: Solution, objective: Objective, names: list[str], target:
     if solution.status is Status.iteration_limit:
         distance = math.sqrt(2.0 * max(decrement, 0.0))
         return (
-            f"stopped after {solution.n_iter:,} iterations, {distance:.2g} standard errors from the optimum: "
+            f"stopped after {counted(solution.n_iter, 'iteration')}, {distance:.2g} standard errors from the optimum: "
             f"newton decrement {decrement:.1e}"
         )
     columns = list(dict.fromkeys(names[int(evidence.drifting[k])] for k in concerned))
