@@ -129,7 +129,7 @@ def test_an_interrupted_run_leaves_with_130_and_the_older_file(workshop, tmp_pat
         assert b"rows.csv" in process.stderr.readline()
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        assert b"interrupted; nothing was changed." in process.stderr.read()
+        assert b"interrupted." in process.stderr.read()
         assert process.wait(timeout=60) == 130
         assert process.stdout.read() == b""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "rows.csv"]

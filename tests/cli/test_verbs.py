@@ -307,7 +307,7 @@ def test_an_interruption_leaves_with_130(shop, monkeypatch):
     Path("out.csv").write_text("old")
     outcome = shop("predict review.json later.csv -o out.csv")
     assert (outcome.code, outcome.stdout) == (130, b"")
-    assert outcome.err.strip() == "oddsmith: interrupted; nothing was changed."
+    assert outcome.err.strip() == "oddsmith: interrupted."
     assert Path("out.csv").read_text() == "old"
 
 

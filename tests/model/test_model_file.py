@@ -260,7 +260,11 @@ def test_the_order_of_coefficients_is_part_of_the_file(saved):
         ("$.target.label_type", "boolean", "$.target.classes are not all boolean labels."),
         ("$.columns", [], "not a sound model file: Expected `array` of length >= 1 - at `$.columns`."),
         ("$.equations", [], "not a sound model file: Expected `array` of length >= 1 - at `$.equations`."),
-        ("$.columns[1].name", "x", "$.columns: two terms of the model would be called 'x'. Rename a column."),
+        (
+            "$.columns[1].name",
+            "x",
+            "$.columns: two terms of the model would be called 'x'. Rename a column or a level.",
+        ),
         ("$.columns[0].name", "z", "$.equations[0].coef does not fit $.columns."),
         (
             "$.columns[0].type",

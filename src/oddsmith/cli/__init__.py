@@ -5,10 +5,11 @@
 Data goes to standard output, messages to standard error. Modules here load click and nothing heavy.
 """
 
+import contextlib
 import os
 import sys
 import traceback
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import click
 
@@ -57,6 +58,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _outcome(arguments: list[str]) -> int:
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    if sys.stdin is None or sys.stdout is None:
+        _complain("standard input or output is closed. Run it with both open, or from and to a file.")
+        return USAGE
     try:
         oddsmith.main(arguments, prog_name="oddsmith", standalone_mode=False)
         sys.stdout.flush()
@@ -67,11 +73,15 @@ def _outcome(arguments: list[str]) -> int:
         error.show()
         return USAGE
     except (KeyboardInterrupt, click.Abort):
-        _complain("interrupted; nothing was changed.")
+        _complain("interrupted.")
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         return 0
+    except OSError as error:
+        _silence(sys.stdout)
+        _complain(f"standard output: cannot be written: {(error.strerror or str(error)).lower()}.")
+        return USAGE
     except SystemExit:
         # So rich and click leave when the reader of a pipe has gone; that is how `head` works.
         return 0
@@ -84,6 +94,12 @@ def _outcome(arguments: list[str]) -> int:
         )
         return BUG
     return 0
+
+
+def _silence(stream: IO[str]) -> None:
+    """Let what is still buffered go nowhere, so that leaving does not fail once more."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _complain(message: str) -> None:

@@ -8,10 +8,10 @@ from oddsmith.cli.options import (
     Voice,
     examples,
     missing_option,
+    missing_tokens,
     read,
     reading_from,
     reading_options,
-    separated,
     voiced,
 )
 
@@ -54,7 +54,7 @@ def describe(
 
     with voice.working("describing"):
         table = read(data, reading_from(no_header, delimiter, quote, strip, encoding), voice)
-        found = summaries(table, missing=separated(missing))
+        found = summaries(table, missing=missing_tokens(missing, table))
     if voice.json:
         voice.write_json(found)
     elif like_pandas:

@@ -227,6 +227,16 @@ def column_names(values: tuple[str, ...], table: Table) -> tuple[str, ...]:
     )
 
 
+def missing_tokens(values: tuple[str, ...], table: Table) -> tuple[str, ...]:
+    """Markers given with commas between them; one of a column whose name holds a comma stays whole."""
+    with_comma = [f"{name}=" for name in table.frame.columns if "," in name]
+    return tuple(
+        token
+        for text in values
+        for token in ((text,) if text.startswith(tuple(with_comma)) and with_comma else separated(text))
+    )
+
+
 def examples(text: str) -> str:
     """The epilog of a verb's help: its examples, one a line, as they are typed."""
     return "\b\nExamples:\n" + "\n".join(f"  {line.strip()}" for line in text.strip().splitlines())

@@ -11,11 +11,11 @@ from oddsmith.cli.options import (
     column_names,
     examples,
     missing_option,
+    missing_tokens,
     read,
     reading_from,
     reading_options,
     refuse_overwriting,
-    separated,
     voiced,
 )
 
@@ -134,7 +134,7 @@ def train(
             drop=column_names(drop, table),
             categorical=column_names(categorical, table),
             numeric=column_names(numeric, table),
-            missing=separated(missing),
+            missing=missing_tokens(missing, table),
             reading=reading,
             progress=progress,
             **options,
@@ -178,7 +178,7 @@ def train(
     if record.fit.not_estimable:
         names = ", ".join(f"'{visible(name)}'" for name in record.fit.not_estimable[:5])
         more = f" and {len(record.fit.not_estimable) - 5} more" if len(record.fit.not_estimable) > 5 else ""
-        voice.note(f"held at 0, for other terms explain them exactly: {names}{more}.")
+        voice.note(f"held at 0, for other terms explain them (R^2 of 1 to eleven digits): {names}{more}.")
     losses = [f"{value:.8f}" for value in record.fit.mean_loss]
     if record.multi_class == "ovr":
         losses = [

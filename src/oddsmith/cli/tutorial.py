@@ -19,6 +19,9 @@ EXAMPLES = examples(
     """
 )
 
+MODELS = {"houses.json": "students.csv", "review.json": "requests.csv"}
+"""What the story writes, and from which sample."""
+
 STORY: tuple[tuple[str, str], ...] = (
     (
         "1. Students: what is in the file? Missing marks, names, a birthday - and 13 courses.",
@@ -109,12 +112,30 @@ def _written(folder: Path) -> Path:
         raise InputError(
             f"{folder}: cannot be made a folder: {(error.strerror or str(error)).lower()}. Name another one."
         ) from None
-    for name, text in samples.items():
+    for name in (*samples, *MODELS):
         path = folder / name
-        if not path.exists():
-            write_atomically(path, text.encode("utf-8"))
-        elif not path.is_file() or path.read_bytes() != text.encode("utf-8"):
+        if path.exists() and not _is_ours(path, samples.get(name), samples.get(MODELS.get(name, ""))):
             raise InputError(
                 f"{path}: exists and is not the tutorial's. Name another folder: oddsmith tutorial FOLDER"
             )
+    for name, text in samples.items():
+        write_atomically(folder / name, text.encode("utf-8"))
     return folder.resolve()
+
+
+def _is_ours(path: Path, sample: str | None, trained_on: str | None) -> bool:
+    """Whether a file is what the tutorial writes: the very sample, or a model trained on it."""
+    import hashlib
+
+    from oddsmith.errors import InputError
+    from oddsmith.model import load as load_model
+
+    if not path.is_file():
+        return False
+    if sample is not None:
+        return path.read_bytes() == sample.encode("utf-8")
+    try:
+        digest = load_model(path).record.training.digest
+    except InputError:
+        return False
+    return trained_on is not None and digest == hashlib.sha256(trained_on.encode("utf-8")).hexdigest()

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from oddsmith.data.table import Table
 
 
+TRUTH = {"True": 1.0, "true": 1.0, "TRUE": 1.0, "False": 0.0, "false": 0.0, "FALSE": 0.0}
+BLANKS = " \t\n\r\v\f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+"""What Unicode calls white space: no part of a cell where it stands at the ends."""
+
 DEFAULT_MISSING = ("", "NA", "NaN", "nan", "NULL", "null")
 
 
@@ -124,7 +128,7 @@ def _plain_numbers(series: pl.Series, markers: frozenset[str]) -> Numbers | None
 
     if not (series.dtype == pl.String or series.dtype.is_numeric()):
         return None
-    if any(exact_number(marker.strip()) is not None for marker in markers):
+    if any(exact_number(marker.strip(BLANKS)) is not None for marker in markers):
         return None
     values = series.cast(pl.Float64, strict=False)
     if series.dtype.is_float():
@@ -261,7 +265,7 @@ def _cells(series: pl.Series) -> pl.Series:
     cells = series.cast(pl.String)
     if series.dtype.is_decimal():
         return cells.str.replace(r"(\.[0-9]*?)0+$", "$1").str.replace(r"\.$", "")
-    return cells.str.strip_chars()
+    return cells.str.strip_chars(BLANKS)
 
 
 def _parsed(cells: pl.Series) -> pl.Series:
@@ -281,7 +285,7 @@ def _missing(series: pl.Series, markers: frozenset[str]) -> pl.Series:
     blank = series.is_null()
     if series.dtype.is_float():
         blank |= series.is_nan().fill_null(value=True)
-    numeric = {exact for marker in markers if (exact := exact_number(marker.strip())) is not None}
+    numeric = {exact for marker in markers if (exact := exact_number(marker.strip(BLANKS))) is not None}
     if series.dtype.is_numeric() and not numeric:
         return blank
     cells, tokens = _cells(series), pl.Series(sorted(markers), dtype=pl.String)

@@ -203,8 +203,10 @@ def _decide_numbers(
 ) -> _Decision:
     """Rules 6 and 8, for a column whose cells are all numbers."""
     values, series = found.values.drop_nulls(), table.frame[name]
-    if values.min() == values.max():
-        only = texts(series, markers).drop_nulls()[0]
+    only = texts(series, markers).drop_nulls() if values.min() == values.max() else None
+    # Whole numbers beyond 2**53 may differ where their doubles do not.
+    if only is not None and (abs(values[0]) < 2.0**53 or only.n_unique() == 1):
+        only = only[0]
         return _Decision(None, f"constant, every value is {shown(only)}.")
     refuse_other_cells(table, name, found, _remedies(table, name))
     complete = found.n_cells == series.len()

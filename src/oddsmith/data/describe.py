@@ -89,7 +89,11 @@ def _summary(table: Table, column: pl.Series, missing: frozenset[str]) -> Column
     found = numbers(column, missing)
     if found.n_cells and found.n_numbers == found.n_cells and found.first_infinite is None:
         values = found.values.drop_nulls().to_numpy()
-        return numeric_summary(name, values, missing=len(column) - len(values))
+        summary = numeric_summary(name, values, missing=len(column) - len(values))
+        if max(-summary.min, summary.max) < 2.0**53:
+            return summary
+        # Larger whole numbers may differ where their doubles do not.
+        return msgspec.structs.replace(summary, distinct=texts(column, missing).drop_nulls().n_unique())
     cells = texts(column, missing).drop_nulls()
     return _level_summary(name, cells, missing=len(column) - len(cells))
 

@@ -69,7 +69,7 @@ class Design:
         twice = [name for name, count in Counter(self.terms).items() if count > 1]
         if twice:
             raise InputError(
-                f"two terms of the model would be called '{visible(twice[0])}'. Rename a column."
+                f"two terms of the model would be called '{visible(twice[0])}'. Rename a column or a level."
             )
         self._readers = [
             (column.name, cell_reader(column, markers.of(column.name))) for column in self.columns

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import NUMBER, exact_number, refuse_nested, require_numbers, texts
+from oddsmith.data.cells import BLANKS, NUMBER, TRUTH, exact_number, refuse_nested, require_numbers, texts
 from oddsmith.data.columns import Kind
 from oddsmith.data.native import as_series, is_missing
 from oddsmith.data.table import Table
@@ -27,8 +27,6 @@ from oddsmith.errors import DataWarning, InputError, visible
 
 if TYPE_CHECKING:
     import polars as pl
-
-TRUTH = {"True": 1.0, "true": 1.0, "TRUE": 1.0, "False": 0.0, "false": 0.0, "FALSE": 0.0}
 
 
 class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -182,7 +180,7 @@ def _truth_reader(column: BooleanColumn, says_missing: Callable[[str], bool]) ->
             return [float(cell)]
         if is_missing(cell) or (isinstance(cell, str) and says_missing(cell)):
             return [mean]
-        value = TRUTH.get(cell.strip()) if isinstance(cell, str) else None
+        value = TRUTH.get(cell.strip(BLANKS)) if isinstance(cell, str) else None
         if value is None:
             raise InputError(
                 f"'{visible(str(cell))}' in column '{visible(name)}' of this row, which is true or false. "
@@ -202,7 +200,7 @@ def _level_reader(column: CategoricalColumn, missing: frozenset[str]) -> Callabl
 
     def read(cell: Any) -> list[float]:
         text = None if is_missing(cell) else _label(cell, column.name)
-        level = None if text is None or says_missing(text) else text.strip()
+        level = None if text is None or says_missing(text) else text.strip(BLANKS)
         if level in hot:
             return hot[level]
         shown = "an empty cell" if level is None else f"'{visible(level)}'"
@@ -218,7 +216,7 @@ def _level_reader(column: CategoricalColumn, missing: frozenset[str]) -> Callabl
 
 
 def _exact_numbers(missing: frozenset[str]) -> set[Decimal]:
-    found = (exact_number(text.strip()) for text in missing)
+    found = (exact_number(text.strip(BLANKS)) for text in missing)
     return {number for number in found if number is not None}
 
 
@@ -227,7 +225,7 @@ def _missing_text(missing: frozenset[str]) -> Callable[[str], bool]:
     numeric = _exact_numbers(missing)
 
     def says_missing(cell: str) -> bool:
-        text = cell.strip()
+        text = cell.strip(BLANKS)
         return cell in missing or text in missing or (bool(numeric) and exact_number(text) in numeric)
 
     return says_missing
@@ -247,7 +245,7 @@ def _label(cell: Any, name: str) -> str:
 
 def _number(cell: Any, name: str) -> float:
     if isinstance(cell, str):
-        if NUMBER.fullmatch(cell.strip()):
+        if NUMBER.fullmatch(cell.strip(BLANKS)):
             return float(cell)
     elif not isinstance(cell, bool | np.bool_ | bytes) and getattr(cell, "ndim", 0) == 0:
         try:

@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.cells import MissingMarkers, exact_number, numbers_or_texts, refuse_nested, shown, texts
+from oddsmith.data.cells import (
+    TRUTH,
+    MissingMarkers,
+    exact_number,
+    numbers_or_texts,
+    refuse_nested,
+    shown,
+    texts,
+)
 from oddsmith.data.columns import near_names, resolve
 from oddsmith.errors import InputError, visible
 
@@ -103,11 +111,16 @@ def read_target(
         import difflib
 
         row = int((labels == strange).arg_true()[0])
-        nearest = difflib.get_close_matches(renamed[strange], classes, n=1, cutoff=0.0)[0]
+        value = exact_number(renamed[strange])
+        near = [label for label in classes if value is not None and exact_number(label) == value]
+        near += difflib.get_close_matches(
+            renamed[strange], classes, n=1, cutoff=0.7 if value is None else 1.0
+        )
+        meant = f"{strange}={near[0]}" if near else "FROM=TO"
         raise InputError(
             f"{table.place(row, columns[0])}: label {shown(strange)} of target {shown(name)} is none of the "
-            f"model's classes {_listed(classes)}. If it means one of them, say so, for example "
-            f"--map-label {_shell(f'{strange}={nearest}')}; else correct the cell."
+            f"model's classes {_listed(classes)}. If it means one of them, say so with "
+            f"--map-label {_shell(meant)}; else correct the cell."
         )
     codes = labels.replace_strict(
         {label: classes.index(renamed[label]) for label in seen}, default=-1, return_dtype=pl.Int64
@@ -130,6 +143,7 @@ def _labels(table: Table, target: str, markers: MissingMarkers) -> tuple[str, tu
             f"{near_names(table, target)} In an expression, a column's name with blanks or dots stands in "
             "double quotes."
         ) from error
+    _refuse_chain(where, target)
     columns = tuple(dict.fromkeys(expression.meta.root_names()))
     if expression.meta.undo_aliases().meta.is_column():
         column = columns[0] if expression.meta.is_column() and columns[0] in table.frame.columns else target
@@ -151,6 +165,17 @@ def _labels(table: Table, target: str, markers: MissingMarkers) -> tuple[str, tu
     return target, columns, _computed(table, target, expression, columns, markers)
 
 
+def _refuse_chain(where: str, target: str) -> None:
+    """Raise at `0 < score < 1`, which SQL would read as the comparison of (0 < score), true or false, with 1."""
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "x", target)
+    for part in re.split(r"(?i)[(),]|\b(?:and|or|not|case|when|then|else|end|between|in|is|like)\b", bare):
+        if len(re.findall(r"<>|<=|>=|!=|==|<|>|=", part)) > 1:
+            raise InputError(
+                f"{where} compares twice in a row. Write the two comparisons out, joined by AND: "
+                "for example --target '0 < score AND score < 1'."
+            )
+
+
 def _column_labels(
     table: Table, column: str, markers: MissingMarkers
 ) -> tuple[str, tuple[str, ...], pl.Series]:
@@ -167,8 +192,8 @@ def _computed(
     where = f"{visible(table.name, 200)}: target {shown(target)}"
     frame = pl.DataFrame([numbers_or_texts(table, column, markers.of(column)) for column in columns])
     try:
-        _refuse_other_rows(where, expression, frame)
-        result = frame.select(expression.alias(target)).to_series()
+        truths = not re.search(r"(?i)'(true|false)'", target)
+        result = _evaluated(where, expression.alias(target), frame, truths=truths)
     except pl.exceptions.PolarsError as error:
         kinds = ", ".join(
             f"{shown(name)} holds {'text' if dtype == pl.String else 'numbers'}"
@@ -186,6 +211,25 @@ def _computed(
             f"for example --target {_shell(f'({target}) > 0')}."
         )
     return labels
+
+
+def _evaluated(where: str, expression: pl.Expr, frame: pl.DataFrame, *, truths: bool) -> pl.Series:
+    """The expression over the rows (n,); with `truths`, True and False are truth values where that fits."""
+    import polars as pl
+
+    columns = [
+        pl.col(name).replace_strict(TRUTH, return_dtype=pl.Boolean)
+        for name, dtype in frame.schema.items()
+        if truths and dtype == pl.String and TRUTH.keys() >= set(frame[name].drop_nulls().unique())
+    ]
+    for candidate in (frame.with_columns(columns), frame) if columns else (frame,):
+        try:
+            _refuse_other_rows(where, expression, candidate)
+            return candidate.select(expression).to_series()
+        except pl.exceptions.PolarsError:
+            if candidate is frame:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _refuse_other_rows(where: str, expression: pl.Expr, frame: pl.DataFrame) -> None:

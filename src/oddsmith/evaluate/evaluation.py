@@ -1,7 +1,7 @@
 """All that is said about a set of predictions, as one typed record.
 
 Two classes: a row is called positive where eta >= 0, and every figure comes from one ScoreTable.
-More classes: a row is called the class of largest probability, the first of ties; AUC, precision and
+More classes: a row is called the class of largest eta, the first of ties; AUC, precision and
 recall are of each class against the rest, on the log-odds of its probability; the calibration error is of
 the largest probability against whether the call was right.
 
@@ -108,6 +108,7 @@ def evaluation(
     y: ArrayLike,
     classes: Sequence[str],
     *,
+    predicted: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     thresholds: Sequence[float] = (),
     cost: Cost | None = None,
@@ -120,6 +121,7 @@ def evaluation(
         log_proba: (n, K) logarithms of the class probabilities.
         y: (n,) integer codes of the true classes, positions in `classes`.
         classes: K names, at least two.
+        predicted: (n,) integer codes of the classes that the rows are called; by itself as said above.
         sample_weight: (n,) finite and not negative, or None for ones.
         thresholds: probabilities from 0 to 1 at which to count errors; two classes only.
         cost: what one error costs; two classes only.
@@ -147,24 +149,26 @@ def evaluation(
         raise InputError("no rows to evaluate: give at least one row with a label and a positive weight.")
     scores, logs, weight = scores[kept], logs[kept], weight[kept]
     true = codes[kept].astype(np.int64)
+    called = None if predicted is None else np.asarray(predicted)[kept].astype(np.int64)
 
     if K == 2:
-        predicted = (scores[:, 0] >= 0).astype(np.int64)
+        called = (scores[:, 0] >= 0).astype(np.int64) if called is None else called
         table = ScoreTable.from_scores(scores[:, 0], true, weight)
         loss, brier_score = log_loss(table), brier(table)
         binned = reliability(table, n_bins, f"the probability of {names[1]!r}")
         aucs = [auc(table)] * 2
     else:
-        predicted = np.argmax(logs, axis=1)
-        eta_against_rest = _log_odds_against_rest(logs, predicted)
+        # Not of the probabilities: far out these are equal where the log-odds are not.
+        called = np.argmax(scores, axis=1) if called is None else called
+        eta_against_rest = _log_odds_against_rest(logs, called)
         rows = np.arange(len(true))
-        confidence = ScoreTable.from_scores(eta_against_rest[rows, predicted], predicted == true, weight)
+        confidence = ScoreTable.from_scores(eta_against_rest[rows, called], called == true, weight)
         loss = float(weight @ -logs[rows, true] / weight.sum())
         brier_score = float(weight @ ((np.exp(logs) - np.eye(K)[true]) ** 2).sum(axis=1) / weight.sum())
         binned = reliability(confidence, n_bins, "the largest probability")
         aucs = [auc(ScoreTable.from_scores(eta_against_rest[:, k], true == k, weight)) for k in range(K)]
 
-    counts = _confusion_matrix(true, predicted, weight, K)
+    counts = _confusion_matrix(true, called, weight, K)
     total = _sum(counts)
     correct = _sum(np.diag(counts))
     return Evaluation(

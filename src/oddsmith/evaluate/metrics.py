@@ -86,7 +86,7 @@ class Cost(msgspec.Struct, frozen=True):
 
         Source: Elkan (2001), equation 2, with free right answers.
         """
-        return self.fp / (self.fp + self.fn)
+        return 1.0 / (1.0 + self.fn / self.fp)
 
     def total(self, confusion: Confusion) -> float:
         """Cost of all errors counted in `confusion`, in the unit of the costs."""

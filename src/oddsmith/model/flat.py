@@ -24,6 +24,7 @@ from oddsmith.model.records import (
     VERSION,
     Equation,
     FitRecord,
+    MissingRecord,
     ModelRecord,
     PenaltyRecord,
     TargetRecord,
@@ -53,6 +54,15 @@ def to_flat(record: ModelRecord) -> FlatRecord:
     """
     if record.multi_class == "softmax":
         raise InputError("the flat form holds one-vs-rest weights. Train with --multi-class ovr.")
+    lost = {
+        "markers of missing cells (--missing)": record.missing.everywhere or record.missing.columns,
+        "a target that is an expression": record.target.columns != [record.target.name],
+        "renamed labels (--map-label)": record.target.map_label,
+        "a column of weights": record.weight,
+    }
+    for what, present in lost.items():
+        if present:
+            raise InputError(f"the flat form has no place for {what}. Save the model in its own form.")
     columns: list[NumericColumn] = []
     for column in record.columns:
         if not isinstance(column, NumericColumn) or column.indicator is not None:
@@ -151,7 +161,7 @@ def from_flat(document: dict[str, Any], name: str, release: str) -> ModelRecord:
         id=flat.id,
         weight=None,
         reading=Reading(),
-        missing=[],
+        missing=MissingRecord([], []),
         columns=list(columns),
         left_out=[],
         dropped=[],

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import MissingMarkers, require_weights
+from oddsmith.data.cells import require_weights
 from oddsmith.data.design import Design
 from oddsmith.data.native import as_table
 from oddsmith.data.table import Table
@@ -82,7 +82,7 @@ class Model:
 
     def __init__(self, record: ModelRecord) -> None:
         self.record = record
-        markers = MissingMarkers.from_options(record.missing, _names(record))
+        markers = record.missing.markers()
         self.design = Design(record.columns, markers)
         self.terms = tuple(self.design.terms)
         self.intercept: Floats = np.array([equation.intercept for equation in record.equations])
@@ -192,7 +192,7 @@ class Model:
                 f"Give rows whose label is known."
             )
         options = TargetOptions(record.target.name, map_label=(*record.target.map_label, *map_label))
-        markers = MissingMarkers.from_options(record.missing, table.frame.columns)
+        markers = record.missing.markers()
         target = read_target(table, options, markers, classes=tuple(record.target.classes))
         known = np.flatnonzero(target.codes >= 0)
         if not len(known):
@@ -217,13 +217,15 @@ class Model:
             )
         log_odds = scores.log_odds
         if len(record.target.classes) == 2 and log_odds.shape[1] == 2:
-            # A flat file may hold two equations for two classes: their probabilities have one log-odds.
-            log_odds = scores.log_proba[:, 1:] - scores.log_proba[:, :1]
+            # A flat file may hold two equations for two classes: the odds are those of their probabilities.
+            log_shares = -np.logaddexp(0.0, -log_odds)
+            log_odds = log_shares[:, 1:] - log_shares[:, :1]
         found = evaluation(
             log_odds,
             scores.log_proba,
             target.codes[known],
             record.target.classes,
+            predicted=scores.codes,
             sample_weight=weight,
             thresholds=thresholds,
             cost=cost,
@@ -369,12 +371,6 @@ def _labels_fit(classes: list[str], label_type: str) -> bool:
     if label_type == "integer":
         return all(re.fullmatch("-?[0-9]+", label) is not None for label in classes)
     return label_type == "text" or {"True", "False"}.issuperset(classes)
-
-
-def _names(record: ModelRecord) -> list[str]:
-    """All columns of the training table, so that a marker's column is found by its name."""
-    names = [column.name for column in record.columns] + [item.column for item in record.left_out]
-    return [*names, *record.dropped, *record.target.columns, record.id or "", record.weight or ""]
 
 
 def _is_row(data: Any) -> bool:

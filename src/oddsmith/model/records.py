@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers
 from oddsmith.data.encoding import Column
 from oddsmith.data.read import Reading
 
@@ -32,6 +33,27 @@ class TargetRecord(Record, frozen=True):
     classes: Annotated[list[str], Meta(min_length=2)]
     label_type: Literal["integer", "boolean", "text"]
     map_label: list[str]
+
+
+class ColumnMarkers(Record, frozen=True):
+    """Texts that mean "missing" in one column."""
+
+    column: str
+    tokens: list[str]
+
+
+class MissingRecord(Record, frozen=True):
+    """Markers of missing cells beside the default ones: in every column, and in one."""
+
+    everywhere: list[str]
+    columns: list[ColumnMarkers]
+
+    def markers(self) -> MissingMarkers:
+        """All markers, the default ones included."""
+        return MissingMarkers(
+            frozenset((*DEFAULT_MISSING, *self.everywhere)),
+            {item.column: frozenset(item.tokens) for item in self.columns},
+        )
 
 
 class LeftOut(Record, frozen=True):
@@ -127,8 +149,7 @@ class ModelRecord(Record, frozen=True):
     weight: str | None
     reading: Reading
     """How the training text was read: the default for files to be predicted."""
-    missing: list[str]
-    """Markers of missing cells beside the default ones: TOKEN or COLUMN=TOKEN."""
+    missing: MissingRecord
     columns: Annotated[list[Column], Meta(min_length=1)]
     left_out: list[LeftOut]
     dropped: list[str]

@@ -69,6 +69,7 @@ def _facts(record: ModelRecord) -> list[tuple[str, str]]:
     if training.rows:
         counts = zip(record.target.classes[:MOST_CLASSES], training.class_counts, strict=False)
         by_class = ", ".join(f"{visible(label)} {count:,}" for label, count in counts)
+        by_class += ", ..." if len(record.target.classes) > MOST_CLASSES else ""
         left_out = (
             f"; {training.rows_without_target:,} without a label" if training.rows_without_target else ""
         )
@@ -85,7 +86,12 @@ def _facts(record: ModelRecord) -> list[tuple[str, str]]:
         facts.append(("penalty", f"ridge, alpha {penalty.alpha:g} on {scale} columns"))
     if fit.not_estimable:
         names = ", ".join(visible(name) for name in fit.not_estimable[:8])
-        facts.append(("not estimable", f"{names}: other terms explain them exactly, so they are held at 0"))
+        facts.append(
+            (
+                "not estimable",
+                f"{names}: other terms explain them (R^2 of 1 to eleven digits), so they are held at 0",
+            )
+        )
     if record.id is not None:
         facts.append(("id", f"'{visible(record.id)}' is echoed in predictions"))
     return facts
@@ -113,7 +119,9 @@ def _draw_odds_ratios(model: Model, console: Console) -> None:
             "each class against the rest" if record.multi_class == "ovr" else "each class against the mean"
         )
         title = f"Odds of {against}: times this for one step"
-    if record.fit.status != "converged":
+    if len(record.equations) > len(shown):
+        title += f" ({len(shown)} of {len(record.equations)} classes: all are in the JSON output)"
+    if record.fit.status != "converged" and record.fit.solver != "unknown":
         title += " (not an optimum: read with care)"
     heading(console, title)
     draw_table(console, columns)

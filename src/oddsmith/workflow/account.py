@@ -6,7 +6,7 @@ Outcomes are values with a sentence in them; a face decides whether to print, wa
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -19,14 +19,13 @@ from oddsmith.fit.objective import Objective
 from oddsmith.fit.optimality import Status
 from oddsmith.fit.solvers import Solution
 from oddsmith.model.records import (
+    ColumnMarkers,
     Equation,
     FitRecord,
+    MissingRecord,
     PenaltyRecord,
 )
 from oddsmith.model.records import Progress as ProgressRecord
-
-if TYPE_CHECKING:
-    pass
 
 HISTORY = 100
 """Entries of the loss history that a model keeps."""
@@ -49,12 +48,12 @@ def equations(
     ]
 
 
-def missing_texts(markers: MissingMarkers) -> list[str]:
+def missing_record(markers: MissingMarkers) -> MissingRecord:
     """Markers beside the default ones, positions replaced by names."""
-    everywhere = sorted(markers.everywhere - set(DEFAULT_MISSING))
-    return everywhere + [
-        f"{column}={token}" for column, tokens in markers.by_column.items() for token in sorted(tokens)
-    ]
+    return MissingRecord(
+        sorted(markers.everywhere - set(DEFAULT_MISSING)),
+        [ColumnMarkers(column, sorted(tokens)) for column, tokens in markers.by_column.items()],
+    )
 
 
 def fit_record(
@@ -109,10 +108,12 @@ def _message(solution: Solution, objective: Objective, names: list[str], target:
     if form == "ovr":
         classes = " for " + ", ".join(f"'{visible(target.classes[k])}'" for k in concerned[:5])
     complete = evidence.separated[concerned].all()
-    what = "the classes" if complete else "some rows"
+    what = "the classes can be told apart without error"
+    if not complete:
+        what = "some rows can be told apart without error, or lie extremely far out"
     leak = "If a column restates the target, leave it out with --drop; else a" if complete else "A"
     return (
-        f"no finite optimum{classes}: {what} can be told apart without error, so coefficients would grow "
+        f"no finite optimum{classes}: {what}, so coefficients would grow "
         f"for ever, first of all that of {about}. {leak} penalty (such as --alpha {1.0 / objective.n_rows:.0e}) "
         f"gives a finite fit"
     )

@@ -41,7 +41,7 @@ from oddsmith.model.records import (
     TrainingRecord,
 )
 from oddsmith.version import __version__
-from oddsmith.workflow.account import divergence, equations, fit_record, missing_texts, null_loss
+from oddsmith.workflow.account import divergence, equations, fit_record, missing_record, null_loss
 
 if TYPE_CHECKING:
     from oddsmith.data.describe import ColumnSummary
@@ -120,8 +120,9 @@ def train(
     alpha = float(alpha)
     if not (math.isfinite(alpha) and alpha >= 0.0):
         raise InputError(f"--alpha {alpha}: the penalty must be a finite number, 0 or more.")
-    if not 0 <= seed < 2**63:
+    if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
         raise InputError(f"--seed {seed}: give a whole number, 0 or more.")
+    seed = int(seed)
     if multi_class not in ("softmax", "ovr"):
         raise InputError(f"multi_class '{visible(str(multi_class))}' is neither softmax nor ovr.")
     markers = MissingMarkers.from_options(_texts(missing), table.frame.columns)
@@ -169,7 +170,7 @@ def train(
         id=plan.id,
         weight=plan.weight,
         reading=reading or Reading(),
-        missing=missing_texts(markers),
+        missing=missing_record(markers),
         columns=list(design.columns),
         left_out=[LeftOut(name, reason) for name, reason in plan.left_out],
         dropped=[name for name in table.frame.columns if name not in used],
@@ -285,7 +286,7 @@ def _objective(
     if objective.n_coefficients > MOST_COEFFICIENTS:
         raise InputError(
             f"{objective.n_coefficients:,} coefficients ({len(design.terms):,} terms, {n_classes:,} classes) "
-            f"are more than the {MOST_COEFFICIENTS:,} that can be fitted at once. "
-            f"Leave columns out with --drop, or use --multi-class ovr."
+            f"are more than the {MOST_COEFFICIENTS:,} that can be fitted at once. Leave columns out with --drop"
+            f"{', or use --multi-class ovr' if isinstance(loss, Softmax) else ''}."
         )
     return objective

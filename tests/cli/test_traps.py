@@ -1,0 +1,175 @@
+"""Ways in which a tool of this kind can lie, each found once by trying: a test a trap."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import oddsmith
+from oddsmith.data.target import TargetOptions
+
+
+def write(name, text):
+    Path(name).write_text(text)
+
+
+def rows(n, seed=0):
+    """CSV lines of x, flag and y."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n).round(3)
+    flag = rng.random(n) < 0.5
+    y = (x + rng.logistic(size=n) > 0).astype(int)
+    return "x,flag,y\n" + "".join(f"{a},{b},{c}\n" for a, b, c in zip(x, flag, y, strict=True))
+
+
+def test_the_tutorial_never_overwrites_a_model_that_is_not_its_own(command):
+    Path("t").mkdir()
+    write("t/houses.json", "mine")
+    outcome = command("tutorial t")
+    assert outcome.code == 2
+    assert "houses.json: exists and is not the tutorial's" in outcome.err
+    assert Path("t/houses.json").read_text() == "mine"
+    assert sorted(path.name for path in Path("t").iterdir()) == ["houses.json"]
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ("--target y --missing -99", "markers of missing cells"),
+        ("--target y --missing x=-99", "markers of missing cells"),
+        ("--target 'y > 0'", "a target that is an expression"),
+        ("--target y --map-label 1=yes", "renamed labels"),
+    ],
+)
+def test_the_flat_form_refuses_what_it_would_lose(command, options, what):
+    write("rows.csv", rows(60))
+    outcome = command(f"train rows.csv {options} --drop flag --flat -o flat.json")
+    assert outcome.code == 2
+    assert f"the flat form has no place for {what}" in outcome.err
+    assert not Path("flat.json").exists()
+
+
+@pytest.mark.parametrize("target", ["0 < x < 1", "(0 < x < 1) OR flag", "x = 0 = flag"])
+def test_comparisons_in_a_row_are_refused(command, target):
+    write("rows.csv", rows(60))
+    outcome = command(f"train rows.csv --target '{target}' -o model.json")
+    assert outcome.code == 2
+    assert "compares twice in a row" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("flag", lambda x, flag, y: flag),
+        ("flag = true", lambda x, flag, y: flag),
+        ("flag IS TRUE", lambda x, flag, y: flag),
+        ("flag = 'True'", lambda x, flag, y: flag),
+        ("flag OR x > 1", lambda x, flag, y: flag | (x > 1)),
+        ("NOT flag AND y = 1", lambda x, flag, y: ~flag & (y == 1)),
+        ("x > 0 AND x < 1", lambda x, flag, y: (x > 0) & (x < 1)),
+        ("(x >= 0) = (y = 1)", lambda x, flag, y: (x >= 0) == (y == 1)),
+    ],
+)
+def test_truth_values_count_as_such_in_expressions(command, target, expected):
+    from oddsmith.data.cells import MissingMarkers
+    from oddsmith.data.read import read_table
+    from oddsmith.data.target import read_target
+
+    write("rows.csv", rows(90))
+    table = read_table("rows.csv")
+    columns = [table.frame[name].to_list() for name in ("x", "flag", "y")]
+    x, flag, y = np.array(columns[0], float), np.array(columns[1]) == "True", np.array(columns[2], int)
+    found = read_target(table, TargetOptions(target), MissingMarkers.from_options((), table.frame.columns))
+    assert found.classes == ("False", "True")
+    np.testing.assert_array_equal(found.codes, expected(x, flag, y).astype(int))
+
+
+@pytest.mark.parametrize("houses", [("A", "B"), ("A", "B", "C")])
+def test_far_out_rows_are_evaluated_as_they_are_predicted(command, houses):
+    flat = {
+        "thetas_dict": {house: [0.0, 3.0 - place] for place, house in enumerate(houses)},
+        "houses": houses,
+        "subjects": ["x"],
+        "mu": [0.0],
+        "sigma": [1.0],
+        "target": "y",
+        "id": None,
+    }
+    write("flat.json", json.dumps(flat))
+    write("rows.csv", f"x,y\n50,A\n60,A\n700,A\n-3,{houses[-1]}\n")
+    assert command("predict flat.json rows.csv").out.split() == [
+        "row,y",
+        "1,A",
+        "2,A",
+        "3,A",
+        f"4,{houses[-1]}",
+    ]
+    found = json.loads(command("evaluate flat.json rows.csv --json").out)
+    assert found["accuracy"] == {"correct": 4, "of": 4, "share": 1.0}
+
+
+def test_a_label_spelt_as_another_number_is_named_and_an_unlike_one_is_not(command):
+    write("rows.csv", "x,y\n" + "".join(f"{i % 7},{i % 2}.0\n" for i in range(40)))
+    assert command("train rows.csv --target y -o model.json").code == 0
+    write("later.csv", "x,y\n1,1\n2,0\n")
+    assert "--map-label '1=1.0'" in command("evaluate model.json later.csv").err
+    write("later.csv", "x,y\n1,7\n")
+    assert "--map-label 'FROM=TO'" in command("evaluate model.json later.csv").err
+
+
+def test_ids_and_columns_that_differ_beyond_double_precision_are_different(command):
+    uids = [1234567890123456780 + i for i in range(4)]
+    write("rows.csv", "uid,x,y\n" + "".join(f"{uids[i % 4]},{i % 5},{i // 2 % 2}\n" for i in range(40)))
+    summaries = json.loads(command("describe rows.csv --json").out)
+    assert summaries[0]["distinct"] == 4
+    assert "constant" not in command("train rows.csv --target y -o model.json").err
+
+
+def test_markers_with_equals_signs_and_commas_mean_one_thing(command):
+    write("rows.csv", '"x,y",z,y\n' + "".join(f"{i % 3},{i % 5},{i // 2 % 2}\n" for i in range(60)))
+    assert command("train rows.csv --target y --missing 'x,y=0' --missing '=foo' -o model.json").code == 0
+    missing = oddsmith.load("model.json").record.missing
+    assert [(item.column, item.tokens) for item in missing.columns] == [("x,y", ["0"])]
+    assert missing.everywhere == ["=foo"]
+    assert command("predict model.json rows.csv").code == 0
+
+
+def test_a_level_with_a_control_character_survives_the_model_file(command):
+    write("rows.csv", "g,y\n" + "".join(f"{'a' + chr(28) if i % 3 else 'b'},{i % 2}\n" for i in range(40)))
+    assert command("train rows.csv --target y -o model.json").code == 0
+    outcome = command("predict model.json rows.csv")
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+def test_seeds_are_whole_numbers(command):
+    table = {"x": [1.0, 2.0, 3.0, 4.0], "y": [0, 1, 0, 1]}
+    assert oddsmith.train(table, "y", seed=np.int64(3)).record.fit.seed == 3
+    with pytest.raises(oddsmith.InputError, match=r"--seed 1\.5: give a whole number"):
+        oddsmith.train(table, "y", seed=1.5)
+
+
+def test_equal_costs_of_any_size_have_the_threshold_one_half():
+    assert oddsmith.Cost(fn=1e308, fp=1e308).threshold == 0.5
+    assert oddsmith.Cost(fn=1e-308, fp=1e-308).threshold == 0.5
+
+
+@pytest.mark.parametrize(
+    ("redirection", "sentence"),
+    [
+        (">/dev/full", "standard output: cannot be written: no space left on device"),
+        (">&-", "standard input or output is closed"),
+        ("<&-", "standard input or output is closed"),
+    ],
+)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_stream_that_cannot_be_used_is_no_bug(tmp_path, redirection, sentence):
+    (tmp_path / "rows.csv").write_text(rows(30))
+    line = f"{sys.executable} -m oddsmith describe rows.csv {redirection}"
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
