@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from oddsmith.cli.options import (
@@ -38,11 +40,7 @@ def describe(
     like_pandas: bool,
     missing: tuple[str, ...],
     voice: Voice,
-    no_header: bool | None,
-    delimiter: str | None,
-    quote: str | None,
-    strip: bool | None,
-    encoding: str | None,
+    chosen: dict[str, Any],
 ) -> None:
     """Describe every column of DATA.
 
@@ -53,7 +51,7 @@ def describe(
     from oddsmith.workflow import describe as summaries
 
     with voice.working("describing"):
-        table = read(data, reading_from(no_header, delimiter, quote, strip, encoding), voice)
+        table = read(data, reading_from(chosen), voice)
         found = summaries(table, missing=missing_tokens(missing, table))
     if voice.json:
         voice.write_json(found)

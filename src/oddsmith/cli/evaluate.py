@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -49,11 +49,7 @@ def evaluate(
     bins: int,
     map_label: tuple[str, ...],
     voice: Voice,
-    no_header: bool | None,
-    delimiter: str | None,
-    quote: str | None,
-    strip: bool | None,
-    encoding: str | None,
+    chosen: dict[str, Any],
 ) -> None:
     """Compare MODEL's predictions with the labels of DATA.
 
@@ -64,7 +60,7 @@ def evaluate(
 
     trained = load(model, voice)
     thresholds, price = _thresholds(threshold), _cost(cost)
-    reading = reading_from(no_header, delimiter, quote, strip, encoding, trained.record.reading)
+    reading = reading_from(chosen, trained.record.reading)
     with voice.working("evaluating"):
         table = read(data, reading, voice)
         found, notes = trained.evaluate_table(

@@ -125,7 +125,29 @@ def voiced(command: Command) -> Command:
 
 
 def reading_options(command: Command) -> Command:
-    """How to read the text of DATA; by itself as the model was trained, or as an ordinary CSV."""
+    """How to read the text of DATA; a verb receives what was said as `chosen`, for `reading_from`."""
+    import functools
+
+    @functools.wraps(command)
+    def choose(
+        *args: Any,
+        no_header: bool | None,
+        delimiter: str | None,
+        quote: str | None,
+        strip: bool | None,
+        encoding: str | None,
+        **kwargs: Any,
+    ) -> Any:
+        given = {
+            "header": None if no_header is None else not no_header,
+            "delimiter": delimiter,
+            "quote": "" if quote == "none" else quote,
+            "strip": strip,
+            "encoding": encoding,
+        }
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return command(*args, chosen=chosen, **kwargs)
+
     for option in (
         click.option("--encoding", metavar="NAME", help="Encoding of the text. [default: utf-8]"),
         click.option("--strip/--no-strip", default=None, help="Take blanks from both ends of every cell."),
@@ -137,8 +159,8 @@ def reading_options(command: Command) -> Command:
             "--no-header/--header", default=None, help="The first line is data: column_1, column_2, ..."
         ),
     ):
-        command = option(command)
-    return command
+        choose = option(choose)
+    return choose  # type: ignore[return-value]
 
 
 def missing_option(command: Command) -> Command:
@@ -190,28 +212,13 @@ def refuse_overwriting(output: str, *inputs: str) -> None:
         )
 
 
-def reading_from(
-    no_header: bool | None,
-    delimiter: str | None,
-    quote: str | None,
-    strip: bool | None,
-    encoding: str | None,
-    trained: Reading | None = None,
-) -> Reading:
+def reading_from(chosen: dict[str, Any], trained: Reading | None = None) -> Reading:
     """What the options say, and for the rest how the model's training data was read."""
     from dataclasses import replace
 
     from oddsmith.data.read import Reading
 
-    given = {
-        "header": None if no_header is None else not no_header,
-        "delimiter": delimiter,
-        "quote": "" if quote == "none" else quote,
-        "strip": strip,
-        "encoding": encoding,
-    }
-    base = trained if trained is not None else Reading()
-    return replace(base, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    return replace(trained if trained is not None else Reading(), **chosen)
 
 
 def separated(values: tuple[str, ...] | str | None) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -54,11 +54,7 @@ def predict(
     proba: bool,
     explain: bool,
     voice: Voice,
-    no_header: bool | None,
-    delimiter: str | None,
-    quote: str | None,
-    strip: bool | None,
-    encoding: str | None,
+    chosen: dict[str, Any],
 ) -> None:
     """Predict the label of every row of DATA with MODEL.
 
@@ -68,7 +64,7 @@ def predict(
     if output is not None:
         refuse_overwriting(output, model, data)
     trained = load(model, voice)
-    reading = reading_from(no_header, delimiter, quote, strip, encoding, trained.record.reading)
+    reading = reading_from(chosen, trained.record.reading)
     with voice.working("predicting"):
         table = read(data, reading, voice)
         scores = trained.score(table)

@@ -94,11 +94,7 @@ def train(
     target: str,
     output: str,
     voice: Voice,
-    no_header: bool | None,
-    delimiter: str | None,
-    quote: str | None,
-    strip: bool | None,
-    encoding: str | None,
+    chosen: dict[str, Any],
     id_column: str | None,
     features: tuple[str, ...],
     drop: tuple[str, ...],
@@ -122,7 +118,7 @@ def train(
     if output == "-":
         raise InputError("-o -: a model is kept in a file. Name one, such as -o model.json.")
     refuse_overwriting(output, data)
-    reading = reading_from(no_header, delimiter, quote, strip, encoding)
+    reading = reading_from(chosen)
     with warnings.catch_warnings(record=True) as caught, voice.working("training") as progress:
         table = read(data, reading, voice)
         warnings.simplefilter("always", FitWarning)
