@@ -55,6 +55,7 @@ def evaluate(
 
     Log loss, accuracy, confusion matrix, precision, recall, F1, AUC, Brier score and calibration error;
     for two classes a row for each threshold, with its cost, and the threshold that follows from the costs.
+    DATA is read as the training data was, unless options say otherwise.
     """
     from oddsmith.report.terminal import draw_evaluation
 

@@ -43,7 +43,8 @@ EXAMPLES = examples(
 @click.option(
     "--explain",
     is_flag=True,
-    help="Add what each column contributes to the log-odds, and the average row's log-odds they start from.",
+    help="Add what each column contributes to the log-odds, and the average row's log-odds they start from; "
+    "of three classes or more, for the predicted one, against the rest (ovr) or the mean of all (softmax).",
 )
 @reading_options
 @voiced
@@ -59,7 +60,8 @@ def predict(
     """Predict the label of every row of DATA with MODEL.
 
     Writes CSV with the columns id and label, named as in the training data; where the model has no id,
-    rows are numbered from 1. With --json, one JSON object a line.
+    rows are numbered from 1. With --json, one JSON object a line. DATA is read as the training data was,
+    unless options say otherwise.
     """
     if output is not None:
         refuse_overwriting(output, model, data)

@@ -18,20 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.cells import (
-    TRUTH,
     MissingMarkers,
     exact_number,
-    numbers_or_texts,
-    refuse_nested,
     shown,
-    texts,
 )
-from oddsmith.data.columns import near_names, resolve
+from oddsmith.data.expression import as_shell_word, sql_name, target_labels
 from oddsmith.errors import InputError, visible
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from oddsmith.data.table import Table
 
 MAX_CLASSES = 20
@@ -87,7 +81,7 @@ def read_target(
     """
     import polars as pl
 
-    name, columns, labels = _labels(table, options.target, markers)
+    name, columns, labels = target_labels(table, options.target, markers)
     where = f"{visible(table.name, 200)}: target {shown(name)}"
     seen: list[str] = labels.drop_nulls().unique(maintain_order=True).to_list()
     if not seen:
@@ -99,7 +93,7 @@ def read_target(
         _refuse_measurement(where, name if columns == (name,) else None, present, n_labels)
         classes = _ordered(where, present, n_labels)
         if options.positive is not None:
-            subject = _sql_name(name) if columns == (name,) else f"({name})"
+            subject = sql_name(name) if columns == (name,) else f"({name})"
             classes = _with_positive_last(where, subject, classes, options.positive.strip())
     elif options.positive is not None and options.positive.strip() != classes[-1]:
         raise InputError(
@@ -120,140 +114,12 @@ def read_target(
         raise InputError(
             f"{table.place(row, columns[0])}: label {shown(strange)} of target {shown(name)} is none of the "
             f"model's classes {_listed(classes)}. If it means one of them, say so with "
-            f"--map-label {_shell(meant)}; else correct the cell."
+            f"--map-label {as_shell_word(meant)}; else correct the cell."
         )
     codes = labels.replace_strict(
         {label: classes.index(renamed[label]) for label in seen}, default=-1, return_dtype=pl.Int64
     )
     return Target(name, columns, classes, codes.to_numpy().copy(), _label_type(classes))
-
-
-def _labels(table: Table, target: str, markers: MissingMarkers) -> tuple[str, tuple[str, ...], pl.Series]:
-    """Name, columns read, and (n,) String labels, null where a row has none."""
-    import polars as pl
-
-    if target in table.frame.columns or re.fullmatch(r"[+-]?[0-9]+", target):
-        return _column_labels(table, resolve(table, target), markers)
-    where = f"{visible(table.name, 200)}: target {shown(target)}"
-    try:
-        expression = pl.sql_expr(target)
-    except pl.exceptions.PolarsError as error:
-        raise InputError(
-            f"{where} is neither a column nor an SQL expression ({_cause(error)})."
-            f"{near_names(table, target)} In an expression, a column's name with blanks or dots stands in "
-            "double quotes."
-        ) from error
-    _refuse_chain(where, target)
-    columns = tuple(dict.fromkeys(expression.meta.root_names()))
-    if expression.meta.undo_aliases().meta.is_column():
-        column = columns[0] if expression.meta.is_column() and columns[0] in table.frame.columns else target
-        return _column_labels(table, resolve(table, column), markers)
-    if not columns:
-        raise InputError(f"{where} reads no column. Say for example --target 'affairs > 0'.")
-    for column in columns:
-        if column not in table.frame.columns:
-            raise InputError(
-                f"{where}: {shown(column)} is none of the table's columns."
-                f"{near_names(table, column)} A column's name with blanks or dots stands in double quotes, "
-                "and a text in single quotes."
-            )
-    if str(expression) != str(expression.meta.undo_aliases()):
-        raise InputError(
-            f"{where} ends in a name for the result, {shown(expression.meta.output_name())}. "
-            "Take it away, or join conditions by AND or OR."
-        )
-    return target, columns, _computed(table, target, expression, columns, markers)
-
-
-def _refuse_chain(where: str, target: str) -> None:
-    """Raise at `0 < score < 1`, which SQL would read as the comparison of (0 < score), true or false, with 1."""
-    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "x", target)
-    for part in re.split(r"(?i)[(),]|\b(?:and|or|not|case|when|then|else|end|between|in|is|like)\b", bare):
-        if len(re.findall(r"<>|<=|>=|!=|==|<|>|=", part)) > 1:
-            raise InputError(
-                f"{where} compares twice in a row. Write the two comparisons out, joined by AND: "
-                "for example --target '0 < score AND score < 1'."
-            )
-
-
-def _column_labels(
-    table: Table, column: str, markers: MissingMarkers
-) -> tuple[str, tuple[str, ...], pl.Series]:
-    refuse_nested(table, column)
-    return column, (column,), texts(table.frame[column], markers.of(column))
-
-
-def _computed(
-    table: Table, target: str, expression: pl.Expr, columns: tuple[str, ...], markers: MissingMarkers
-) -> pl.Series:
-    """(n,) String labels that an expression over columns gives."""
-    import polars as pl
-
-    where = f"{visible(table.name, 200)}: target {shown(target)}"
-    frame = pl.DataFrame([numbers_or_texts(table, column, markers.of(column)) for column in columns])
-    try:
-        truths = not re.search(r"(?i)'(true|false)'", target)
-        result = _evaluated(where, expression.alias(target), frame, truths=truths)
-    except pl.exceptions.PolarsError as error:
-        kinds = ", ".join(
-            f"{shown(name)} holds {'text' if dtype == pl.String else 'numbers'}"
-            for name, dtype in frame.schema.items()
-        )
-        raise InputError(
-            f"{where} cannot be computed ({_cause(error)}); {kinds}. Write a text in single quotes and a "
-            "number without; add cells that mean no number to --missing."
-        ) from error
-    labels = texts(result, markers.everywhere)
-    fits = result.dtype in (pl.Boolean, pl.String, pl.Null) or result.dtype.is_integer()
-    if not fits and not (result.dtype.is_float() and bool((result == result.floor()).all())):
-        raise InputError(
-            f"{where} gives {result.dtype} values, not classes. Compare them with something, "
-            f"for example --target {_shell(f'({target}) > 0')}."
-        )
-    return labels
-
-
-def _evaluated(where: str, expression: pl.Expr, frame: pl.DataFrame, *, truths: bool) -> pl.Series:
-    """The expression over the rows (n,); with `truths`, True and False are truth values where that fits."""
-    import polars as pl
-
-    columns = [
-        pl.col(name).replace_strict(TRUTH, return_dtype=pl.Boolean)
-        for name, dtype in frame.schema.items()
-        if truths and dtype == pl.String and TRUTH.keys() >= set(frame[name].drop_nulls().unique())
-    ]
-    for candidate in (frame.with_columns(columns), frame) if columns else (frame,):
-        try:
-            _refuse_other_rows(where, expression, candidate)
-            return candidate.select(expression).to_series()
-        except pl.exceptions.PolarsError:
-            if candidate is frame:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _refuse_other_rows(where: str, expression: pl.Expr, frame: pl.DataFrame) -> None:
-    """Raise where any part of the expression looks beyond its own row, or divides zero by zero.
-
-    A label must not change with the rows around it, as it would with `age > avg(age)`: each part is
-    computed over all rows and over the second half of them, and must agree. NaN is above all numbers
-    in Polars, so that 0/0 > 1 would be a positive label.
-    """
-    half = frame.height // 2
-    parts = [expression]
-    while parts:
-        part = parts.pop()
-        parts += part.meta.pop()
-        whole = frame.select(part.alias("part")).to_series()
-        if whole.dtype.is_float() and bool(whole.is_nan().any()):
-            raise InputError(f"{where} divides zero by zero in some row. Divide by NULLIF(divisor, 0).")
-        below = frame.slice(half).select(part.alias("part")).to_series()
-        expected = whole.slice(half) if part.meta.root_names() else whole
-        if not expected.equals(below):
-            raise InputError(
-                f"{where} looks at other rows than its own, so that labels would change with the table. "
-                "Write the number that you mean instead."
-            )
 
 
 def _mapping(
@@ -318,8 +184,8 @@ def _refuse_measurement(where: str, column: str | None, labels: Sequence[str], n
         return
     remedy = "Choose another column, or an expression with few results."
     if numeric and column is not None:
-        expression = f"{_sql_name(column)} > {sorted(values)[(len(values) - 1) // 2]}"
-        remedy = f"Make two classes of it, for example --target {_shell(expression)}."
+        expression = f"{sql_name(column)} > {sorted(values)[(len(values) - 1) // 2]}"
+        remedy = f"Make two classes of it, for example --target {as_shell_word(expression)}."
     raise InputError(
         f"{where} has {len(labels):,} different values in {n_labels:,} rows: a measurement rather than a "
         f"class. {remedy}"
@@ -340,7 +206,7 @@ def _ordered(where: str, labels: Sequence[str], n_labels: int) -> tuple[str, ...
         if values[lower] == values[upper]:
             raise InputError(
                 f"{where}: labels {shown(lower)} and {shown(upper)} are the same number. "
-                f"Make them one, for example with --map-label {_shell(f'{upper}={lower}')}."
+                f"Make them one, for example with --map-label {as_shell_word(f'{upper}={lower}')}."
             )
     return tuple(ordered)
 
@@ -354,7 +220,7 @@ def _with_positive_last(where: str, subject: str, classes: tuple[str, ...], posi
         expression = f"{subject} = {positive if numeric else quoted}"
         raise InputError(
             f"{where} has {len(classes):,} classes; --positive is for two. For {shown(positive)} against "
-            f"the rest, say --target {_shell(expression)}."
+            f"the rest, say --target {as_shell_word(expression)}."
         )
     return (*(label for label in classes if label != positive), positive)
 
@@ -368,20 +234,3 @@ def _label_type(classes: Sequence[str]) -> LabelType:
 def _listed(labels: Sequence[str]) -> str:
     some = ", ".join(shown(label) for label in labels[:6])
     return some if len(labels) <= 6 else f"{some} and {len(labels) - 6:,} more"
-
-
-def _sql_name(column: str) -> str:
-    if re.fullmatch(r"[A-Za-z_]\w*", column, re.ASCII):
-        return column
-    return '"' + column.replace('"', '""') + '"'
-
-
-def _shell(argument: str) -> str:
-    """An argument as it is typed on a command line."""
-    if "'" not in argument:
-        return f"'{visible(argument, 200)}'"
-    return '"' + re.sub(r'([\\"$`])', r"\\\1", visible(argument, 200)) + '"'
-
-
-def _cause(error: Exception) -> str:
-    return visible(str(error).splitlines()[0], 120)

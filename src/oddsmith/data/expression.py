@@ -1,0 +1,176 @@
+"""A target by name, by position, or as an SQL expression over columns, row by row.
+
+    affairs > 0        "Annual Income" >= 50 AND age < 30        status IN ('late', 'lost')
+
+Columns whose cells are all numbers are numbers, True and False are truth values, all others texts. A label
+must not change with the rows around it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from oddsmith.data.cells import (
+    TRUTH,
+    MissingMarkers,
+    numbers_or_texts,
+    refuse_nested,
+    shown,
+    texts,
+)
+from oddsmith.data.columns import near_names, resolve
+from oddsmith.errors import InputError, visible
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from oddsmith.data.table import Table
+
+
+def target_labels(
+    table: Table, target: str, markers: MissingMarkers
+) -> tuple[str, tuple[str, ...], pl.Series]:
+    """Name, columns read, and (n,) String labels, null where a row has none."""
+    import polars as pl
+
+    if target in table.frame.columns or re.fullmatch(r"[+-]?[0-9]+", target):
+        return _column_labels(table, resolve(table, target), markers)
+    where = f"{visible(table.name, 200)}: target {shown(target)}"
+    try:
+        expression = pl.sql_expr(target)
+    except pl.exceptions.PolarsError as error:
+        raise InputError(
+            f"{where} is neither a column nor an SQL expression ({_cause(error)})."
+            f"{near_names(table, target)} In an expression, a column's name with blanks or dots stands in "
+            "double quotes."
+        ) from error
+    _refuse_chain(where, target)
+    columns = tuple(dict.fromkeys(expression.meta.root_names()))
+    if expression.meta.undo_aliases().meta.is_column():
+        column = columns[0] if expression.meta.is_column() and columns[0] in table.frame.columns else target
+        return _column_labels(table, resolve(table, column), markers)
+    if not columns:
+        raise InputError(f"{where} reads no column. Say for example --target 'affairs > 0'.")
+    for column in columns:
+        if column not in table.frame.columns:
+            raise InputError(
+                f"{where}: {shown(column)} is none of the table's columns."
+                f"{near_names(table, column)} A column's name with blanks or dots stands in double quotes, "
+                "and a text in single quotes."
+            )
+    if str(expression) != str(expression.meta.undo_aliases()):
+        raise InputError(
+            f"{where} ends in a name for the result, {shown(expression.meta.output_name())}. "
+            "Take it away, or join conditions by AND or OR."
+        )
+    return target, columns, _computed(table, target, expression, columns, markers)
+
+
+def _refuse_chain(where: str, target: str) -> None:
+    """Raise at `0 < score < 1`, which SQL would read as the comparison of (0 < score), true or false, with 1."""
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "x", target)
+    for part in re.split(r"(?i)[(),]|\b(?:and|or|not|case|when|then|else|end|between|in|is|like)\b", bare):
+        if len(re.findall(r"<>|<=|>=|!=|==|<|>|=", part)) > 1:
+            raise InputError(
+                f"{where} compares twice in a row. Write the two comparisons out, joined by AND: "
+                "for example --target '0 < score AND score < 1'."
+            )
+
+
+def _column_labels(
+    table: Table, column: str, markers: MissingMarkers
+) -> tuple[str, tuple[str, ...], pl.Series]:
+    refuse_nested(table, column)
+    return column, (column,), texts(table.frame[column], markers.of(column))
+
+
+def _computed(
+    table: Table, target: str, expression: pl.Expr, columns: tuple[str, ...], markers: MissingMarkers
+) -> pl.Series:
+    """(n,) String labels that an expression over columns gives."""
+    import polars as pl
+
+    where = f"{visible(table.name, 200)}: target {shown(target)}"
+    frame = pl.DataFrame([numbers_or_texts(table, column, markers.of(column)) for column in columns])
+    try:
+        truths = not re.search(r"(?i)'(true|false)'", target)
+        result = _evaluated(where, expression.alias(target), frame, truths=truths)
+    except pl.exceptions.PolarsError as error:
+        kinds = ", ".join(
+            f"{shown(name)} holds {'text' if dtype == pl.String else 'numbers'}"
+            for name, dtype in frame.schema.items()
+        )
+        raise InputError(
+            f"{where} cannot be computed ({_cause(error)}); {kinds}. Write a text in single quotes and a "
+            "number without; add cells that mean no number to --missing."
+        ) from error
+    labels = texts(result, markers.everywhere)
+    fits = result.dtype in (pl.Boolean, pl.String, pl.Null) or result.dtype.is_integer()
+    if not fits and not (result.dtype.is_float() and bool((result == result.floor()).all())):
+        raise InputError(
+            f"{where} gives {result.dtype} values, not classes. Compare them with something, "
+            f"for example --target {as_shell_word(f'({target}) > 0')}."
+        )
+    return labels
+
+
+def _evaluated(where: str, expression: pl.Expr, frame: pl.DataFrame, *, truths: bool) -> pl.Series:
+    """The expression over the rows (n,); with `truths`, True and False are truth values where that fits."""
+    import polars as pl
+
+    columns = [
+        pl.col(name).replace_strict(TRUTH, return_dtype=pl.Boolean)
+        for name, dtype in frame.schema.items()
+        if truths and dtype == pl.String and TRUTH.keys() >= set(frame[name].drop_nulls().unique())
+    ]
+    for candidate in (frame.with_columns(columns), frame) if columns else (frame,):
+        try:
+            _refuse_other_rows(where, expression, candidate)
+            return candidate.select(expression).to_series()
+        except pl.exceptions.PolarsError:
+            if candidate is frame:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _refuse_other_rows(where: str, expression: pl.Expr, frame: pl.DataFrame) -> None:
+    """Raise where any part of the expression looks beyond its own row, or divides zero by zero.
+
+    A label must not change with the rows around it, as it would with `age > avg(age)`: each part is
+    computed over all rows and over the second half of them, and must agree. NaN is above all numbers
+    in Polars, so that 0/0 > 1 would be a positive label.
+    """
+    half = frame.height // 2
+    parts = [expression]
+    while parts:
+        part = parts.pop()
+        parts += part.meta.pop()
+        whole = frame.select(part.alias("part")).to_series()
+        if whole.dtype.is_float() and bool(whole.is_nan().any()):
+            raise InputError(f"{where} divides zero by zero in some row. Divide by NULLIF(divisor, 0).")
+        below = frame.slice(half).select(part.alias("part")).to_series()
+        expected = whole.slice(half) if part.meta.root_names() else whole
+        if not expected.equals(below):
+            raise InputError(
+                f"{where} looks at other rows than its own, so that labels would change with the table. "
+                "Write the number that you mean instead."
+            )
+
+
+def sql_name(column: str) -> str:
+    """A column's name as an expression writes it: in double quotes, unless it is a plain word."""
+    if re.fullmatch(r"[A-Za-z_]\w*", column, re.ASCII):
+        return column
+    return '"' + column.replace('"', '""') + '"'
+
+
+def as_shell_word(argument: str) -> str:
+    """An argument as it is typed on a command line."""
+    if "'" not in argument:
+        return f"'{visible(argument, 200)}'"
+    return '"' + re.sub(r'([\\"$`])', r"\\\1", visible(argument, 200)) + '"'
+
+
+def _cause(error: Exception) -> str:
+    return visible(str(error).splitlines()[0], 120)
