@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import oddsmith
 from oddsmith.data.samples import COURSES, HOUSES, students
+
+pytestmark = pytest.mark.slow
 
 HOGWARTS = Path(__file__).parents[1] / "examples" / "hogwarts"
 

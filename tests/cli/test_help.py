@@ -9,6 +9,8 @@ import pytest
 from oddsmith.cli import oddsmith
 from oddsmith.data.samples import access_requests, students
 
+pytestmark = pytest.mark.slow
+
 VERBS = list(oddsmith.commands)
 
 

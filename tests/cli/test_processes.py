@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ODDSMITH = [sys.executable, "-c", "from oddsmith.cli import main; main()"]
 HEAVY = {
     "numpy", "polars", "pandas", "pyarrow", "narwhals", "rich", "msgspec", "scipy", "threadpoolctl",

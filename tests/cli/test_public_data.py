@@ -14,7 +14,10 @@ import pytest
 from oddsmith.model import load
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the public data sets are not here")
+pytestmark = [
+    pytest.mark.skipif(not DATA.is_dir(), reason="the public data sets are not here"),
+    pytest.mark.slow,
+]
 
 SEPARABLE = "no_finite_optimum"
 CODES = "SEX,EDUCATION,MARRIAGE,PAY_0,PAY_2,PAY_3,PAY_4,PAY_5,PAY_6"

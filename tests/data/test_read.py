@@ -18,6 +18,8 @@ from oddsmith.data import scan as scan_module
 from oddsmith.data.read import Reading, read_table
 from oddsmith.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 needs_corpora = pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora are not here")
 

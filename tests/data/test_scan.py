@@ -12,6 +12,8 @@ from oddsmith.data import scan as scan_module
 from oddsmith.data.scan import MAX_FIELDS, Structure, line_at, scan, strip_blanks
 from oddsmith.errors import InputError, visible
 
+pytestmark = pytest.mark.slow
+
 SOUP = st.text(alphabet='ab,"\n\r é', max_size=40)
 BLOCKS = st.sampled_from([1, 2, 3, 5, 8, 1 << 20])
 

@@ -14,6 +14,8 @@ from oddsmith.fit.optimality import Status
 
 from .problems import PROBLEMS, Problem, drawn, fitted
 
+pytestmark = pytest.mark.slow
+
 QUICK = settings(max_examples=12, deadline=None)
 SAME = {"rtol": 1e-8, "atol": 1e-9}
 

@@ -19,6 +19,8 @@ from oddsmith.model.records import ModelRecord
 
 from .forge import changed, leaves, objects, refusal, sealed, with_value, written
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def saved(any_model, tmp_path):
