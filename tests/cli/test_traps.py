@@ -173,3 +173,15 @@ def test_a_stream_that_cannot_be_used_is_no_bug(tmp_path, redirection, sentence)
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_columns_far_from_zero_are_scored_as_they_were_fitted():
+    rng = np.random.default_rng(5)
+    x = rng.integers(0, 9, 200) / 4.0
+    y = (x + rng.logistic(size=200) > 1.0).astype(int)
+    near, far = oddsmith.train({"x": x, "y": y}, "y"), oddsmith.train({"x": x + 1e12, "y": y}, "y")
+    expected = near.predict_proba({"x": x})
+    np.testing.assert_allclose(far.predict_proba({"x": x + 1e12}), expected, rtol=1e-10)
+    np.testing.assert_allclose(far.predict_proba({"x": x[0] + 1e12}), expected[0], rtol=1e-10)
+    scored = far.evaluate({"x": x + 1e12, "y": y}).log_loss
+    assert scored == pytest.approx(far.record.fit.mean_loss[0], rel=1e-12)

@@ -124,6 +124,10 @@ class Objective:
         """Intercepts (k,) and coefficients (k, p) for the columns as the user has them."""
         return self.standardisation.on_user_scale(self._rows(theta))
 
+    def at_centre(self, theta: Floats) -> Floats:
+        """Linear predictors (k,) of a row at the columns' centres."""
+        return self._rows(theta)[:, 0]
+
     def _rows(self, theta: Floats) -> Floats:
         """One row a predictor: (n_problems * n_coupled, p + 1)."""
         return theta.reshape(-1, self.source.n_columns + 1)

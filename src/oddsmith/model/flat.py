@@ -74,8 +74,10 @@ def to_flat(record: ModelRecord) -> FlatRecord:
     thetas = {}
     for equation in record.equations:
         slopes = [equation.coef[column.name] for column in columns]
-        centre = equation.intercept + sum(b * c.mean for b, c in zip(slopes, columns, strict=True))
-        thetas[equation.label] = [centre, *(b * c.scale for b, c in zip(slopes, columns, strict=True))]
+        thetas[equation.label] = [
+            equation.average,
+            *(b * c.scale for b, c in zip(slopes, columns, strict=True)),
+        ]
     if record.multi_class == "binary":
         thetas = {record.target.classes[0]: [-theta for theta in thetas[record.target.classes[1]]], **thetas}
     return FlatRecord(
@@ -129,7 +131,7 @@ def from_flat(document: dict[str, Any], name: str, release: str) -> ModelRecord:
             raise InputError(
                 f"{name}: $.thetas_dict.{visible(house)}, divided by $.sigma, is beyond a double."
             )
-        equations.append(Equation(house, intercept, dict(zip(flat.subjects, slopes, strict=True))))
+        equations.append(Equation(house, intercept, first, dict(zip(flat.subjects, slopes, strict=True))))
     # Two classes whose log-odds mirror each other are one equation: to_flat writes binary models so.
     one, other = (flat.thetas_dict[house] for house in (flat.houses[0], flat.houses[-1]))
     mirrored = len(flat.houses) == 2 and all(a == -b for a, b in zip(one, other, strict=True))

@@ -83,9 +83,9 @@ def _changes(design: Design) -> Iterator[tuple[str, Cell]]:
 
 
 def _log_odds(design: Design, equations: list[Equation], row: dict[str, Cell]) -> list[float]:
-    terms = design.vector(row)
+    terms = [x - m for x, m in zip(design.vector(row), design.mean.tolist(), strict=True)]
     found = [
-        math.fsum([equation.intercept, *(b * x for b, x in zip(equation.coef.values(), terms, strict=True))])
+        math.fsum([equation.average, *(b * x for b, x in zip(equation.coef.values(), terms, strict=True))])
         for equation in equations
     ]
     if not all(map(math.isfinite, found)):

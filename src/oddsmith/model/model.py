@@ -1,6 +1,6 @@
 """A trained model at work: from cells to log-odds, probabilities, labels and reasons.
 
-eta_k = intercept_k + sum_j coef_kj x_j
+eta_k = intercept_k + sum_j coef_kj x_j = average_k + sum_j coef_kj (x_j - mean_j)
 binary    proba(positive) = expit(eta)
 softmax   proba_k = exp(eta_k) / sum exp(eta)
 ovr       proba_k = expit(eta_k) / sum expit(eta): the same argmax as eta
@@ -42,8 +42,8 @@ from oddsmith.version import __version__
 class Scores:
     """What a model makes of n rows."""
 
-    terms: Floats
-    """(n, p): the design matrix."""
+    centred: Floats
+    """(n, p): the design matrix, less the training means."""
     log_odds: Floats
     """(n, k): one column for two classes, else one a class."""
     log_proba: Floats
@@ -86,6 +86,7 @@ class Model:
         self.design = Design(record.columns, markers)
         self.terms = tuple(self.design.terms)
         self.intercept: Floats = np.array([equation.intercept for equation in record.equations])
+        self.average: Floats = np.array([equation.average for equation in record.equations])
         self.coef: Floats = np.array([list(equation.coef.values()) for equation in record.equations])
         self.classes = _labels(record.target.classes, record.target.label_type)
 
@@ -119,26 +120,25 @@ class Model:
         if _is_row(data):
             eta = np.array([self.log_odds_of(data)])
             codes = (eta[:, 0] >= 0.0).astype(np.intp) if eta.shape[1] == 1 else eta.argmax(axis=1)
-            return self._explanation(np.array([self.design.vector(data)]), eta, codes)
+            return self._explanation(np.array([self.design.vector(data)]) - self.design.mean, eta, codes)
         table = as_table(data, self.record.reading)
         return self.explain_scores(self._score(table))
 
     def explain_scores(self, scores: Scores) -> Explanation:
         """The explanation of rows that are scored already."""
-        return self._explanation(scores.terms, scores.log_odds, scores.codes)
+        return self._explanation(scores.centred, scores.log_odds, scores.codes)
 
-    def _explanation(self, X: Floats, log_odds: Floats, codes: NDArray[np.intp]) -> Explanation:
-        n = len(X)
+    def _explanation(self, centred: Floats, log_odds: Floats, codes: NDArray[np.intp]) -> Explanation:
+        n = len(centred)
         equation = np.zeros(n, dtype=np.intp) if len(self.intercept) == 1 else codes
-        centred = (X - self.design.mean) * self.coef[equation]
+        parts = centred * self.coef[equation]
         contributions = np.zeros((n, len(self.design.columns)))
         for term, column in enumerate(self.design.term_column):
-            contributions[:, column] += centred[:, term]
-        average = (self.intercept + self.coef @ self.design.mean)[equation]
+            contributions[:, column] += parts[:, term]
         return Explanation(
             tuple(column.name for column in self.design.columns),
             contributions,
-            average,
+            self.average[equation],
             log_odds[np.arange(n), equation],
             self.classes[codes],
         )
@@ -248,9 +248,9 @@ class Model:
         Raises:
             InputError: a column is absent or a cell cannot be read.
         """
-        terms = self.design.vector(row)
+        terms = np.array(self.design.vector(row)) - self.design.mean
         with np.errstate(over="ignore", invalid="ignore"):
-            eta: list[float] = (self.coef @ terms + self.intercept).tolist()
+            eta: list[float] = (self.coef @ terms + self.average).tolist()
         if not all(map(math.isfinite, eta)):
             raise InputError("the log-odds of this row are beyond the range of a double. Check its numbers.")
         return eta
@@ -261,9 +261,10 @@ class Model:
         Raises:
             InputError: a column is absent or a cell cannot be read.
         """
-        X, notes = self.design.matrix(table)
+        centred, notes = self.design.matrix(table)
+        centred -= self.design.mean
         with np.errstate(over="ignore", invalid="ignore"):
-            eta = X @ self.coef.T + self.intercept
+            eta = centred @ self.coef.T + self.average
         if not np.isfinite(eta).all():
             row = int(np.argmin(np.isfinite(eta).all(axis=1)))
             raise InputError(
@@ -277,7 +278,7 @@ class Model:
             scores = eta if self.record.multi_class == "softmax" else -np.logaddexp(0.0, -eta)
             log_proba = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
             codes = eta.argmax(axis=1)
-        return Scores(X, eta, log_proba, codes, notes)
+        return Scores(centred, eta, log_proba, codes, notes)
 
     def _score(self, data: Any) -> Scores:
         scores = self.score(as_table(data, self.record.reading))
@@ -333,6 +334,11 @@ def load(path: str | Path) -> Model:
         if list(equation.coef) != list(model.terms):
             raise InputError(f"{name}: $.equations[{index}].coef does not fit $.columns.")
     verify(record.golden, model.design, record.equations, name)
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = abs(model.intercept) + abs(model.coef) @ abs(model.design.mean)
+        gap = abs(model.intercept + model.coef @ model.design.mean - model.average)
+    if not (gap <= 1e-12 * (1.0 + size)).all():
+        raise InputError(f"{name}: $.equations: intercept and average do not fit each other.")
     return model
 
 

@@ -64,10 +64,17 @@ class LeftOut(Record, frozen=True):
 
 
 class Equation(Record, frozen=True):
-    """One linear predictor: log-odds = intercept + sum of coef * term, on the user's scale."""
+    """One linear predictor, on the user's scale, in two ways of writing it:
+
+    log-odds = intercept + sum of coef * term = average + sum of coef * (term - its training mean).
+
+    The second keeps its digits for terms far from zero, and is the one that is computed.
+    """
 
     label: str
     intercept: float
+    average: float
+    """Log-odds of a row whose terms are all at their training means."""
     coef: dict[str, float]
 
 

@@ -127,10 +127,7 @@ def _draw_odds_ratios(model: Model, console: Console) -> None:
     draw_table(console, columns)
     if len(steps) > len(order):
         heading(console, f"The other {len(steps) - len(order):,} terms: -v shows their coefficients.")
-    intercepts = [
-        (visible(equation.label), equation.intercept, float(average))
-        for equation, average in zip(shown, model.intercept + model.coef @ model.design.mean, strict=False)
-    ]
+    intercepts = [(visible(equation.label), equation.intercept, equation.average) for equation in shown]
     heading(console, "Log-odds where every term is 0, and of the average row")
     draw_table(
         console,

@@ -36,15 +36,18 @@ def equations(
 ) -> list[Equation]:
     """Linear predictors on the user's scale; softmax ones for all K classes, summing to zero."""
     intercepts, coef = objective.on_user_scale(solution.theta)
+    averages = objective.at_centre(solution.theta)
     labels = target.classes[1:] if form == "binary" else target.classes
     if form == "softmax":
         intercepts = np.concatenate([[0.0], intercepts])
         coef = np.vstack([np.zeros(coef.shape[1]), coef])
         intercepts -= intercepts.mean()
+        averages = np.concatenate([[0.0], averages])
+        averages -= averages.mean()
         coef -= coef.mean(axis=0)
     return [
-        Equation(label, float(intercept), dict(zip(design.terms, row.tolist(), strict=True)))
-        for label, intercept, row in zip(labels, intercepts, coef, strict=True)
+        Equation(label, float(intercept), float(average), dict(zip(design.terms, row.tolist(), strict=True)))
+        for label, intercept, average, row in zip(labels, intercepts, averages, coef, strict=True)
     ]
 
 
