@@ -185,3 +185,50 @@ def test_columns_far_from_zero_are_scored_as_they_were_fitted():
     np.testing.assert_allclose(far.predict_proba({"x": x[0] + 1e12}), expected[0], rtol=1e-10)
     scored = far.evaluate({"x": x + 1e12, "y": y}).log_loss
     assert scored == pytest.approx(far.record.fit.mean_loss[0], rel=1e-12)
+
+
+def test_a_category_of_numbers_is_the_same_from_text_and_from_pandas(command):
+    import pandas as pd
+
+    grades = ["1.0", "2.0", "3.0", ""]
+    write("rows.csv", "grade,x,y\n" + "".join(f"{grades[i % 4]},{i % 7},{i // 3 % 2}\n" for i in range(80)))
+    frame = pd.read_csv("rows.csv")
+    frame.to_csv("again.csv", index=False)
+    for source in ("rows.csv", frame):
+        model = oddsmith.train(source, "y", categorical=["grade"])
+        expected = model.predict_proba("rows.csv")
+        np.testing.assert_array_equal(model.predict_proba(frame), expected)
+        np.testing.assert_array_equal(model.predict_proba("again.csv"), expected)
+        for grade in ("2.0", "2", 2, 2.0):
+            found = model.predict_proba({"grade": grade, "x": 1})
+            np.testing.assert_allclose(
+                found, model.predict_proba({"grade": ["2.0"], "x": [1]})[0], rtol=1e-14
+            )
+
+
+def test_blank_lines_of_a_single_column_are_no_rows_and_that_is_said(command):
+    write("rows.csv", "x,y\n1,0\n2,1\n3,0\n4,1\n2,0\n3,1\n")
+    assert command("train rows.csv --target y -o model.json").code == 0
+    outcome = command("predict model.json -", stdin=b"x\n1\n\n3\n")
+    assert outcome.out == "row,y\n1,0\n2,1\n"
+    assert (
+        "standard input: 1 blank line skipped. A missing cell in a single column is written as NA."
+        in outcome.err
+    )
+    assert command("predict model.json -", stdin=b"x\n1\nNA\n3\n\n").err == ""
+
+
+def test_a_forged_message_cannot_steer_the_terminal(command):
+    import msgspec
+
+    from oddsmith.model.document import canonical_digest
+
+    write("rows.csv", "x,y\n1,0\n2,1\n3,0\n4,1\n2,0\n3,1\n")
+    assert command("train rows.csv --target y -o model.json").code == 0
+    document = json.loads(Path("model.json").read_text())
+    document["fit"]["message"] = document["fit"]["solver"] = "\x1b[2J"
+    document["digest"] = canonical_digest(document)
+    Path("model.json").write_bytes(msgspec.json.encode(document))
+    outcome = command("show model.json -v")
+    assert outcome.code == 0
+    assert "\x1b" not in outcome.out + outcome.err

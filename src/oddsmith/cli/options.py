@@ -177,12 +177,14 @@ def missing_option(command: Command) -> Command:
 def read(path: str, reading: Reading, voice: Voice) -> Table:
     """The table in a file, or on standard input for "-"."""
     from oddsmith.data.read import read_table
+    from oddsmith.errors import counted
 
     table = read_table(path, reading)
     for note in table.notes:
         voice.note(f"{table.name}: {note}")
     voice.detail(
-        f"{table.name}: {table.frame.height:,} rows, {table.frame.width:,} columns, sha256 {table.digest}"
+        f"{table.name}: {counted(table.frame.height, 'row')}, {counted(table.frame.width, 'column')}, "
+        f"sha256 {table.digest}"
     )
     return table
 
@@ -192,10 +194,9 @@ def load(path: str, voice: Voice) -> Model:
     from oddsmith.model import load as load_model
 
     model = load_model(path)
-    if voice.verbose:
-        from oddsmith.report.card import sentence
-
-        voice.detail(f"{path}: {sentence(model.record)}")
+    record = model.record
+    rows = len(record.golden.changes) + 1
+    voice.detail(f"{path}: digest {record.digest}; its golden rows ({rows:,}) are reproduced")
     return model
 
 

@@ -174,7 +174,9 @@ def train(
     if record.fit.not_estimable:
         names = ", ".join(f"'{visible(name)}'" for name in record.fit.not_estimable[:5])
         more = f" and {len(record.fit.not_estimable) - 5} more" if len(record.fit.not_estimable) > 5 else ""
-        voice.note(f"held at 0, for other terms explain them (R^2 of 1 to eleven digits): {names}{more}.")
+        voice.note(
+            f"held at 0, for other terms explain them (R^2 of 1 to eleven digits) or no row that counts has them: {names}{more}."
+        )
     losses = [f"{value:.8f}" for value in record.fit.mean_loss]
     if record.multi_class == "ovr":
         losses = [

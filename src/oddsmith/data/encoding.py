@@ -10,7 +10,8 @@ A table's column and a single row's cell of the same content give the same terms
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from math import inf, isinf
 from typing import TYPE_CHECKING, Any
@@ -128,6 +129,10 @@ def fill_categorical(part: Floats, column: CategoricalColumn, cells: pl.Series) 
     codes = {level: code for code, level in enumerate(known) if level is not None}
     if column.reference is not None:
         codes[column.reference] = len(known)
+    by_number = _by_number(codes)
+    for text in cells.unique().drop_nulls():
+        if text not in codes and exact_number(text) in by_number:
+            codes[text] = codes[by_number[exact_number(text)]]
     found = cells.replace_strict(codes, default=-1, return_dtype=pl.Int64)
     missing = len(known) if column.reference is None else known.index(None) if None in known else -1
     numbers = found.to_numpy().copy()
@@ -197,12 +202,15 @@ def _level_reader(column: CategoricalColumn, missing: frozenset[str]) -> Callabl
     hot = {item.level: [float(i == k) for i in range(width)] for k, item in enumerate(column.levels)}
     hot[column.reference] = nothing
     says_missing = _missing_text(missing)
+    by_number = _by_number(hot)
 
     def read(cell: Any) -> list[float]:
         text = None if is_missing(cell) else _label(cell, column.name)
         level = None if text is None or says_missing(text) else text.strip(BLANKS)
         if level in hot:
             return hot[level]
+        if level is not None and exact_number(level) in by_number:
+            return hot[by_number[exact_number(level)]]
         shown = "an empty cell" if level is None else f"'{visible(level)}'"
         warnings.warn(
             f"'{visible(column.name)}' has a level that training never saw: {shown}. "
@@ -213,6 +221,13 @@ def _level_reader(column: CategoricalColumn, missing: frozenset[str]) -> Callabl
         return nothing
 
     return read
+
+
+def _by_number(levels: Iterable[str | None]) -> dict[Decimal | None, str]:
+    """Levels that are numbers, by their value: 1 means the level 1.0 where no other level is that number."""
+    numbers = [(exact_number(level), level) for level in levels if level is not None]
+    counts = Counter(number for number, _ in numbers)
+    return {number: level for number, level in numbers if number is not None and counts[number] == 1}
 
 
 def _exact_numbers(missing: frozenset[str]) -> set[Decimal]:

@@ -18,7 +18,7 @@ from oddsmith.data.cells import NUMBER
 from oddsmith.data.decode import read_bytes, utf8_text
 from oddsmith.data.scan import Structure, line_at, scan, strip_blanks, text_start
 from oddsmith.data.table import Table
-from oddsmith.errors import InputError, visible
+from oddsmith.errors import InputError, counted, visible
 
 if TYPE_CHECKING:
     import polars as pl
@@ -72,11 +72,13 @@ def read_table(path: str | Path, reading: Reading | None = None) -> Table:
     if not structure.n_records:
         raise InputError(f"{name}: no header and no rows: the file holds only blanks.")
     frame = _cells(structure, name, delimiter, quote, reading.strip)
+    notes = _blank_lines(structure, quote)
     if not reading.header:
-        return Table(frame, name, digest, structure.line_of)
+        return Table(frame, name, digest, structure.line_of, notes)
     names = ["" if cell is None else str(cell) for cell in frame.row(0)]
     rows = _named(frame.slice(1), names, f"{name}:{structure.line_of(0)}")
-    return Table(rows, name, digest, lambda row: structure.line_of(row + 1), _notes(rows.width, names))
+    notes += _notes(rows.width, names)
+    return Table(rows, name, digest, lambda row: structure.line_of(row + 1), notes)
 
 
 def _dialect(reading: Reading) -> tuple[str, str]:
@@ -170,6 +172,14 @@ def _named(rows: pl.DataFrame, names: list[str], place: str) -> pl.DataFrame:
     rows = rows[:, :width]
     rows.columns = names[:width]
     return rows
+
+
+def _blank_lines(structure: Structure, quote: str) -> tuple[str, ...]:
+    """In a single column a blank line might mean a missing cell: say that it counts as no row."""
+    blank = structure.line_of(structure.n_records - 1) - structure.n_records
+    if structure.n_fields > 1 or blank <= 0 or (quote and quote.encode() in structure.body):
+        return ()
+    return (f"{counted(blank, 'blank line')} skipped. A missing cell in a single column is written as NA.",)
 
 
 def _notes(kept: int, names: list[str]) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ def draw_card(model: Model, console: Console, *, coefficients: bool = False) -> 
     console.print(Text(sentence(record)))
     console.print()
     for name, text in _facts(record):
-        console.print(Text(f"{name:<14}{text}"))
+        console.print(Text(f"{name:<14}{visible(text, 2000)}"))
     _draw_odds_ratios(model, console)
     if coefficients:
         _draw_coefficients(model, console)
