@@ -334,3 +334,20 @@ def test_main_leaves_with_the_exit_code(shop, capsys):
             oddsmith.cli.main(line.split())
         assert left.value.code == code
     capsys.readouterr()
+
+
+def test_the_tutorial_passes_json_quiet_and_verbose_on(command):
+    outcome = done(command("tutorial --json"))
+    decoder, text, documents = json.JSONDecoder(), outcome.out.strip(), []
+    while text:
+        document, end = decoder.raw_decode(text)
+        documents.append(document)
+        text = text[end:].strip()
+    assert (
+        len(documents) == 6 + 7
+    )  # describe, train, show, evaluate, train, evaluate; 6 students and a request
+    assert "1. Students" in outcome.err
+    assert "1. Students" not in outcome.out
+    quiet = done(command("tutorial -q"))
+    assert (quiet.err, "1. Students" in quiet.out) == ("", False)
+    assert "iteration      1" in done(command("tutorial -v")).err

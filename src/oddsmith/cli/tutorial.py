@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from oddsmith.cli.options import examples
+from oddsmith.cli.options import Voice, examples, voiced
 
 EXAMPLES = examples(
     """
@@ -55,18 +55,22 @@ STORY: tuple[tuple[str, str], ...] = (
 
 @click.command(epilog=EXAMPLES)
 @click.argument("folder", default="oddsmith-tutorial")
-def tutorial(folder: str) -> None:
+@voiced
+def tutorial(folder: str, voice: Voice) -> None:
     """Try every verb on sample data written into FOLDER.
 
     The samples are generated, not anybody's data. Nothing is fetched from anywhere; files that are in
-    FOLDER already and are not the tutorial's own are left alone.
+    FOLDER already and are not the tutorial's own are left alone. --json, -q and -v are passed on to every verb;
+    with --json the story goes to standard error.
     """
     from rich.text import Text
 
     from oddsmith.cli import oddsmith
     from oddsmith.report.terminal import console_for
 
-    console = console_for(sys.stdout)
+    console = console_for(sys.stderr if voice.json else sys.stdout, quiet=voice.quiet)
+    passed_on = {"--json": voice.json, "--quiet": voice.quiet, "--verbose": voice.verbose}
+    flags = [flag for flag, given in passed_on.items() if given]
     place = _written(Path(folder))
     back = Path.cwd()
     console.print(f"The sample files are in {place}, where each command below can be typed.", soft_wrap=True)
@@ -81,13 +85,16 @@ def tutorial(folder: str) -> None:
             console.print(Text(f"\n{says}", style="bold"))
             console.print(Text(f"$ oddsmith {command}"), soft_wrap=True)
             sys.stdout.flush()
-            oddsmith.main(shlex.split(command), prog_name="oddsmith", standalone_mode=False)
+            oddsmith.main([*shlex.split(command), *flags], prog_name="oddsmith", standalone_mode=False)
             sys.stdout.flush()
     finally:
         os.chdir(back)
-    click.echo(
-        f"\nNext: open {place / 'review.json'} and read it, or train on a file of your own:\n"
-        f"  oddsmith train YOUR.csv --target COLUMN -o model.json"
+    console.print(
+        Text(
+            f"\nNext: open {place / 'review.json'} and read it, or train on a file of your own:\n"
+            f"  oddsmith train YOUR.csv --target COLUMN -o model.json"
+        ),
+        soft_wrap=True,
     )
 
 
