@@ -270,7 +270,9 @@ def test_settings_of_other_number_types_make_sound_files(options, tmp_path):
         ({"multi_class": "ovo"}, "multi_class 'ovo' is neither softmax nor ovr."),
         (
             {"solver": "adam"},
-            "no solver is called 'adam'. There are: newton, gradient-descent, sgd, mini-batch.",
+            "no solver is called 'adam'. There are: newton, Newton with Cholesky: exact in a handful of passes; "
+            "gradient-descent, full-batch gradient descent, one pass a step; sgd, stochastic gradient descent, "
+            "one row a step; mini-batch, stochastic gradient descent, a batch of rows a step.",
         ),
         ({"iterations": 3}, "--iterations is not for --solver newton, which takes no settings."),
         (

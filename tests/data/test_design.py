@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oddsmith.data.cells import MissingMarkers
+from oddsmith.data.cells import MissingMarkers, texts
 from oddsmith.data.columns import ColumnOptions, classify
 from oddsmith.data.design import Design
-from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, Level, NumericColumn, Term
+from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, Level, NumericColumn, Term, _label
 from oddsmith.data.native import as_table
 from oddsmith.data.table import Table
 from oddsmith.errors import DataWarning, InputError
@@ -406,3 +406,37 @@ def test_text_and_typed_cells_of_the_same_table_teach_the_same() -> None:
         expected, Y = learned(as_table(typed))
         assert design.columns == expected.columns
         np.testing.assert_array_equal(X, Y)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [0, 1, -3, 2**62],
+        [0.0, -0.0, 2.0, 1e15, 2.0**62],
+        [0.5, 1e-7, 1.5e300, -2.25, 2.0**70],
+        [True, False],
+        [np.int64(4), np.int8(-4)],
+        [np.float64(2.0), np.float64(0.1)],
+        [np.bool_(True), np.bool_(False)],
+        ["1", " 2 ", "a"],
+    ],
+)
+def test_the_label_of_one_cell_is_that_of_a_column_of_such_cells(cells: list[Any]) -> None:
+    for cell in cells:
+        column = as_table({"g": [cell]}).frame["g"]
+        assert _label(cell, "g").strip() == texts(column, frozenset())[0]
+
+
+def test_a_row_of_numbers_in_categories_needs_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row is scored in microseconds; a table of one cell would cost a hundred of them."""
+    column = CategoricalColumn(
+        "g", "1", [Level("2", 0.5, 0.5), Level("0.5", 0.1, 0.3), Level("True", 0.1, 0.3)]
+    )
+    design = Design([column], MissingMarkers.from_options((), ()))
+    warmed = design.vector({"g": 0.5})
+    monkeypatch.setattr("oddsmith.data.encoding.as_series", None)
+    assert (
+        design.vector({"g": 2}) == design.vector({"g": 2.0}) == design.vector({"g": np.int64(2)}) == [1, 0, 0]
+    )
+    assert design.vector({"g": 0.5}) == warmed == [0, 1, 0]
+    assert design.vector({"g": True}) == design.vector({"g": np.bool_(True)}) == [0, 0, 1]

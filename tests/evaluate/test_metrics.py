@@ -17,7 +17,8 @@ from oddsmith.evaluate.metrics import (
     mean_proba,
     observed_share,
 )
-from oddsmith.evaluate.score_table import ScoreTable, expit, log_odds
+from oddsmith.evaluate.score_table import ScoreTable, log_odds
+from oddsmith.fit.losses import expit
 
 THRESHOLDS = (0.0, 0.05, 0.2, 0.5, 0.731, 0.95)
 

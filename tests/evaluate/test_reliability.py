@@ -6,7 +6,8 @@ from sklearn.calibration import calibration_curve
 
 from oddsmith.errors import InputError
 from oddsmith.evaluate.reliability import reliability
-from oddsmith.evaluate.score_table import ScoreTable, expit, log_odds
+from oddsmith.evaluate.score_table import ScoreTable, log_odds
+from oddsmith.fit.losses import expit
 
 
 @pytest.mark.parametrize("n_bins", [1, 2, 4, 7, 10, 100])

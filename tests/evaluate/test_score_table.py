@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from oddsmith.errors import InputError
 from oddsmith.evaluate.metrics import Confusion, confusion
-from oddsmith.evaluate.score_table import ScoreTable, expit, log_odds
+from oddsmith.evaluate.score_table import ScoreTable, log_odds
+from oddsmith.fit.losses import expit
 
 ARRAYS = (
     "eta",

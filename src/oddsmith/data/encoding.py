@@ -13,6 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import lru_cache
 from math import inf, isinf
 from typing import TYPE_CHECKING, Any
 
@@ -250,6 +251,23 @@ def _label(cell: Any, name: str) -> str:
     """A cell as the text of a level: as `texts` gives it for a column of such cells."""
     if isinstance(cell, str):
         return cell
+    if isinstance(cell, bool | np.bool_):
+        return str(bool(cell))
+    if isinstance(cell, int | np.integer) or (isinstance(cell, float) and cell.is_integer()):
+        whole = int(cell)
+        if abs(whole) < 2**63:
+            return str(whole)
+    if isinstance(cell, float):
+        return _float_label(cell)
+    return _label_in_a_table(cell, name)
+
+
+@lru_cache(maxsize=4096)
+def _float_label(cell: float) -> str:
+    return _label_in_a_table(cell, "")
+
+
+def _label_in_a_table(cell: Any, name: str) -> str:
     import polars as pl
 
     series = as_series(name, [cell])

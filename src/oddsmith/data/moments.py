@@ -17,11 +17,9 @@ from oddsmith.data.block import Block, Floats
 
 @dataclass(frozen=True)
 class Moments:
-    """Weighted moments of p columns: arrays of shape (p,); `weight` and `n_weighted` are totals."""
+    """Weighted moments of p columns: arrays of shape (p,); `weight` is the total."""
 
     weight: float
-    n_weighted: int
-    """Rows whose weight is positive."""
     mean: Floats
     scatter: Floats
 
@@ -37,7 +35,6 @@ class Moments:
         gap = other.mean - self.mean
         return type(self)(
             weight,
-            self.n_weighted + other.n_weighted,
             self.mean + gap * (other.weight / weight),
             self.scatter + other.scatter + gap * gap * (self.weight * other.weight / weight),
         )
@@ -49,8 +46,8 @@ def moments(block: Block) -> Moments:
     w = np.ones(n) if block.sample_weight is None else block.sample_weight
     weight = float(w.sum())
     if weight == 0.0:
-        return Moments(0.0, 0, np.zeros(p), np.zeros(p))
+        return Moments(0.0, np.zeros(p), np.zeros(p))
     mean = block.X[int(np.argmax(w > 0))] * 1.0
     mean += w @ (block.X - mean) / weight
     centred = block.X - mean
-    return Moments(weight, int(np.count_nonzero(w)), mean, w @ (centred * centred))
+    return Moments(weight, mean, w @ (centred * centred))

@@ -16,7 +16,8 @@ import msgspec
 import numpy as np
 
 from oddsmith.errors import InputError
-from oddsmith.evaluate.score_table import ScoreTable, expit, log_odds
+from oddsmith.evaluate.score_table import ScoreTable, log_odds
+from oddsmith.fit.losses import expit
 
 Count = int | float
 """Rows: an integer where every row weighs 1, and otherwise the sum of their weights."""

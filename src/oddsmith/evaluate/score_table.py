@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from oddsmith.errors import InputError
+from oddsmith.fit.losses import expit
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -131,12 +132,6 @@ def log_odds(threshold: float) -> float:
     if threshold == 1.0:
         return math.inf
     return math.log(threshold / (1.0 - threshold))
-
-
-def expit(eta: Floats) -> Floats:
-    """1 / (1 + exp(-eta)), without overflow and with full relative precision in both tails."""
-    small = np.exp(-np.abs(eta))
-    return np.asarray(np.where(eta >= 0, 1.0, small) / (1.0 + small))
 
 
 def row_weights(sample_weight: ArrayLike | None, n_rows: int) -> Floats:

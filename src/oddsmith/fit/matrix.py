@@ -23,11 +23,6 @@ class Standardisation:
     scale: Floats
 
     @classmethod
-    def none(cls, n_columns: int) -> "Standardisation":
-        """The user's own scale."""
-        return cls(np.zeros(n_columns), np.ones(n_columns))
-
-    @classmethod
     def of(cls, source: Source, *, fit_intercept: bool = True) -> "Standardisation":
         """Weighted mean and population sigma of the source's columns; sigma 0 counts as 1.
 

@@ -208,7 +208,8 @@ def describe(data: Any, *, missing: Sequence[str] = ()) -> list[ColumnSummary]:
 def _settings(solver: str, **given: float | None) -> dict[str, float]:
     """The solver's settings, its defaults filled in; a setting it doesn't take is refused."""
     if solver not in SOLVERS:
-        raise InputError(f"no solver is called '{visible(solver)}'. There are: {', '.join(SOLVERS)}.")
+        known = "; ".join(f"{name}, {row.about}" for name, row in SOLVERS.items())
+        raise InputError(f"no solver is called '{visible(solver)}'. There are: {known}.")
     settings = dict(SOLVERS[solver].settings)
     for name, value in given.items():
         if value is None:

@@ -19,7 +19,6 @@ class Row:
 
     make: Callable[..., Solver]
     settings: dict[str, float | int]
-    requires: tuple[str, ...]
     about: str
     shuffles: bool = False
     """Whether it takes a seed."""
@@ -29,26 +28,22 @@ SOLVERS: dict[str, Row] = {
     "newton": Row(
         Newton,
         {},
-        ("gradient", "hessian"),
         "Newton with Cholesky: exact in a handful of passes",
     ),
     "gradient-descent": Row(
         GradientDescent,
         {"learning_rate": 0.5, "iterations": 1000},
-        ("gradient",),
         "full-batch gradient descent, one pass a step",
     ),
     "sgd": Row(
         lambda **settings: StochasticDescent(batch_size=1, **settings),
         {"learning_rate": 0.05, "epochs": 50},
-        ("gradient of rows",),
         "stochastic gradient descent, one row a step",
         shuffles=True,
     ),
     "mini-batch": Row(
         StochasticDescent,
         {"learning_rate": 0.5, "epochs": 50, "batch_size": 32},
-        ("gradient of rows",),
         "stochastic gradient descent, a batch of rows a step",
         shuffles=True,
     ),
