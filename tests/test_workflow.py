@@ -380,3 +380,12 @@ def test_an_evaluation_counts_rows_by_the_weights_of_training():
     assert weighted.auc == pytest.approx(plain.auc, rel=1e-13)
     with pytest.raises(oddsmith.InputError, match="table:2:3: -1 is no weight"):
         model.evaluate({**rows, "w": [1, -1] + [1] * (len(Y) - 2)})
+
+
+def test_constant_columns_give_each_row_the_class_shares(tmp_path):
+    with pytest.warns(oddsmith.DataWarning, match="every column is constant"):
+        model = oddsmith.train({"x": [1, 1, 1, 1], "y": ["no", "yes", "yes", "yes"]}, "y")
+    model.save(tmp_path / "model.json")
+    model = oddsmith.load(tmp_path / "model.json")
+    np.testing.assert_allclose(model.predict_proba({"x": [1, 2]}), [[0.25, 0.75]] * 2, rtol=1e-12)
+    np.testing.assert_allclose(model.predict_proba({}), [0.25, 0.75], rtol=1e-12)

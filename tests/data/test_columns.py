@@ -417,8 +417,17 @@ def test_options_that_say_the_same_twice_are_fine() -> None:
 
 
 def test_a_table_without_a_feature_says_why() -> None:
-    with pytest.raises(InputError, match=r"no column is left as a feature\. 'x' is left out: constant"):
-        classify(text_table(x=["1", "1"], y=["0", "1"]), ColumnOptions(), reserved=("y",))
+    table = text_table(c=["1", "1"], x=[None, None], y=["0", "1"])
+    with pytest.raises(InputError, match=r"no column is left as a feature\. 'c' is left out: constant"):
+        classify(table, ColumnOptions(), reserved=("y",))
+    with pytest.raises(InputError, match=r"no column is left as a feature\. Drop fewer columns"):
+        classify(table, ColumnOptions(drop=("c", "x")), reserved=("y",))
+
+
+def test_a_table_of_constants_is_a_table_without_features() -> None:
+    plan = classify(text_table(x=["1", "1"], y=["0", "1"]), ColumnOptions(), reserved=("y",))
+    assert plan.features == ()
+    assert [name for name, _ in plan.left_out] == ["x"]
 
 
 def test_nested_columns_are_refused_by_name_unless_dropped() -> None:

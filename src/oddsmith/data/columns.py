@@ -42,7 +42,8 @@ RULES = """\
  4. --weight and --id name columns that are not features.
  5. A column without any value is left out as empty.
  6. A column with one value is left out as constant; a text or True/False column with one value and
-    missing cells is categorical, since there being missing tells the rows apart.
+    missing cells is categorical, since there being missing tells the rows apart. Where every column is
+    constant the model gives each row the class shares.
  7. --categorical and --numeric decide the kind; under --numeric every cell must be a number.
  8. All cells numbers: numeric. But whole numbers that are all different, none missing, in 8 rows or
     more, are an identifier if they count up or down by one from row to row, or if the column's name
@@ -143,7 +144,7 @@ def classify(table: Table, options: ColumnOptions, *, reserved: Sequence[str] = 
 
     Raises:
         InputError: options that contradict each other or name no column; a column of lists or
-            structs; a numeric column with other cells in it; no feature left.
+            structs; a numeric column with other cells in it; no feature left where an option could give one.
     """
     named = _resolved(table, options)
     _refuse_contradictions(table, named, reserved)
@@ -151,6 +152,7 @@ def classify(table: Table, options: ColumnOptions, *, reserved: Sequence[str] = 
     features: list[Feature] = []
     left_out: list[tuple[str, str]] = []
     reasons: list[str] = []
+    all_constant = True
     id_column = named["--id"][0] if named["--id"] else None
     weight = named["--weight"][0] if named["--weight"] else None
     aside = {*reserved, *named["--drop"], *named["--weight"], *named["--id"]}
@@ -167,11 +169,12 @@ def classify(table: Table, options: ColumnOptions, *, reserved: Sequence[str] = 
             features.append(Feature(name, decision.kind, decision.values))
             continue
         reasons.append(f"{shown(name)} is left out: {decision.reason}")
+        all_constant &= decision.is_constant
         echoed = decision.is_identifier and id_column is None
         if echoed:
             id_column = name
         left_out.append((name, reasons[-1] + (" Predictions echo it as their id." if echoed else "")))
-    if not features:
+    if not features and not (reasons and all_constant):
         why = " ".join(reasons[:2]) or "Drop fewer columns, or name some with --features."
         raise InputError(f"{visible(table.name, 200)}: no column is left as a feature. {why}")
     return ColumnPlan(tuple(features), id_column, weight, tuple(left_out))
@@ -182,6 +185,7 @@ class _Decision:
     kind: Kind | None
     reason: str = ""
     is_identifier: bool = False
+    is_constant: bool = False
     values: pl.Series | None = None
 
 
@@ -207,7 +211,7 @@ def _decide_numbers(
     # Whole numbers beyond 2**53 may differ where their doubles do not.
     if only is not None and (abs(values[0]) < 2.0**53 or only.n_unique() == 1):
         only = only[0]
-        return _Decision(None, f"constant, every value is {shown(only)}.")
+        return _Decision(None, f"constant, every value is {shown(only)}.", is_constant=True)
     refuse_other_cells(table, name, found, _remedies(table, name))
     complete = found.n_cells == series.len()
     manner = _identifier_manner(name, series, markers, values) if complete and not wanted else None
@@ -227,7 +231,7 @@ def _decide_texts(
     levels = cells.unique(maintain_order=True)
     n_levels = levels.len()
     if n_levels == 1 and cells.len() == series.len():
-        return _Decision(None, f"constant, every value is {shown(levels[0])}.")
+        return _Decision(None, f"constant, every value is {shown(levels[0])}.", is_constant=True)
     if forced == "numeric":
         refuse_other_cells(table, name, found, _remedies(table, name))
     if forced is not None:

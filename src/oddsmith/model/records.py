@@ -157,7 +157,7 @@ class ModelRecord(Record, frozen=True):
     reading: Reading
     """How the training text was read: the default for files to be predicted."""
     missing: MissingRecord
-    columns: Annotated[list[Column], Meta(min_length=1)]
+    columns: list[Column]
     left_out: list[LeftOut]
     dropped: list[str]
     """Columns that the user left out."""

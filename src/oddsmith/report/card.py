@@ -12,7 +12,7 @@ import math
 from typing import TYPE_CHECKING
 
 from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, NumericColumn
-from oddsmith.errors import visible
+from oddsmith.errors import counted, visible
 from oddsmith.report.terminal import Column, draw_table, figure, heading
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ MOST_CLASSES = 12
 def sentence(record: ModelRecord) -> str:
     """What the model does, in one sentence."""
     classes = record.target.classes
-    columns = f"{len(record.columns)} column{'s' if len(record.columns) > 1 else ''}"
+    columns = counted(len(record.columns), "column")
     target = f"'{visible(record.target.name)}'"
     if len(classes) == 2:
         negative, positive = (f"'{visible(label)}'" for label in classes)
@@ -54,7 +54,8 @@ def draw_card(model: Model, console: Console, *, coefficients: bool = False) -> 
     console.print()
     for name, text in _facts(record):
         console.print(Text(f"{name:<14}{visible(text, 2000)}"))
-    _draw_odds_ratios(model, console)
+    if model.terms:
+        _draw_odds_ratios(model, console)
     if coefficients:
         _draw_coefficients(model, console)
     if record.left_out:

@@ -23,7 +23,7 @@ from oddsmith.data.native import as_table
 from oddsmith.data.read import Reading
 from oddsmith.data.table import Table
 from oddsmith.data.target import Target, TargetOptions, read_target
-from oddsmith.errors import FitWarning, InputError, visible
+from oddsmith.errors import DataWarning, FitWarning, InputError, visible
 from oddsmith.fit.losses import Bernoulli, Loss, Softmax
 from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.objective import Objective
@@ -105,6 +105,7 @@ def train(
 
     Warns:
         FitWarning: the fit ended without an optimum: none exists, or the solver stopped early.
+        DataWarning: every column is constant.
 
     Raises:
         InputError: the data or an option cannot be used, or descent diverged.
@@ -145,6 +146,12 @@ def train(
         _texts(missing),
     )
     plan = classify(table, options, reserved=found.columns)
+    if not plan.features:
+        warnings.warn(
+            "every column is constant, so the model gives each row the class shares",
+            DataWarning,
+            stacklevel=2,
+        )
     sample_weight = _sample_weight(table, plan, markers, codes, found)
     design, X = Design.learn(
         table, plan, markers, missing_indicator=missing_indicator, sample_weight=sample_weight
