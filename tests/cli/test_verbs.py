@@ -62,7 +62,7 @@ def test_ids_come_back_as_they_were_written(command):
     csv.writer(buffer).writerows([["who", "x", "y"], *rows])
     Path("rows.csv").write_bytes(buffer.getvalue().encode())
     done(command("train rows.csv --target y --id who --alpha 1 -o model.json"))
-    outcome = done(command("predict model.json rows.csv"))
+    outcome = done(command("predict model.json rows.csv --raw"))
     assert b"\r\n" not in outcome.stdout
     assert outcome.stdout.endswith(b"\n")
     found = list(csv.reader(io.StringIO(outcome.out, newline="")))
@@ -351,3 +351,22 @@ def test_the_tutorial_passes_json_quiet_and_verbose_on(command):
     quiet = done(command("tutorial -q"))
     assert (quiet.err, "1. Students" in quiet.out) == ("", False)
     assert "iteration      1" in done(command("tutorial -v")).err
+
+
+def test_predictions_defuse_formulas_unless_raw(command):
+    rows = "".join(f"{'=id+' if n % 2 else '-'}{n},{n % 3},{'@no' if n % 2 else 'yes'}\n" for n in range(12))
+    Path("rows.csv").write_text("=id,x,y\n" + rows)
+    done(command("train rows.csv --target y --id =id --alpha 1 -o model.json"))
+    outcome = done(command("predict model.json rows.csv"))
+    header, *lines = outcome.out.splitlines()
+    assert header == "'=id,y"
+    assert [line.split(",")[0] for line in lines] == [f"'=id+{n}" if n % 2 else f"-{n}" for n in range(12)]
+    assert {line.split(",")[1] for line in lines} <= {"'@no", "yes"}
+    assert "would run as a formula now begin with an apostrophe" in outcome.err
+    raw = done(command("predict model.json rows.csv --raw"))
+    assert raw.out == outcome.out.replace("'", "")
+    assert "apostrophe" not in raw.err
+    as_json = [
+        json.loads(line) for line in done(command("predict model.json rows.csv --json")).out.splitlines()
+    ]
+    assert [row["=id"] for row in as_json[:2]] == ["-0", "=id+1"]

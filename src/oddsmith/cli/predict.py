@@ -46,6 +46,11 @@ EXAMPLES = examples(
     help="Add what each column contributes to the log-odds, and the average row's log-odds they start from; "
     "of three classes or more, for the predicted one, against the rest (ovr) or the mean of all (softmax).",
 )
+@click.option(
+    "--raw",
+    is_flag=True,
+    help="Write texts as they are, those too that a spreadsheet would run: = + - @, tab or CR at the start.",
+)
 @reading_options
 @voiced
 def predict(
@@ -54,15 +59,19 @@ def predict(
     output: str | None,
     proba: bool,
     explain: bool,
+    raw: bool,
     voice: Voice,
     chosen: dict[str, Any],
 ) -> None:
     """Predict the label of every row of DATA with MODEL.
 
     Writes CSV with the columns id and label, named as in the training data; where the model has no id,
-    rows are numbered from 1. With --json, one JSON object a line. DATA is read as the training data was,
+    rows are numbered from 1. A text that a spreadsheet would run as a formula gets an apostrophe in front,
+    unless --raw is said. With --json, one JSON object a line. DATA is read as the training data was,
     unless options say otherwise.
     """
+    from oddsmith.report.spreadsheet import without_formulas
+
     if output is not None:
         refuse_overwriting(output, model, data)
     trained = load(model, voice)
@@ -71,8 +80,11 @@ def predict(
         table = read(data, reading, voice)
         scores = trained.score(table)
         frame = _predictions(trained, table, scores, proba=proba, explain=explain)
+        defused = None
+        if not (raw or voice.json):
+            frame, defused = without_formulas(frame)
         text = frame.write_ndjson() if voice.json else frame.write_csv(line_terminator="\n")
-    for note in scores.notes:
+    for note in (*scores.notes, *([defused] if defused else [])):
         voice.note(note)
     _mention_unused(trained, table, voice)
     content = text.encode("utf-8")
