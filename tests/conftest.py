@@ -1,10 +1,15 @@
 """Models that many tests look at, trained once."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import oddsmith
 from oddsmith.data.native import as_table
 from oddsmith.data.samples import access_requests, students
+
+# What is proved does not depend on how busy the machine is.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -261,7 +261,6 @@ def test_the_order_of_coefficients_is_part_of_the_file(saved):
         ),
         ("$.target.label_type", "integer", "$.target.classes are not all integer labels."),
         ("$.target.label_type", "boolean", "$.target.classes are not all boolean labels."),
-        ("$.columns", [], "not a sound model file: Expected `array` of length >= 1 - at `$.columns`."),
         ("$.equations", [], "not a sound model file: Expected `array` of length >= 1 - at `$.equations`."),
         (
             "$.columns[1].name",
