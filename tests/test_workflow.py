@@ -121,7 +121,7 @@ def test_a_weight_is_a_number_of_rows():
             assert (ours.mean, ours.scale) == pytest.approx((theirs.mean, theirs.scale), rel=1e-12)
     one, other = weighted.equations[0], repeated.equations[0]
     assert one.coef == pytest.approx(other.coef, rel=1e-9)
-    assert weighted.training.total_weight == repeated.training.rows == WEIGHT.sum()
+    assert sum(weighted.training.class_weights) == repeated.training.rows == WEIGHT.sum()
     assert (weighted.training.rows, weighted.weight) == (N, "weight")
 
 
@@ -285,7 +285,7 @@ def test_settings_of_other_number_types_make_sound_files(options, tmp_path):
         ({"solver": "sgd", "learning_rate": -0.5}, "--learning-rate -0.5: give a positive number."),
         ({"seed": -1}, "--seed -1: give a whole number, 0 or more."),
         ({"seed": 2**63}, "--seed 9223372036854775808: give a whole number"),
-        ({"weight": "level"}, "table:1:4: '"),
+        ({"weight": "level"}, "table: row 1, column 'level': '"),
         ({"weight": "absent"}, "table: 'absent' is none of its 7 columns."),
         ({"weight": "y"}, "table: column 'y' is named by --target and by --weight"),
         ({"id": "absent"}, "table: 'absent' is none of its 7 columns."),
@@ -302,8 +302,14 @@ def test_wrong_options_are_refused(options, sentence):
 @pytest.mark.parametrize(
     ("weight", "sentence"),
     [
-        (np.where(np.arange(N) == 2, -1.0, 1.0), "table:3:5: -1 is no weight. Weights are 0 or more."),
-        (np.where(np.arange(N) == 1, np.nan, 1.0), "table:2:5: an empty cell is no weight."),
+        (
+            np.where(np.arange(N) == 2, -1.0, 1.0),
+            "table: row 3, column 'weight': -1 is no weight. Weights are 0 or more.",
+        ),
+        (
+            np.where(np.arange(N) == 1, np.nan, 1.0),
+            "table: row 2, column 'weight': an empty cell is no weight.",
+        ),
         (
             np.where(TABLE["y"] == "yes", 0.0, 1.0),
             "all rows of class 'yes' have weight 0, so there is nothing",
@@ -328,7 +334,7 @@ def test_descent_that_diverges_is_refused_with_a_smaller_step():
 
 
 def test_more_coefficients_than_can_be_fitted_are_refused(monkeypatch):
-    monkeypatch.setattr("oddsmith.workflow.training.MOST_COEFFICIENTS", 11)
+    monkeypatch.setattr("oddsmith.workflow.fitting.MOST_COEFFICIENTS", 11)
     oddsmith.train(TABLE, multi_class="ovr", **THREE)
     with pytest.raises(
         InputError, match=r"^12 coefficients \(5 terms, 3 classes\) are more than the 11 that"
@@ -378,7 +384,7 @@ def test_an_evaluation_counts_rows_by_the_weights_of_training():
         plain = model.evaluate({"x1": X1[repeated], "y": np.array(Y)[repeated]})
     assert weighted.log_loss == pytest.approx(plain.log_loss, rel=1e-13)
     assert weighted.auc == pytest.approx(plain.auc, rel=1e-13)
-    with pytest.raises(oddsmith.InputError, match="table:2:3: -1 is no weight"):
+    with pytest.raises(oddsmith.InputError, match=r"table: row 2, column '.*': -1 is no weight"):
         model.evaluate({**rows, "w": [1, -1] + [1] * (len(Y) - 2)})
 
 

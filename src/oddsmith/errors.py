@@ -17,7 +17,7 @@ class FitWarning(UserWarning):
 
 
 class DataWarning(UserWarning):
-    """Rows that were scored, though something about them deserves a look."""
+    """Rows that were used, though something about them deserves a look."""
 
 
 def visible(text: str, limit: int = 60) -> str:

@@ -1,16 +1,30 @@
-"""A file is either the old one or the new one, never a third state.
+"""A file is either the old one or the new one, never a third state, and nothing else is left behind.
 
-`write_atomically` writes a temporary file in the same folder, forces it to disk, renames it over the
-target and forces the folder's entry to disk.
+    nameless file -> content -> forced to disk -> named -> the name forced to disk
+
+Until it is complete the new file has no name: whatever ends the process before, SIGKILL and power cuts
+included, the system takes it away. A file that did not exist gets its name in one step. In place of an older
+one it needs a hidden name for a moment, since no system call puts a nameless file where another one is: a
+SIGKILL in the microseconds between `link` and `rename` leaves the old file and, beside it, a complete copy of
+the new one called `.oddsmith-...`. Where there are no nameless files (`O_TMPFILE` is Linux's, and not every
+file system has it) the new file has that hidden name from its beginning, and SIGKILL leaves what was written.
+
+Of two writers at once each writes a whole file, and the last one stays. Other names of the old file (hard
+links) keep the old content.
 """
 
+from __future__ import annotations
+
 import contextlib
+import errno
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 from oddsmith.errors import InputError, visible
+
+_unfinished: set[str] = set()
+"""Hidden names that may exist at this moment."""
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -22,35 +36,114 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     Raises:
         InputError: the file cannot be written; the message names it and the cause.
     """
-    temporary: str | None = None
+    name = visible(str(path), 200)
     try:
-        target = Path(os.path.realpath(path))
-        if target.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
-        if os.path.exists(path) and not os.path.isfile(path):
-            # A terminal, a pipe or /dev/null: something that is written to, and must not be replaced.
-            Path(path).write_bytes(content)
-            return
-        if target.exists() and not os.access(target, os.W_OK):
-            raise PermissionError(13, "it is write-protected")
-        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
-        temporary = None
-        _sync_folder(target.parent)
+        target = _written(os.fspath(path), content)
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{visible(str(path), 200)}: cannot be written: {_cause(error)}. Choose another place."
-        ) from error
-    finally:
-        if temporary is not None:
+        raise InputError(f"{name}: cannot be written: {_cause(error)}. Choose another place.") from error
+    if target is not None:
+        try:
+            _sync_folder(os.path.dirname(target))
+        except OSError as error:
+            raise InputError(
+                f"{name}: is written, but its folder cannot be forced to disk: {_cause(error)}. "
+                f"Check the disk: a power cut may bring the former state back."
+            ) from error
+
+
+def discard_unfinished() -> None:
+    """Remove what a write in progress has given a name, for a process that ends without unwinding."""
+    for hidden in tuple(_unfinished):
+        with contextlib.suppress(OSError):
+            os.unlink(hidden)
+
+
+def _written(path: str, content: bytes) -> str | None:
+    """Write `content`; returns the file that has a new entry in its folder, None for a device or a pipe."""
+    for _ in range(10):
+        old = _status(path)
+        if not os.path.basename(path) or (old is not None and stat.S_ISDIR(old.st_mode)):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if old is not None and not stat.S_ISREG(old.st_mode):
+            with open(os.open(path, os.O_WRONLY), "wb") as stream:
+                stream.write(content)
+            return None
+        target = os.path.realpath(path, strict=old is not None)
+        if old is None and os.path.islink(target):
+            raise OSError(errno.EIO, "its link cannot be followed")
+        if old is not None and not os.access(
+            target, os.W_OK, effective_ids=os.access in os.supports_effective_ids
+        ):
+            raise PermissionError(errno.EACCES, "it is write-protected")
+        # Where there was no file, another writer may have made one in the meantime: look again.
+        with contextlib.suppress(FileExistsError):
+            _publish(content, target, None if old is None else stat.S_IMODE(old.st_mode))
+            return target
+    raise FileExistsError(errno.EEXIST, "other programs make and remove it at the same time")
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _publish(content: bytes, target: str, permissions: int | None) -> None:
+    """Put `content` at `target`: in the place of a file with these permissions, or of none.
+
+    Raises:
+        FileExistsError: a file that was not there has appeared; it stays.
+    """
+    folder = os.path.dirname(target)
+    hidden = os.path.join(folder, f".oddsmith-{os.urandom(8).hex()}")
+    # Until it has the old file's permissions, nobody else may open it.
+    at_first = 0o666 if permissions is None else 0o600
+    descriptor = _nameless(folder, at_first)
+    nameless = descriptor is not None
+    _unfinished.add(hidden)
+    try:
+        if descriptor is None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            descriptor = os.open(hidden, flags, at_first)
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            if permissions is not None:
+                os.chmod(descriptor if os.chmod in os.supports_fd else hidden, permissions)
+            os.fsync(descriptor)
+            if nameless and permissions is None:
+                _name(descriptor, target)
+            elif nameless:
+                _name(descriptor, hidden)
+                os.replace(hidden, target)
+        finally:
+            # What closing could complain about, fsync has said.
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                os.close(descriptor)
+        if not nameless:
+            os.replace(hidden, target)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(hidden)
+        _unfinished.discard(hidden)
+
+
+def _nameless(folder: str, permissions: int) -> int | None:
+    """A new file in `folder` without a name, or None where the system or the file system has no such thing."""
+    if not hasattr(os, "O_TMPFILE") or not os.path.isdir("/proc/self/fd"):
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY, permissions)
+    except OSError:
+        # If more is wrong than that, the named way meets it too and says it.
+        return None
+
+
+def _name(descriptor: int, name: str) -> None:
+    # A descriptor for the folder makes Python call linkat(), which can follow the link in /proc to the file.
+    os.link(f"/proc/self/fd/{descriptor}", name, src_dir_fd=descriptor, follow_symlinks=True)
 
 
 def _cause(error: OSError | ValueError) -> str:
@@ -59,18 +152,20 @@ def _cause(error: OSError | ValueError) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable; a platform that cannot open folders does so by itself."""
+def _sync_folder(folder: str) -> None:
+    """Make a new name durable, as far as the system and the file system can."""
     if not hasattr(os, "O_DIRECTORY"):
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        # A folder that may be written to but not listed.
+        return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.close(descriptor)

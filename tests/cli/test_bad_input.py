@@ -229,7 +229,7 @@ REFUSED = [
 USAGE = [
     ("", "Usage: oddsmith"),
     ("fly", "No such command 'fly'."),
-    ("train", "Missing argument 'DATA'."),
+    ("train", "Missing argument 'DATA...'."),
     ("train rows.csv -o out", "Missing option '--target'."),
     ("train rows.csv --target y", "Missing option '-o' / '--output'."),
     ("train rows.csv --target y -o out --frobnicate", "--frobnicate"),
@@ -237,8 +237,8 @@ USAGE = [
     (WITH.format("--multi-class ovo"), "Invalid value for '--multi-class': 'ovo' is not one of"),
     (WITH.format("--alpha much"), "Invalid value for '--alpha': 'much' is not a valid float."),
     (WITH.format("--iterations 1.5"), "Invalid value for '--iterations': '1.5' is not a valid integer."),
-    ("predict model.json", "Missing argument 'DATA'."),
-    ("predict model.json rows.csv extra", "Got unexpected extra argument"),
+    ("predict model.json", "Missing argument 'DATA...'."),
+    ("show model.json extra", "Got unexpected extra argument"),
     ("evaluate model.json rows.csv --bins 0", "Invalid value for '--bins': 0 is not in the range"),
     ("evaluate model.json rows.csv --bins 999999999", "Invalid value for '--bins': 999999999 is not in the"),
     ("evaluate model.json rows.csv --bins x", "Invalid value for '--bins'"),
@@ -334,11 +334,15 @@ def test_a_folder_that_may_not_be_written_to(stall, command, monkeypatch):
     """The superuser may write anywhere, so that the operating system's answer is simulated."""
     monkeypatch.chdir(stall)
 
-    def refuse(*_, **__):
-        raise PermissionError(13, "Permission denied")
+    opened, nameless = os.open, getattr(os, "O_TMPFILE", 0)
+
+    def refuse(path, flags, *rest, **named):
+        if flags & os.O_CREAT or (nameless and flags & nameless == nameless):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, flags, *rest, **named)
 
     before = snapshot(stall)
-    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     for line in (TRAIN.format("rows.csv") + " --alpha 1", "predict model.json rows.csv -o out"):
         outcome = command(line)
         assert (outcome.code, outcome.stdout) == (2, b"")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from oddsmith.cli import oddsmith
+from oddsmith.cli.verbs import oddsmith
 from oddsmith.data.samples import access_requests, students
 
 pytestmark = pytest.mark.slow
@@ -49,6 +49,11 @@ def shelf(tmp_path_factory):
     (folder / "adult-test.csv").write_text(adult_like("."))
     survey = [f"{i % 5},{(i * 3) % 7},{max(0, (i * i) % 9 - 4) / 2}" for i in range(80)]
     (folder / "survey.csv").write_text("\n".join(["rating,years,affairs", *survey]))
+    for part in (1, 2):
+        rows = [f"{i % 5},{i % 3},{(i * i + part) % 7 // 4}" for i in range(40)]
+        (folder / f"part-{part}.csv").write_text("\n".join(["a,b,y", *rows]))
+    svmlight = [f"{(i * i) % 7 // 4} 1:{i % 5} 3:{i % 3 + 1}" for i in range(60)]
+    (folder / "rows.svm").write_text("\n".join(svmlight))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for line in (

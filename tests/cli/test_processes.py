@@ -1,5 +1,6 @@
 """The program itself: what it loads, what it leaves with, and how it behaves in a pipeline."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+import oddsmith.cli
 
 pytestmark = pytest.mark.slow
 
@@ -110,11 +113,25 @@ def test_no_colour_where_none_is_wanted(workshop, environment):
     assert b"\x1b[9" not in found.stdout
 
 
-def test_an_output_that_cannot_hold_a_letter_is_no_failure(tmp_path):
+def test_a_pipe_is_given_utf_8_and_a_terminal_what_its_encoding_has(tmp_path):
     (tmp_path / "rows.csv").write_text("naïve 魔法,y\n1,a\n2,b\n", "utf-8")
     found = program("describe", "rows.csv", cwd=tmp_path, environment={"PYTHONIOENCODING": "ascii"})
     assert (found.returncode, found.stderr) == (0, b"")
-    assert b"na\\xefve \\u9b54\\u6cd5" in found.stdout
+    assert "naïve 魔法".encode() in found.stdout
+    pty = pytest.importorskip("pty")
+    controlling, terminal = pty.openpty()
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "200"}
+    with subprocess.Popen(
+        [*ODDSMITH, "describe", "rows.csv"], cwd=tmp_path, env=environment, stdin=terminal, stdout=terminal
+    ) as process:
+        os.close(terminal)
+        shown = b""
+        with contextlib.suppress(OSError):
+            while piece := os.read(controlling, 4096):
+                shown += piece
+        assert process.wait(timeout=60) == 0
+    os.close(controlling)
+    assert b"na\\xefve \\u9b54\\u6cd5" in shown
 
 
 def test_an_interrupted_run_leaves_with_130_and_the_older_file(workshop, tmp_path):
@@ -131,11 +148,89 @@ def test_an_interrupted_run_leaves_with_130_and_the_older_file(workshop, tmp_pat
         assert b"rows.csv" in process.stderr.readline()
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        assert b"interrupted." in process.stderr.read()
+        assert process.stderr.read().endswith(b"oddsmith: interrupted.\n")
         assert process.wait(timeout=60) == 130
         assert process.stdout.read() == b""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "rows.csv"]
     assert (tmp_path / "model.json").read_text() == "older"
+
+
+def test_a_warning_of_a_library_is_a_message_of_ours(workshop):
+    code = (
+        "import sys, warnings\n"
+        "from oddsmith.cli import main, verbs\n"
+        "verbs.run = lambda _: warnings.warn('odd\\x1b[2J') or 0\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
+    assert done.stderr == b"oddsmith: warning: odd\\x1b[2J (UserWarning)\n"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "sentence"),
+    [
+        ("MemoryError()", 2, "not enough memory. Use fewer rows or columns, or a machine with more."),
+        (
+            "MemoryError('Unable to allocate 9 GiB')",
+            2,
+            "not enough memory (Unable to allocate 9 GiB). Use fewer",
+        ),
+        ("RecursionError('maximum depth')", 2, "the input is nested too deeply."),
+        ("OSError(5, 'Input/output error', 'place')", 2, "place: input/output error."),
+        ("OSError(24, 'Too many open files')", 2, "the system refuses: too many open files."),
+        ('RuntimeError("can\'t start new thread")', 2, "no more threads can be started."),
+        ("ImportError('no space', name='scipy')", 2, "a library cannot be loaded: ImportError: no space."),
+        ("ImportError('no such name', name='oddsmith.cli')", 101, "this is a bug in oddsmith"),
+        (
+            "UnicodeEncodeError('utf-8', '\\udcff', 0, 1, 'surrogates not allowed')",
+            2,
+            "an argument is not text in UTF-8",
+        ),
+        ("EOFError()", 101, "this is a bug in oddsmith, not in your data: EOFError"),
+        ("KeyboardInterrupt()", 130, "interrupted."),
+        ("SystemExit(1)", 1, ""),
+        ("PanicException('Os { code: 11 }')", 2, "the system refuses what a library needs: Os { code: 11 }."),
+        (
+            "PanicException('index')",
+            101,
+            "this is a bug in oddsmith, not in your data: PanicException: index",
+        ),
+    ],
+)
+def test_what_a_verb_raises_becomes_a_sentence_and_an_exit_code(raised, code, sentence, monkeypatch, capsys):
+    class PanicException(BaseException):
+        pass
+
+    def raises(_):
+        error = eval(raised, {"PanicException": PanicException})
+        raise error
+
+    monkeypatch.setattr("oddsmith.cli.verbs.run", raises)
+    assert oddsmith.cli._outcome([]) == code
+    said = capsys.readouterr().err
+    assert said.startswith(f"oddsmith: {sentence}" if sentence else "")
+    assert "Traceback" not in said
+
+
+def test_what_goes_wrong_while_a_library_loads_is_not_our_bug(tmp_path, monkeypatch, capsys):
+    (tmp_path / "broken_library.py").write_text("undefined_name")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("oddsmith.cli.verbs.run", lambda _: __import__("broken_library"))
+    assert oddsmith.cli._outcome([]) == 2
+    assert capsys.readouterr().err.startswith(
+        "oddsmith: a library cannot be loaded: NameError: name 'undefined_name' is not defined. Look at memory"
+    )
+
+
+def test_end_of_file_inside_a_verb_is_no_interruption(monkeypatch, capsys):
+    """click takes one for the other."""
+
+    def ends(*_, **__):
+        raise EOFError("it ends")
+
+    monkeypatch.setattr("oddsmith.cli.verbs.InOrder.invoke", ends)
+    assert oddsmith.cli._outcome(["show", "x"]) == 101
+    assert "EOFError: it ends" in capsys.readouterr().err
 
 
 def test_the_installed_program_is_this_one():

@@ -25,7 +25,7 @@ from oddsmith.data.cells import (
 )
 from oddsmith.data.columns import RULES, ColumnOptions, ColumnPlan, classify, resolve
 from oddsmith.data.table import Table
-from oddsmith.errors import InputError
+from oddsmith.errors import DataWarning, InputError
 
 SHARED = Path(__file__).parents[3] / "shared"
 DATA = SHARED / "data"
@@ -38,12 +38,20 @@ MARKERS = frozenset(DEFAULT_MISSING)
 
 def text_table(**columns: list[str | None]) -> Table:
     frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
-    return Table(frame, "requests.csv", line_of=lambda row: row + 2)
+    return Table(
+        frame,
+        "requests.csv",
+        place_of=lambda row, name: f"requests.csv:{row + 2}:{frame.columns.index(name) + 1}",
+    )
 
 
 def from_file(path: Path, *, header: bool = True) -> Table:
     frame = pl.read_csv(path, infer_schema=False, has_header=header)
-    return Table(frame, path.name, line_of=lambda row: row + 1 + header)
+
+    def place_of(row: int, column: str) -> str:
+        return f"{path.name}:{row + 1 + header}:{frame.columns.index(column) + 1}"
+
+    return Table(frame, path.name, place_of=place_of)
 
 
 def kinds(plan: ColumnPlan) -> dict[str, str]:
@@ -144,7 +152,9 @@ def test_nan_in_a_typed_column_is_missing_and_infinity_is_named() -> None:
     found = numbers(series, MARKERS)
     assert found.values.to_list() == [1.5, None, None, float("inf")]
     assert (found.n_cells, found.first_infinite) == (2, 3)
-    with pytest.raises(InputError, match=r"table:4:1: 'inf' in numeric column 'x' is beyond .* double\. "):
+    with pytest.raises(
+        InputError, match=r"table: row 4, column 'x': 'inf' in numeric column 'x' is beyond .* double\. "
+    ):
         require_numbers(Table(series.to_frame(), "table"), "x", MARKERS)
 
 
@@ -248,6 +258,29 @@ def test_the_kind_of_a_column(cells: list[str | None], kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "cells",
+    [
+        ["9007199254740993", "7", None],
+        [str(10**25 + row * 10**12) for row in (1, 2, 3)],
+        pl.Series([2**53 + 1, 7, None], dtype=pl.Int64),
+        pl.Series([2**64 - 1, 7, None], dtype=pl.UInt64),
+    ],
+)
+def test_whole_numbers_that_lose_digits_as_doubles_are_named(cells: list[str] | pl.Series) -> None:
+    table = text_table(x=cells) if isinstance(cells, list) else Table(pl.DataFrame({"x": cells}), "table")
+    with pytest.warns(
+        DataWarning, match=r"'9?1?[0-9]{16,}' has more digits than a double holds.*--categorical x"
+    ):
+        plan = classify(table, ColumnOptions(features=("x",)))
+    assert kinds(plan) == {"x": "numeric"}
+
+
+@pytest.mark.parametrize("cells", [["9007199254740992", "1e300", "7"], pl.Series([2.0**70, 1e300, 7.0])])
+def test_large_numbers_that_a_double_holds_are_no_cause_for_a_word(cells: list[str] | pl.Series) -> None:
+    assert kinds(classify(Table(pl.DataFrame({"x": cells}), "table"), ColumnOptions())) == {"x": "numeric"}
+
+
+@pytest.mark.parametrize(
     ("cells", "cause", "remedy"),
     [
         ([None, "NA", ""], "empty", ""),
@@ -258,7 +291,7 @@ def test_the_kind_of_a_column(cells: list[str | None], kind: str) -> None:
         ([str(row) for row in range(5, 13)], "an identifier", "--numeric x"),
         ([str(row) for row in range(13, 5, -1)], "an identifier", "--numeric x"),
         ([str(9007199254740993 + row) for row in range(8)], "an identifier", "--numeric x"),
-        ([str(10**25 + row * 10**12) for row in (1, 2, 3)], "", ""),
+        ([str(2**80 * row) for row in (1, 2, 3)], "", ""),
         ([f"user{row}" for row in range(8)], "an identifier", "--categorical x"),
         ([f"{row:05d}" for row in range(8)], "an identifier", "--categorical x"),
         ([f"level {row % 51}" for row in range(200)], "free text", "--categorical x"),
@@ -269,6 +302,7 @@ def test_the_kind_of_a_column(cells: list[str | None], kind: str) -> None:
         (["31/01/2024", "01/31/2024"], "dates", "--categorical x"),
         (["2024-01-31T23:59:59.123Z", "2024-01-31 23:59"], "dates", "--categorical x"),
         (["2024-01-31 23:59:59+02:00", "2024-01-30"], "dates", "--categorical x"),
+        (["23:59:59.123", "1:05", None], "dates or times", "--categorical x"),
         (["01/31/2024 11:59 PM", "01/31/2024 01:59 AM"], "dates", "--categorical x"),
     ],
 )
@@ -386,7 +420,7 @@ def test_a_line_number_survives_filtering_twice() -> None:
     assert twice.frame["x"].to_list() == ["7", "9"]
     assert [twice.place(row, "x") for row in (0, 1)] == ["requests.csv:9:1", "requests.csv:11:1"]
     in_memory = Table(table.frame, "table").take(np.array([9, 4]))
-    assert in_memory.place(1, "x") == "table:5:1"
+    assert in_memory.place(1, "x") == "table: row 5, column 'x'"
 
 
 @pytest.mark.parametrize(
@@ -517,7 +551,7 @@ def test_hogwarts() -> None:
     assert plan.id == "Index"
     assert [name for name, _ in plan.left_out] == ["Index", "First Name", "Last Name", "Birthday"]
     assert dict(plan.left_out)["Birthday"] == (
-        "'Birthday' is left out: dates. To use it, derive a number from it, or say --categorical Birthday."
+        "'Birthday' is left out: dates or times. To use it, derive a number from it, or say --categorical Birthday."
     )
     assert plan.features[0].name == "Best Hand"
     assert [feature.kind for feature in plan.features] == ["categorical"] + ["numeric"] * 13

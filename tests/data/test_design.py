@@ -24,7 +24,9 @@ from oddsmith.errors import DataWarning, InputError
 
 def text_table(**columns: list[str | None]) -> Table:
     frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
-    return Table(frame, "rows.csv", line_of=lambda row: row + 2)
+    return Table(
+        frame, "rows.csv", place_of=lambda row, name: f"rows.csv:{row + 2}:{frame.columns.index(name) + 1}"
+    )
 
 
 def learned(
@@ -210,7 +212,9 @@ def test_what_is_neither_true_nor_false_is_refused_in_a_boolean_column(cell: Any
         with pytest.raises(InputError, match=r"^rows.csv:3:1: '.*' in column 'x', which is true or false"):
             design.matrix(text_table(x=["true", cell], other=["1", "1"]))
     elif not isinstance(cell, bytes | list):
-        with pytest.raises(InputError, match=r"^table:2:1: '.*' in column 'x', which is true or false"):
+        with pytest.raises(
+            InputError, match=r"^table: row 2, column 'x': '.*' in column 'x', which is true or false"
+        ):
             design.matrix(as_table(pl.DataFrame({"x": [None, cell], "other": [1, 1]})))
 
 
@@ -336,7 +340,9 @@ def test_what_a_double_cannot_hold_is_refused(cell: Any) -> None:
         DESIGN.vector({"x": cell, "level": "a", "flag": True})
     if isinstance(cell, float | str):
         frame = pl.DataFrame({"x": [cell], "level": ["a"], "flag": [True]})
-        with pytest.raises(InputError, match=r"^table:1:1: .* is beyond the range of a double"):
+        with pytest.raises(
+            InputError, match=r"^table: row 1, column 'x': .* is beyond the range of a double"
+        ):
             DESIGN.matrix(as_table(frame))
 
 

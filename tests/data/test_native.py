@@ -49,7 +49,8 @@ def test_every_kind_of_table_gives_the_same_cells_and_types(name: str) -> None:
     assert table.frame.to_dict(as_series=False) == CELLS
     assert {name: table.frame.schema[name] for name in TYPES} == TYPES
     assert table.frame.schema["day"].is_temporal()
-    assert (table.name, table.digest, table.place(1, "text")) == ("table", None, "table:2:3")
+    assert (table.name, table.digests) == ("table", ())
+    assert table.place(1, "text") == "table: row 2, column 'text'"
 
 
 def test_pandas_floats_that_stand_for_whole_numbers_with_gaps_stay_numbers() -> None:
@@ -151,6 +152,8 @@ def test_a_table_and_a_file_go_the_way_that_is_asked_for(tmp_path: Path) -> None
     table = as_table(path, Reading(delimiter=";", header=False))
     assert table.frame.to_dict(as_series=False) == {"column_1": ["1", "2"], "column_2": ["x", "y"]}
     assert as_table(str(path), Reading(delimiter=";")).frame.columns == ["1", "x"]
+    assert as_table([path], Reading(delimiter=";")).frame.columns == ["1", "x"]
+    assert as_table(tmp_path / "tab*", Reading(delimiter=";")).frame.columns == ["1", "x"]
     assert as_table(table) is table
     frame = pl.DataFrame({"x": [1]})
     assert as_table(frame).frame is frame
@@ -175,6 +178,9 @@ def test_a_table_and_a_file_go_the_way_that_is_asked_for(tmp_path: Path) -> None
         ({"x": {"a": 1}}, "column 'x' of the mapping is one dict."),
         ({"x": [1, 2], "y": [1]}, "columns 'y' and 'x' have 1 and 2 cells. Give one for each row."),
         ("absent.csv", "absent.csv: there is no such file."),
+        (["absent.csv"], "absent.csv: there is no such file."),
+        ("absent-*.csv", "absent-*.csv: there is no such file, and none whose name fits this pattern."),
+        ([], "no file is named. Give the path of one."),
     ],
 )
 def test_what_is_no_table_is_refused_with_a_sentence(data: Any, message: str) -> None:

@@ -48,6 +48,11 @@ def refused(reads):
     return refused
 
 
+def line_of(table, row, column=None):
+    """The physical line that messages name for a cell; by itself for the first one of the row."""
+    return int(table.place(row, column or table.frame.columns[0]).split(":")[-2])
+
+
 def cells(table) -> list[list[str]]:
     return [["" if cell is None else cell for cell in row] for row in table.frame.rows()]
 
@@ -158,10 +163,11 @@ def test_no_hostile_file_with_structural_fault_is_loaded():
 @needs_corpora
 def test_lines_stay_right_past_blank_lines_and_line_ends_inside_quotes():
     table = read_table(CORPORA / "hostile" / "quoted_newlines.csv")
-    assert [table.line_of(row) for row in (0, 1, 19)] == [2, 4, 40]
+    assert [line_of(table, row, "name") for row in (0, 1, 19)] == [2, 4, 40]
+    assert [line_of(table, row, "x") for row in (0, 1, 19)] == [3, 5, 41]
     table = read_table(CORPORA / "hostile" / "blank_lines_inside.csv")
     lines = (CORPORA / "hostile" / "blank_lines_inside.csv").read_text().split("\n")
-    assert [lines[table.line_of(row) - 1] for row in range(40)] == [",".join(row) for row in cells(table)]
+    assert [lines[line_of(table, row) - 1] for row in range(40)] == [",".join(row) for row in cells(table)]
 
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6)
@@ -220,7 +226,7 @@ def test_what_is_accepted_the_csv_module_reads_alike(reads, text, quoted):
         if row:
             expected.append((before + 1, row))
         before = reader.line_num
-    assert [(table.line_of(row), record) for row, record in enumerate(cells(table))] == expected
+    assert [(line_of(table, row), record) for row, record in enumerate(cells(table))] == expected
     assert table.frame.columns == [f"column_{position + 1}" for position in range(table.frame.width)]
 
 
@@ -263,7 +269,7 @@ def test_a_cell_is_placed_at_its_line_and_column(reads):
     bare = reads(b"1,2\n\n3,4\n", header=False)
     assert bare.place(1, "column_2").endswith("t.csv:3:2")
     with pytest.raises(IndexError):
-        table.line_of(2)
+        table.place(2, "a")
 
 
 def test_strip_reads_blanks_around_cells(reads):
@@ -274,7 +280,7 @@ def test_strip_reads_blanks_around_cells(reads):
     assert reads(b'a,b\n1, " x, y " \n', strip=True).frame.rows() == [("1", "x, y")]
     spaced = reads(b"  1.5   a \n 20   'b\n", delimiter="space", strip=True, header=False)
     assert spaced.frame.rows() == [("1.5", "a"), ("20", "'b")]
-    assert spaced.line_of(1) == 2
+    assert line_of(spaced, 1) == 2
 
 
 @pytest.mark.parametrize(
@@ -351,7 +357,7 @@ def test_gzip_is_known_by_its_bytes_and_the_digest_is_of_the_file(reads):
     packed = gzip.compress(b"a,b\n1,2\n") + gzip.compress(b"3,4\n")
     table = reads(packed)
     assert table.frame.rows() == [("1", "2"), ("3", "4")]
-    assert table.digest == hashlib.sha256(packed).hexdigest()
+    assert table.digests == ((table.name, hashlib.sha256(packed).hexdigest()),)
 
 
 def test_standard_input(monkeypatch):
@@ -372,10 +378,10 @@ def test_paths_that_cannot_be_read(tmp_path):
 
 
 def test_a_file_without_permission_is_refused(tmp_path, monkeypatch):
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(InputError, match="no permission"):
         read_table(tmp_path / "x.csv")
 
@@ -393,11 +399,11 @@ def test_nameless_empty_columns_at_the_end_are_left_out_with_a_sentence(tmp_path
     path.write_text("a,b,\n1,2,\n3,4,\n")
     table = read_table(path)
     assert table.frame.columns == ["a", "b"]
-    assert table.notes == ("column 3 has no name and no cells; left out.",)
+    assert table.notes == (f"{path}: column 3 has no name and no cells; left out.",)
 
 
 def test_a_header_of_numbers_is_taken_as_it_is_with_a_hint(tmp_path):
     path = tmp_path / "headerless.csv"
     path.write_text("39,Private,0\n50,State,1\n")
     (note,) = read_table(path).notes
-    assert note == "the header names columns 39, 0. If the first line is data, add --no-header."
+    assert note == f"{path}: the header names columns 39, 0. If the first line is data, add --no-header."

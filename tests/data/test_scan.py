@@ -1,15 +1,21 @@
-"""The vectorised scan says what a plain state machine says, wherever the blocks are cut."""
+"""The vectorised scan says what a plain state machine says, and counting what the scan says."""
 
 import csv
 import io
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oddsmith.data import counting
 from oddsmith.data import scan as scan_module
-from oddsmith.data.scan import MAX_FIELDS, Structure, line_at, scan, strip_blanks
+from oddsmith.data.counting import Counted, counted
+from oddsmith.data.read import _cells
+from oddsmith.data.scan import MAX_FIELDS, Structure, line_at, prove, scan, strip_blanks
 from oddsmith.errors import InputError, visible
 
 pytestmark = pytest.mark.slow
@@ -83,14 +89,19 @@ def records_of(text: str, quote: str = '"') -> list[tuple[int, list[str]]]:
 
 def scanned(text: str | bytes, quote: str = '"') -> Structure:
     body = text if isinstance(text, bytes) else text.encode()
-    return scan(body, "t.csv", delimiter=",", quote=quote, header=True)
+    return prove(body, "t.csv", delimiter=",", quote=quote, header=True)
 
 
 @pytest.fixture(scope="module")
 def blocks():
     """Sets the size of a block, so that small texts are cut everywhere."""
     patch = pytest.MonkeyPatch()
-    yield lambda size: patch.setattr(scan_module, "_BLOCK", size)
+
+    def cut(size: int) -> None:
+        patch.setattr(scan_module, "_BLOCK", size)
+        patch.setattr(counting, "_CHUNK", size)
+
+    yield cut
     patch.undo()
 
 
@@ -155,7 +166,7 @@ def test_a_short_row_and_a_long_row_do_not_cancel(rows):
         ("a,b\n1,2,3\n", "t.csv:2: line 2 has 3 fields, the header has 2. Quote"),
         ("# note\na,b\n", "t.csv:2: line 2 has 2 fields, the header has 1."),
         ("\ufeff\ufeffa,b\n", "two byte order marks"),
-        ("," * MAX_FIELDS, f"at most {MAX_FIELDS} columns"),
+        ("," * MAX_FIELDS, f"line 1 has {MAX_FIELDS + 1:,} fields; at most {MAX_FIELDS:,} columns"),
     ],
 )
 def test_refusals_name_place_and_remedy(text, message):
@@ -171,6 +182,118 @@ def test_the_body_is_handed_on_uncopied_when_nothing_is_mended():
 
 def test_blank_lines_and_lone_returns_are_mended_outside_quotes_only():
     assert scanned('\n\ra,b\r\n\n1,"\r\n\n"\r\r2,3').body == b'a,b\r\n1,"\r\n\n"\n2,3'
+
+
+@st.composite
+def nearly_regular(draw):
+    """Rows of a few cells, of which some may have a cell too many or too few, ended in one way or several."""
+    width = draw(st.integers(1, 3))
+    ends = draw(st.lists(st.sampled_from(["\n", "\r\n", "\n\n", "\r", "\r\r\n"]), min_size=1, max_size=2))
+    if draw(st.booleans()):
+        ends = [draw(st.sampled_from(["\n", "\r\n"]))]
+    cells = st.sampled_from(
+        ["", "", "1", "22", "é", " ", '"x"', '"a,b"'] if draw(st.booleans()) else ["", "1", "22"]
+    )
+    rows = draw(st.lists(st.lists(cells, min_size=width, max_size=width), min_size=1, max_size=8))
+    for _ in range(draw(st.integers(0, 2))):
+        row = draw(st.sampled_from(rows))
+        if draw(st.booleans()):
+            row.append(draw(st.sampled_from(["", "3"])))
+        elif row:
+            row.pop()
+    text = "".join(",".join(row) + draw(st.sampled_from(ends)) for row in rows)
+    mark = "\ufeff" * draw(st.sampled_from([0, 0, 0, 1, 2]))
+    return (mark + (text if draw(st.booleans()) else text.rstrip("\r\n"))).encode()
+
+
+def parsed(find, body, quote):
+    """The cells, and the line of each record, or the sentence that refuses them."""
+    try:
+        found = find(body, "t.csv", delimiter=",", quote=quote, header=True)
+        if not found.n_records:
+            return []
+        rows = _cells(found, "t.csv", ",", quote, strip=False).rows()
+    except InputError as refusal:
+        return str(refusal)
+    return [(found.line_of(record), *row) for record, row in enumerate(rows)]
+
+
+@given(nearly_regular(), st.sampled_from([8, 16, 1 << 20]), st.sampled_from(['"', ""]))
+@settings(max_examples=400, deadline=None)
+def test_what_is_counted_and_parsed_is_what_is_proved_and_parsed(blocks, body, size, quote):
+    blocks(size)
+    assert parsed(scan, body, quote) == parsed(prove, body, quote)
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b"a,b\n1,2\n", Counted(2, 2, 8)),
+        (b"a,b\r\n1,2\r\n3,", Counted(3, 2, 12)),
+        (b"a,b\n1,2", Counted(2, 2, 7)),
+        (b"a\n1\n", None),
+        (b"a,b\n1,2\n\n", None),
+        (b"\na,b\n1,2\n", None),
+        (b"a,b\r1,2\n3,4\n", None),
+        (b"a,b\n1,2\r", None),
+        (b'a,b\n"1",2\n', None),
+        (b"a,b\n1\n2,3,", None),
+    ],
+)
+def test_only_regular_text_is_counted(blocks, body, found):
+    blocks(1 << 20)
+    assert counted(body, 0, ",", '"') == found
+
+
+def test_a_line_of_more_than_a_chunk_is_not_counted(blocks):
+    body = b"a,b\n1,2345678\n"
+    blocks(1 << 20)
+    assert counted(body, 0, ",", "") is not None
+    blocks(4)
+    assert counted(body, 0, ",", "") is None
+
+
+def cancelling(row: bytes, end: bytes, n: int, at: int) -> tuple[bytes, int]:
+    """A text whose counts are right: row `at` (from 0) has a delimiter too many, another one too few."""
+    short = row.replace(b",", b"", 1)
+    if at == n - 1:
+        return (row + end) * (n - 2) + short + end + row + b",", n - 1
+    return (row + end) * at + row + b"," + end + (row + end) * (n - at - 2) + short + end, at + 1
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("row", [b"12,34", b",,", b"1,2,3,4,5,6,7,8,9"])
+def test_a_parser_refuses_a_long_row_wherever_a_short_one_hides(blocks, row, end):
+    blocks(1 << 20)
+    for n in (5, 100, 30_000, 300_000):
+        for at in {1, 2, n // 3, n // 2 - 1, n // 2, n // 2 + 1, n - 2, n - 1}:
+            body, line = cancelling(row, end, n, at)
+            fault = parsed(scan, body, "")
+            assert str(fault).startswith(f"t.csv:{line}: line {line} has"), (n, at)
+
+
+MANY_THREADS = """
+from tests.data.test_scan import cancelling, parsed
+from oddsmith.data.scan import scan
+import polars
+assert polars.thread_pool_size() == 7
+for at in range(1, 100_000, 997):
+    body, line = cancelling(b"1234,5678", b"\\n", 100_000, at)
+    assert str(parsed(scan, body, "")).startswith(f"t.csv:{line}: line {line} has"), at
+print("refused")
+"""
+
+
+def test_a_parser_of_many_threads_refuses_long_rows_too():
+    root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    run = subprocess.run(
+        [sys.executable, "-c", MANY_THREADS],
+        env={**os.environ, "POLARS_MAX_THREADS": "7"},
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout == "refused\n", run.stderr
 
 
 @given(st.text(alphabet="a\r\n", max_size=20))

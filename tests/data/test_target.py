@@ -23,12 +23,20 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the public data sets 
 
 def text_table(**columns: list[str | None]) -> Table:
     frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
-    return Table(frame, "requests.csv", line_of=lambda row: row + 2)
+    return Table(
+        frame,
+        "requests.csv",
+        place_of=lambda row, name: f"requests.csv:{row + 2}:{frame.columns.index(name) + 1}",
+    )
 
 
 def from_file(path: Path, *, header: bool = True) -> Table:
     frame = pl.read_csv(path, infer_schema=False, has_header=header)
-    return Table(frame, path.name, line_of=lambda row: row + 1 + header)
+
+    def place_of(row: int, column: str) -> str:
+        return f"{path.name}:{row + 1 + header}:{frame.columns.index(column) + 1}"
+
+    return Table(frame, path.name, place_of=place_of)
 
 
 def target_of(
@@ -102,10 +110,16 @@ def test_classes_do_not_depend_on_the_order_of_rows(labels: list[str | None], so
         (["10", "9", "-1"], ("-1", "9", "10"), "integer"),
         (["10", "9", "x"], ("10", "9", "x"), "text"),
         (["1.5", "0.5"], ("0.5", "1.5"), "text"),
-        (["1.0", "0.0"], ("0.0", "1.0"), "text"),
+        (["1.0", "0.0"], ("0", "1"), "integer"),
+        (["+1", "-1", "1", "1e0"], ("-1", "1"), "integer"),
+        (["0.50", "2.5e0", "-0"], ("0", "0.5", "2.5"), "text"),
+        (["1e300", "1"], ("1", "1e+300"), "text"),
+        (["1.0", "2", "n/a"], ("1.0", "2", "n/a"), "text"),
         (["02", "10", "1"], ("02", "1", "10"), "text"),
         (["True", "False"], ("False", "True"), "boolean"),
-        (["TRUE", "FALSE"], ("FALSE", "TRUE"), "text"),
+        (["TRUE", "FALSE"], ("False", "True"), "boolean"),
+        (["true", "false"], ("False", "True"), "boolean"),
+        (["true", "False"], ("False", "true"), "text"),
         ([" a", "a ", "b"], ("a", "b"), "text"),
         (["9007199254740993", "9007199254740992"], ("9007199254740992", "9007199254740993"), "integer"),
     ],
@@ -219,7 +233,7 @@ def test_zero_divided_by_zero_is_no_label() -> None:
         ),
         ([str(row) for row in range(40)], "--target 'y > 19'"),
         ([f"name {row}" for row in range(40)], "Choose another column"),
-        (["1", "1.0", "2"], "--map-label '1.0=1'"),
+        (["1", "1.0", "+1"], "target 'y' has one class: 1 (rows with a label: 3)"),
     ],
 )
 def test_columns_that_are_no_target(cells: list[str | None], words: str) -> None:

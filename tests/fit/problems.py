@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from oddsmith.data.block import ArraySource
+from oddsmith.data.moments import measures
 from oddsmith.fit.losses import Bernoulli, Loss, Softmax
 from oddsmith.fit.objective import Objective, Standardisation
 from oddsmith.fit.optimality import Status
@@ -48,7 +49,7 @@ class Problem:
         return Objective(
             source,
             self.loss,
-            Standardisation.of(source, fit_intercept=self.fit_intercept),
+            Standardisation.of(measures(source), fit_intercept=self.fit_intercept),
             alpha=self.alpha,
             standardize=self.standardize,
             fit_intercept=self.fit_intercept,

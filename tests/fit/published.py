@@ -3,6 +3,7 @@
 import numpy as np
 
 from oddsmith.data.block import ArraySource
+from oddsmith.data.moments import measures
 from oddsmith.fit.losses import Bernoulli, Softmax
 from oddsmith.fit.objective import Objective, Standardisation
 from oddsmith.fit.solvers import solve
@@ -14,7 +15,7 @@ def fit(X, y, weight, n_classes, intercept, estimator):
     source = ArraySource(np.ascontiguousarray(X), y, weight)
     loss = Bernoulli() if n_classes == 2 else Softmax(n_classes)
     objective = Objective(
-        source, loss, Standardisation.of(source, fit_intercept=intercept), fit_intercept=intercept
+        source, loss, Standardisation.of(measures(source), fit_intercept=intercept), fit_intercept=intercept
     )
     intercepts, coef = objective.on_user_scale(solve(objective, "newton").theta)
     return [np.r_[b, w] if intercept else w for b, w in zip(intercepts, coef, strict=True)], None

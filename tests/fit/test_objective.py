@@ -74,7 +74,7 @@ def test_ridge_is_quadratic(n_classes):
     rng = np.random.default_rng(n_classes)
     ridge = Ridge(0.7, np.array([0.0, 1.0, 2.5]), softmax_coupling(n_classes))
     b = rng.normal(size=(2, 3 * (n_classes - 1)))
-    hessian = ridge.hessian()
+    hessian = ridge.hessian
     np.testing.assert_allclose(ridge.gradient(b), b @ hessian, rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(ridge.value(b), 0.5 * np.einsum("gi,ij,gj->g", b, hessian, b), rtol=1e-12)
     assert np.linalg.eigvalsh(hessian).min() > -1e-15

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from oddsmith.fit.losses import Bernoulli, Softmax
-from oddsmith.fit.optimality import TOLERANCE, Status
+from oddsmith.fit.objective import TOLERANCE
+from oddsmith.fit.optimality import Status
 from oddsmith.fit.solvers import SOLVERS, solve
+from oddsmith.fit.solvers.newton import VANISHED
 
 from .problems import PROBLEMS, ROUNDING, SETTINGS, fitted, stops_at
 
@@ -237,3 +239,39 @@ def test_the_gradient_of_single_rows_is_that_of_all_rows_on_average(name):
     whole = objective.evaluate(theta, order=1)
     np.testing.assert_allclose(np.mean([s.gradient for s in single], axis=0), whole.gradient, rtol=1e-12)
     np.testing.assert_allclose(np.mean([s.value for s in single], axis=0), whole.value, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["separated", "softmax, separated"])
+def test_separated_rows_stop_newton_by_their_loss_however_they_are_counted(name):
+    """Ten copies of every row are ten times as many, and the proof is the same."""
+    problem = PROBLEMS[name]
+    copies = problem.changed(X=np.repeat(problem.X, 10, axis=0), y=np.repeat(problem.y, 10))
+    heavy = problem.changed(weight=np.full(len(problem.y), 10.0))
+    solutions = [fitted(each)[2] for each in (problem, copies, heavy)]
+    assert len({solution.n_iter for solution in solutions}) == 1
+    for solution in solutions:
+        assert solution.optimality.separated.all()
+        assert solution.history[-1][1][0] <= VANISHED < solution.history[-2][1][0]
+
+
+def test_a_loose_tolerance_is_heeded_by_solver_and_verdict():
+    objective = PROBLEMS["correlated columns"].objective()
+    descent = solve(objective, "gradient-descent", iterations=400)
+    distance = float(descent.optimality.newton_decrement[0])
+    assert descent.status is Status.iteration_limit
+    for tolerance, status in ((2.0 * distance, Status.converged), (0.5 * distance, Status.iteration_limit)):
+        objective = PROBLEMS["correlated columns"].objective()
+        objective.tolerance = tolerance
+        assert solve(objective, "gradient-descent", iterations=400).status is status
+
+
+def test_newton_stops_after_max_iter():
+    for most in (1, 2, 3):
+        solution = fitted(PROBLEMS["small"], max_iter=most)[2]
+        assert solution.n_iter == most
+    assert fitted(PROBLEMS["small"], max_iter=1)[2].status is Status.iteration_limit
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_limit_of_each_solver_bounds_its_iterations(solver):
+    assert fitted(PROBLEMS["small"], solver, **{SOLVERS[solver].limit: 2})[2].n_iter == 2

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oddsmith.data.block import BLOCK_BYTES, ArraySource, Block
-from oddsmith.data.moments import Moments, moments
+from oddsmith.data.moments import Moments, extent, measures, moments
 from oddsmith.engines import reduce
 from oddsmith.fit.losses import Bernoulli, Softmax
-from oddsmith.fit.matrix import Standardisation, gram, predictors, pulled_back
+from oddsmith.fit.matrix import Standardisation, gram, log_odds, predictors, pulled_back
 from oddsmith.fit.stats import accumulate, reach
 
 EPS = np.finfo(float).eps
@@ -217,3 +217,68 @@ def test_a_part_of_weight_zero_adds_nothing():
         assert (merged.weight, merged.mean[0], merged.scatter[0]) == (2.0, 4.0, 2.0)
     assert isinstance(none + none, Moments)
     assert (none + none).weight == 0.0
+
+
+@pytest.mark.parametrize("power", [-300, -160, -120, 0, 120, 160, 300])
+def test_measures_of_columns_whose_squares_no_double_holds(power):
+    """They are those of the column in ordinary units; a power of two changes no digit."""
+    x = np.random.default_rng(3).normal([0.0, 5.0], size=(500, 2))
+    w = np.random.default_rng(4).uniform(size=500)
+    unit = 2.0 ** (power / np.log10(2.0) // 1)
+    plain = measures(ArraySource(x, np.zeros(500, dtype=np.int64), w, 70))
+    found = measures(ArraySource(x * [unit, 1.0], np.zeros(500, dtype=np.int64), w, 70))
+    np.testing.assert_array_equal(plain.largest, np.abs(x).max(axis=0))
+    for name in ("largest", "mean", "sigma"):
+        np.testing.assert_allclose(getattr(found, name), getattr(plain, name) * [unit, 1.0], rtol=1e-14)
+
+
+def test_measures_show_cells_that_are_no_finite_numbers():
+    x = np.ones((40, 4))
+    x[17, 1], x[30, 2], x[31, 3] = np.nan, -np.inf, np.inf
+    found = measures(ArraySource(x, np.zeros(40, dtype=np.int64), None, 9)).largest
+    np.testing.assert_array_equal(found, [1.0, np.nan, np.inf, np.inf])
+    weightless = extent(Block(np.array([[-7.0], [3.0]]), np.zeros(2), np.zeros(2)))
+    np.testing.assert_array_equal(weightless.largest, [7.0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int16, np.float64])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_blocks_are_doubles_in_row_order_whatever_the_array(dtype, order):
+    X = np.asarray(np.arange(600).reshape(200, 3), dtype=dtype, order=order)
+    blocks = list(ArraySource(X, np.arange(200), None, 64))
+    assert all(block.X.dtype == np.float64 and block.X.flags.c_contiguous for block in blocks)
+    np.testing.assert_array_equal(np.concatenate([block.X for block in blocks]), X)
+    taken = ArraySource(X, np.arange(200)).take(np.array([5, 2]))
+    np.testing.assert_array_equal(taken.X, X[[5, 2]].astype(np.float64))
+
+
+@QUICK
+@given(st.integers(1, 60), st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**32 - 1), st.data())
+def test_a_rows_log_odds_are_its_own_to_the_bit(n, p, k, seed, data):
+    """Whatever rows are scored with it, in whatever layout; BLAS would not give that."""
+    rng = np.random.default_rng(seed)
+    X, mean, coef, average = (
+        rng.normal(size=(n, p)),
+        rng.normal(size=p),
+        rng.normal(size=(k, p)),
+        rng.normal(size=k),
+    )
+    whole = log_odds(X, mean, coef, average)
+    start = data.draw(st.integers(0, n - 1))
+    stop = data.draw(st.integers(start + 1, n))
+    np.testing.assert_array_equal(log_odds(X[start:stop], mean, coef, average), whole[start:stop])
+    np.testing.assert_array_equal(log_odds(np.asfortranarray(X), mean, coef, average), whole)
+    exact = [[math.fsum([a, *(b * (x - mean))]) for a, b in zip(average, coef, strict=True)] for x in X]
+    np.testing.assert_allclose(
+        whole, exact, rtol=0.0, atol=4 * EPS * p * (1.0 + np.abs(X - mean).max() * 4.0)
+    )
+
+
+def test_log_odds_of_many_rows_and_of_no_column():
+    """More rows than a block holds; a model without columns gives each row its average."""
+    rng = np.random.default_rng(5)
+    X, coef = rng.normal(size=(BLOCK_BYTES // 16 + 10, 2)), rng.normal(size=(1, 2))
+    found = log_odds(X, np.zeros(2), coef, np.zeros(1))
+    np.testing.assert_allclose(found[:, 0], X @ coef[0], rtol=1e-12, atol=1e-15)
+    bare = log_odds(np.empty((3, 0)), np.empty(0), np.empty((2, 0)), np.array([0.5, -0.5]))
+    np.testing.assert_array_equal(bare, [[0.5, -0.5]] * 3)

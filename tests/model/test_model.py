@@ -193,7 +193,7 @@ def test_log_odds_beyond_a_double_are_refused(labelled):
     row = {"x": 1e308, "whole": 1, "flag": True, "level": "a"}
     with pytest.raises(InputError, match="the log-odds of this row are beyond the range of a double"):
         oversized.predict(row)
-    with pytest.raises(InputError, match=r"^table:2:1: the log-odds of this row are beyond"):
+    with pytest.raises(InputError, match=r"^table: row 2, column '.*': the log-odds of this row are beyond"):
         oversized.predict(pl.DataFrame([{**row, "x": 0.0}, row]))
 
 
@@ -248,12 +248,12 @@ def test_rows_without_a_label_are_left_out_of_an_evaluation(labelled):
 
 def test_labels_can_be_renamed_for_an_evaluation(labelled):
     model, table = labelled
-    dotted = table.with_columns(pl.col("y").cast(pl.String).str.to_titlecase() + ".")
+    marked = table.with_columns(pl.col("y").cast(pl.String).str.to_titlecase() + "!")
     if model.classes.dtype.kind == "U":
-        dotted = dotted.with_columns(pl.col("y").str.to_lowercase())
+        marked = marked.with_columns(pl.col("y").str.to_lowercase())
     with pytest.raises(InputError, match="is none of the model's classes"):
-        model.evaluate(dotted)
-    assert model.evaluate(dotted, map_label=["x.=x"]) == model.evaluate(table)
+        model.evaluate(marked)
+    assert model.evaluate(marked, map_label=["x!=x"]) == model.evaluate(table)
 
 
 @pytest.mark.parametrize("verb", ["predict", "predict_proba", "explain"])

@@ -5,6 +5,7 @@ import json
 import pickle
 import re
 import sys
+from typing import get_args
 
 import msgspec
 import numpy as np
@@ -13,9 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import oddsmith
+from oddsmith.data.cells import MissingMarkers
+from oddsmith.data.design import Design
+from oddsmith.data.encoding import CategoricalColumn, Level, NumericColumn
+from oddsmith.errors import InputError
+from oddsmith.fit.solvers import SOLVERS
 from oddsmith.model import load
-from oddsmith.model.golden import golden_rows
-from oddsmith.model.records import ModelRecord
+from oddsmith.model.consistency import CHECKS, CHECKS_IF_NOT, CHECKS_IF_TRAINED_HERE
+from oddsmith.model.golden import golden_rows, verify
+from oddsmith.model.records import Answer, Equation, Golden, GoldenChange, ModelRecord, Setting, Solver
 
 from .forge import changed, leaves, objects, refusal, sealed, with_value, written
 
@@ -37,7 +44,7 @@ def small(tmp_path_factory):
         "x": [0.5, 1.5, None, 2.0, 3.5, 1.0, 2.5, 0.1],
         "flag": [True, False, True, None, False, True, False, True],
         "level": ["a", "b", "a", "b", None, "a", "b", "a"],
-        "y": ["no", "yes", "no", "yes", "yes", "no", "no", "yes"],
+        "y": ["no", "yes", "no", "yes", "yes", "no", "no", "no"],
         "name": ["Ada", "Bo", "Cy", "Di", "Ed", "Flo", "Gus", "Hal"],
     }
     oddsmith.train(rows, "y", alpha=0.1, missing=["?", "x=-9"], missing_indicator=True).save(folder / "saved")
@@ -142,7 +149,7 @@ BOUND_BY_DIGEST = (
     "$.fit.status",
     "$.multi_class",
     "$.target.label_type",
-    "$.training.digest",
+    "$.training.digests",
     "$.golden.row",
     "$.digest",
 )
@@ -156,7 +163,7 @@ def test_a_value_of_another_type_is_refused_with_its_path(small):
             sentence = refusal(written(folder / "forged", forged))
             if path.startswith(BOUND_BY_DIGEST) or path.endswith(".cell"):
                 continue
-            place = re.sub(r"\.coef\..*", ".coef[...]", path)
+            place = re.sub(r"\.(coef|proba)\..*", r".\1[...]", path)
             assert sentence.startswith("not a sound model file: Expected"), (path, other)
             assert sentence.endswith(f" - at `{place}`."), (path, other)
 
@@ -167,8 +174,9 @@ SMALLER = lambda parent, key: parent.__setitem__(key, parent[key] - 4e-13 * max(
 
 def test_golden_rows_bind_to_twelve_digits_even_with_a_new_digest(saved):
     path, document = saved
-    places = [place for place, _ in leaves(document["golden"], "$.golden") if "log_odds" in place]
-    assert len(places) == len(document["equations"]) * (1 + len(document["golden"]["changes"]))
+    places = [place for place, _ in leaves(document["golden"], "$.golden") if ".answer." in place]
+    figures = len(document["equations"]) + len(document["target"]["classes"])
+    assert len(places) == figures * (1 + len(document["golden"]["changes"]))
     for place in places:
         sentence = refusal(written(path, sealed(changed(document, place, LARGER))))
         assert sentence.startswith("the golden row")
@@ -214,10 +222,10 @@ def test_golden_rows_are_what_they_say(any_model):
                     total += equation.coef[f"{name} is missing"]
             return total
 
-        assert record.golden.log_odds[k] == pytest.approx(log_odds(row), rel=1e-10, abs=1e-10)
+        assert record.golden.answer.log_odds[k] == pytest.approx(log_odds(row), rel=1e-10, abs=1e-10)
         for change in record.golden.changes:
             expected = log_odds({**row, change.column: change.cell})
-            assert change.log_odds[k] == pytest.approx(expected, rel=1e-10, abs=1e-10)
+            assert change.answer.log_odds[k] == pytest.approx(expected, rel=1e-10, abs=1e-10)
             seen.append((change.column, change.cell))
     expected_changes = []
     for column in record.columns:
@@ -230,7 +238,22 @@ def test_golden_rows_are_what_they_say(any_model):
             if column.indicator is not None:
                 expected_changes.append((column.name, None))
     assert seen == expected_changes * len(record.equations)
-    assert golden_rows(any_model.design, record.equations) == record.golden
+    made_anew = golden_rows(any_model.design, record.equations, record.target.classes, record.multi_class)
+    assert made_anew == record.golden
+
+
+def test_golden_rows_state_what_is_predicted(any_model):
+    """By the two ways of predicting: one row alone, and a table."""
+    golden = any_model.record.golden
+    changes = [({}, golden.answer), *(({item.column: item.cell}, item.answer) for item in golden.changes)]
+    for change, answer in changes:
+        row = {**golden.row, **change}
+        assert list(answer.proba) == any_model.record.target.classes
+        expected = list(answer.proba.values())
+        np.testing.assert_allclose(any_model.log_odds_of(row), answer.log_odds, rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(any_model.predict_proba(row), expected, rtol=1e-10)
+        table = {name: [cell] for name, cell in row.items()}
+        np.testing.assert_allclose(any_model.predict_proba(table)[0], expected, rtol=1e-10)
 
 
 def test_the_order_of_coefficients_is_part_of_the_file(saved):
@@ -238,75 +261,234 @@ def test_the_order_of_coefficients_is_part_of_the_file(saved):
     path, document = saved
     coef = document["equations"][-1]["coef"]
     document["equations"][-1]["coef"] = dict(reversed(coef.items()))
-    last = len(document["equations"]) - 1
-    assert refusal(written(path, document)) == f"$.equations[{last}].coef does not fit $.columns."
+    assert (
+        refusal(written(path, document)) == f"$.equations have a coef that does not fit $.columns.{CHANGED}"
+    )
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "sentence"),
-    [
-        ("$.equations[0].label", "maybe", "$.equations do not fit $.target.classes."),
-        ("$.target.classes", ["no", "no"], "$.equations do not fit $.target.classes."),
-        ("$.target.classes", ["no", "yes", "?"], "$.equations do not fit $.target.classes."),
-        (
-            "$.target.classes",
-            ["yes"],
-            "not a sound model file: Expected `array` of length >= 2 - at `$.target",
-        ),
-        ("$.multi_class", "ovr", "$.equations do not fit $.target.classes."),
-        (
-            "$.multi_class",
-            "probit",
-            "not a sound model file: Invalid enum value 'probit' - at `$.multi_class`",
-        ),
-        ("$.target.label_type", "integer", "$.target.classes are not all integer labels."),
-        ("$.target.label_type", "boolean", "$.target.classes are not all boolean labels."),
-        ("$.equations", [], "not a sound model file: Expected `array` of length >= 1 - at `$.equations`."),
-        (
-            "$.columns[1].name",
-            "x",
-            "$.columns: two terms of the model would be called 'x'. Rename a column or a level.",
-        ),
-        ("$.columns[0].name", "z", "$.equations[0].coef does not fit $.columns."),
-        (
-            "$.columns[0].type",
-            "spline",
-            "not a sound model file: Invalid value 'spline' - at `$.columns[0].type`.",
-        ),
-        (
-            "$.columns[2].reference",
-            "c",
-            "the golden row cannot be read: 'level' has a level that training never saw: 'a'.",
-        ),
-        ("$.golden.row", {}, "$.golden.row does not fit $.columns."),
-        ("$.golden.changes", [], "$.golden.changes does not fit $.columns."),
-        (
-            "$.golden.row.x",
-            "high",
-            "the golden row cannot be read: 'high' in numeric column 'x' of this row.",
-        ),
-        ("$.golden.log_odds", [], "the golden row gives log-odds ["),
-        ("$.golden.changes[0].column", "z", "$.golden.changes does not fit $.columns."),
-        ("$.golden.changes[0].cell", 0.0, "$.golden.changes does not fit $.columns."),
-        ("$.training.rows", -1, "not a sound model file: Expected `int` >= 0 - at `$.training.rows`."),
-        ("$.fit.penalty.alpha", -0.5, "not a sound model file: Expected `float` >= 0.0 - at `$.fit.penalty"),
-        ("$.reading", {"delimiter": ";"}, "$.reading lacks keys, or has keys that are not known."),
-        ("$.equations[0].intercept", 1e308, "$.equations: intercept and average do not fit each other."),
-        ("$.equations[0].average", 1e308, "the golden row gives log-odds ["),
-    ],
-)
+CHANGED = " The file was changed after training, or damaged; train the model again."
+ROLES = "one column has two roles in $.columns, $.target.columns, $.weight, $.left_out and $.dropped."
+CONTRADICTIONS = [
+    ("$.target.classes", ["no", "no"], "$.target.classes names one class twice."),
+    ("$.target.classes", ["no", "yes", "?"], "$.multi_class does not fit the number of $.target.classes."),
+    ("$.target.classes", ["yes", "no"], "$.equations do not fit $.target.classes."),
+    (
+        "$.target.classes",
+        ["maybe", "yes"],
+        "$.golden states probabilities of other classes than $.target.cla",
+    ),
+    ("$.target.classes", ["yes"], "not a sound model file: Expected `array` of length >= 2 - at `$.target"),
+    ("$.target.label_type", "integer", "$.target.label_type does not fit $.target.classes."),
+    ("$.target.label_type", "boolean", "$.target.label_type does not fit $.target.classes."),
+    ("$.target.name", "z", "$.target.name does not speak of $.target.columns."),
+    ("$.target.columns", [], "$.target.name does not speak of $.target.columns."),
+    ("$.target.columns", ["x"], "$.target.name does not speak of $.target.columns."),
+    ("$.target.map_label", ["yup=yep"], "$.target.map_label leads to none of $.target.classes."),
+    ("$.target.map_label", ["x.=x!"], "$.target.map_label leads to none of $.target.classes."),
+    ("$.target.map_label", ["yes"], "$.target.map_label leads to none of $.target.classes."),
+    ("$.multi_class", "ovr", "$.equations do not fit $.target.classes."),
+    ("$.multi_class", "softmax", "$.multi_class does not fit the number of $.target.classes."),
+    ("$.multi_class", "probit", "not a sound model file: Invalid enum value 'probit' - at `$.multi_class`"),
+    ("$.id", "x", "$.id has another role as well."),
+    ("$.id", "y", "$.id has another role as well."),
+    ("$.weight", "y", ROLES),
+    ("$.weight", "flag", ROLES),
+    ("$.dropped", ["level"], ROLES),
+    ("$.dropped", ["name"], ROLES),
+    ("$.left_out[0].column", "y", ROLES),
+    (
+        "$.missing.columns[0].column",
+        "z",
+        "$.missing.columns names a column twice, or one that is in no other",
+    ),
+    (
+        "$.missing.everywhere",
+        ["?", "NA"],
+        "$.missing has markers that are not sorted, that stand twice, or th",
+    ),
+    (
+        "$.missing.everywhere",
+        ["?", "?"],
+        "$.missing has markers that are not sorted, that stand twice, or tha",
+    ),
+    ("$.left_out[0].column", "nome", "$.left_out has a reason that does not begin with the column's name."),
+    ("$.missing.columns[0].tokens", ["0"], "$.golden.changes does not fit $.columns."),
+    ("$.missing.everywhere", ["!"], "$.golden.changes does not fit $.columns."),
+    ("$.missing.everywhere", ["?", "a"], "$.golden.changes does not fit $.columns."),
+    ("$.equations", [], "not a sound model file: Expected `array` of length >= 1 - at `$.equations`."),
+    ("$.equations[0].label", "maybe", "$.equations do not fit $.target.classes."),
+    ("$.equations[0].coef", {"x": 1.0}, "$.equations have a coef that does not fit $.columns."),
+    ("$.equations[0].intercept", 1e308, "$.equations: intercept and average do not fit each other."),
+    ("$.equations[0].intercept", -0.25, "$.equations: intercept and average do not fit each other."),
+    ("$.columns", [], "$.missing.columns names a column twice, or one that is in no other record."),
+    ("$.columns[1].name", "x", ROLES),
+    ("$.columns[1].name", "x is missing", "two terms of $.columns would be called the same."),
+    ("$.columns[1].name", "z", "$.equations have a coef that does not fit $.columns."),
+    (
+        "$.columns[0].type",
+        "spline",
+        "not a sound model file: Invalid value 'spline' - at `$.columns[0].type`.",
+    ),
+    ("$.columns[0].scale", 0.0, "$.columns has a scale that is not positive."),
+    (
+        "$.columns[0].indicator.scale",
+        0.5,
+        "$.columns has an indicator whose mean and scale do not fit each ot",
+    ),
+    (
+        "$.columns[0].indicator.mean",
+        0.5,
+        "$.columns has an indicator whose mean and scale do not fit each ot",
+    ),
+    ("$.columns[1].scale", 0.75, "$.columns has a boolean whose mean and scale do not fit each other."),
+    ("$.columns[1].mean", 1.5, "$.columns has a boolean whose mean and scale do not fit each other."),
+    (
+        "$.columns[2].levels[0].scale",
+        0.25,
+        "$.columns has a level whose mean and scale do not fit each other",
+    ),
+    (
+        "$.columns[2].levels[0].mean",
+        0.25,
+        "$.columns has a level whose mean and scale do not fit each other.",
+    ),
+    (
+        "$.columns[2].levels[0].level",
+        "a",
+        "$.columns has a category whose reference is not its most frequent",
+    ),
+    (
+        "$.columns[2].reference",
+        "b",
+        "$.columns has a category whose reference is not its most frequent level.",
+    ),
+    ("$.columns[2].reference", "c", "$.golden.row does not fit $.columns."),
+    ("$.golden.row", {}, "$.golden.row does not fit $.columns."),
+    ("$.golden.row.x", "high", "$.golden.row does not fit $.columns."),
+    ("$.golden.changes", [], "$.golden.changes does not fit $.columns."),
+    ("$.golden.changes[0].column", "z", "$.golden.changes does not fit $.columns."),
+    ("$.golden.changes[0].cell", 0.0, "$.golden.changes does not fit $.columns."),
+    ("$.golden.answer.log_odds", [], "the golden row gives log-odds "),
+    ("$.golden.answer.proba", {}, "$.golden states probabilities of other classes than $.target.classes."),
+    ("$.golden.answer.proba.yes", 0.5, "the golden row gives probabilities "),
+    ("$.golden.changes[2].answer.proba.no", 0.5, "the golden row with 'flag' changed gives probabilities "),
+    ("$.fit.solver", "adam", "not a sound model file: Invalid enum value 'adam' - at `$.fit.solver`."),
+    ("$.fit.solver", "unknown", "$.fit and $.training state figures of an unknown solver."),
+    (
+        "$.fit.settings",
+        {"momentum": 0.5},
+        "not a sound model file: Invalid enum value 'momentum' - at `key` i",
+    ),
+    (
+        "$.fit.settings",
+        {"epochs": 0},
+        "not a sound model file: Expected `int` >= 1 - at `$.fit.settings[...]",
+    ),
+    ("$.fit.settings", {"max_iter": 1}, "$.fit.iterations are more than $.fit.settings allow."),
+    ("$.fit.penalty.alpha", -0.5, "not a sound model file: Expected `float` >= 0.0 - at `$.fit.penalty"),
+    ("$.fit.penalty.alpha", 0.2, "$.fit.loss_history does not end at the mean loss plus the penalty."),
+    ("$.fit.penalty.standardize", False, "$.fit.loss_history does not end at the mean loss plus the penalty"),
+    ("$.fit.status", "no_finite_optimum", "$.fit.status: with a penalty there is a finite optimum."),
+    ("$.fit.status", "iteration_limit", "$.fit.message does not say what $.fit.status says."),
+    ("$.fit.message", "perfect", "$.fit.message does not say what $.fit.status says."),
+    ("$.fit.iterations", 99, "$.fit.loss_history does not go from 0 up to $.fit.iterations."),
+    ("$.fit.tolerance", 0.0, "$.fit.newton_decrement is too large for a fit that converged."),
+    ("$.fit.newton_decrement[0]", 1e-9, "$.fit.newton_decrement is too large for a fit that converged."),
+    ("$.fit.newton_decrement", [], "$.fit has figures of another number of problems than $.multi_class."),
+    ("$.fit.mean_loss", [0.1, 0.1], "$.fit has figures of another number of problems than $.multi_class."),
+    ("$.fit.mean_loss[0]", 0.5, "$.fit.loss_history does not end at the mean loss plus the penalty."),
+    (
+        "$.fit.not_estimable",
+        ["x"],
+        "$.fit.not_estimable names a term that has a coefficient, or none of $.co",
+    ),
+    (
+        "$.fit.not_estimable",
+        ["z"],
+        "$.fit.not_estimable names a term that has a coefficient, or none of $.co",
+    ),
+    ("$.fit.loss_history", [], "$.fit.loss_history does not go from 0 up to $.fit.iterations."),
+    ("$.fit.loss_history[1].iteration", 0, "$.fit.loss_history does not go from 0 up to $.fit.iterations."),
+    (
+        "$.fit.loss_history[1].objective",
+        [],
+        "$.fit has figures of another number of problems than $.multi_cl",
+    ),
+    ("$.fit.loss_history[0].objective[0]", 0.7, "$.fit.loss_history does not begin at the loss of even odds"),
+    ("$.training.rows", -1, "not a sound model file: Expected `int` >= 0 - at `$.training.rows`."),
+    (
+        "$.training.rows",
+        9,
+        "$.training.class_counts do not add up to $.training.rows, or a class has no row.",
+    ),
+    (
+        "$.training.class_counts",
+        [4],
+        "$.training has figures of another number of classes than $.target.clas",
+    ),
+    ("$.training.class_counts", [8, 0], "$.training.class_counts do not add up to $.training.rows, or a cla"),
+    (
+        "$.training.class_counts[0]",
+        6,
+        "$.training.class_counts do not add up to $.training.rows, or a class ",
+    ),
+    (
+        "$.training.class_weights",
+        [3.0, 5.0],
+        "$.training.class_weights and $.training.class_counts are in differ",
+    ),
+    ("$.training.class_weights", [0.0, 0.0], "$.training.class_weights do not add up to a positive number."),
+    ("$.training.class_weights[0]", 6.0, "$.training.null_loss is not the loss of the class shares."),
+    ("$.training.null_loss", 0.5, "$.training.null_loss is not the loss of the class shares."),
+    ("$.training.digests", ["abc"], "$.training.digests has an entry that is no SHA-256."),
+    ("$.reading", {"delimiter": ";"}, "$.reading lacks keys, or has keys that are not known."),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "sentence"), CONTRADICTIONS)
 def test_contradictions_are_refused_even_with_a_new_digest(small, path, value, sentence):
     folder, _, document = small
     assert refusal(written(folder / "forged", sealed(with_value(document, path, value)))).startswith(sentence)
 
 
-def test_log_odds_beyond_a_double_are_refused(small):
-    folder, _, document = small
-    for path in ("$.equations[0].average", "$.equations[0].coef.x"):
-        document = with_value(document, path, 1.7e308)
-    document = with_value(document, "$.golden.row.x", 1.7e308)
-    sentence = refusal(written(folder / "forged", sealed(document)))
-    assert sentence == "the golden row gives log-odds beyond the range of a double."
+def test_the_solvers_of_a_file_are_those_of_the_table():
+    assert {*get_args(Solver)} == {*SOLVERS, "unknown"}
+    named = {name for row in SOLVERS.values() for name in (*row.settings, row.limit)}
+    assert {*get_args(Setting)} == named
+
+
+def test_every_check_is_met_by_a_contradiction():
+    """A check that nothing here trips might as well not be there."""
+    sentences = [sentence for _, _, sentence in CONTRADICTIONS]
+    for _, fault in (*CHECKS, *CHECKS_IF_TRAINED_HERE, *CHECKS_IF_NOT):
+        assert any(fault.startswith(sentence.rstrip(".")) for sentence in sentences), fault
+
+
+def test_golden_rows_that_cannot_be_computed_are_refused():
+    markers = MissingMarkers.from_options(["b"], [])
+    for column, coef, fault in (
+        (NumericColumn("x", 0.0, 1e10), {"x": 1e300}, "gives log-odds beyond the range of a double."),
+        (
+            CategoricalColumn("x", "a", [Level("b", 0.5, 0.5)]),
+            {"x=b": 1.0},
+            "cannot be read: 'x' has a level that training never saw: an empty cell. It counts as",
+        ),
+    ):
+        cells = (0.0, 1e10) if isinstance(column, NumericColumn) else ("a", "b")
+        answer = Answer([0.0], {"no": 0.5, "yes": 0.5})
+        changes = [GoldenChange("x", cells[1], answer)]
+        if isinstance(column, NumericColumn):
+            changes.append(GoldenChange("x", "b", answer))
+        with pytest.raises(InputError) as caught:
+            verify(
+                Golden({"x": cells[0]}, answer, changes),
+                Design([column], markers),
+                [Equation("yes", 0.0, 0.0, coef)],
+                ["no", "yes"],
+                "binary",
+                "m.json",
+            )
+        assert str(caught.value).startswith(f"m.json: $.golden {fault}")
 
 
 CODE = [

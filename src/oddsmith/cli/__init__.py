@@ -1,106 +1,167 @@
 """The command line: one file a verb, and one place where outcomes become exit codes.
 
-    0 fine    1 a check failed    2 usage or input    101 our bug    130 interrupted
+    0 fine    1 a check failed    2 usage, input or surroundings    101 our bug
+    130 interrupted (Ctrl-C)    143 terminated (SIGTERM)    129 the terminal has gone (SIGHUP)
 
-Data goes to standard output, messages to standard error. Modules here load click and nothing heavy.
+Data goes to standard output, messages to standard error. This module loads next to nothing, so that what it
+promises about signals and sentences holds while everything else is still loading.
 """
 
-import contextlib
+from __future__ import annotations
+
 import os
 import sys
-import traceback
-from typing import IO, NoReturn
 
-import click
-
-from oddsmith.cli.describe import describe
-from oddsmith.cli.evaluate import evaluate
-from oddsmith.cli.predict import predict
-from oddsmith.cli.show import show
-from oddsmith.cli.train import train
-from oddsmith.cli.tutorial import tutorial
 from oddsmith.errors import InputError, visible
 from oddsmith.version import __version__
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
+
 BUG, INTERRUPTED, USAGE = 101, 130, 2
 
-
-class InOrder(click.Group):
-    """Verbs listed along the path from rows to predictions, not by the alphabet."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs in the order in which they were added."""
-        return list(self.commands)
+_FAREWELLS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal has gone"}
+_farewell_of: dict[int, str] = {}
 
 
-@click.group(
-    cls=InOrder,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with: oddsmith tutorial. Every verb has examples: oddsmith train --help.",
-)
-@click.version_option(__version__, prog_name="oddsmith")
-def oddsmith() -> None:
-    """Logistic regression that can be read, trusted and put in charge of a decision.
-
-    The path: describe rows, train a model, show what it says, evaluate it on rows that it has not seen,
-    predict new ones.
-    """
-
-
-for verb in (tutorial, describe, train, show, evaluate, predict):
-    oddsmith.add_command(verb)
+class ReaderGoneError(Exception):
+    """Nobody reads standard output any more, as after `head`; no OSError, since rich and click act on those."""
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run a command line and leave with its exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    sys.exit(_outcome(arguments))
+    """Run a command line and leave with its exit code; from here on the process is the program's."""
+    sys.exit(_outcome(sys.argv[1:] if arguments is None else arguments, own_process=True))
 
 
-def _outcome(arguments: list[str]) -> int:
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
-    if sys.stdin is None or sys.stdout is None:
-        _complain("standard input or output is closed. Run it with both open, or from and to a file.")
-        return USAGE
+def _leave_on_signals() -> None:
+    """Leave at once from wherever the program is: an exception might surface where it is only printed.
+
+    A signal that is ignored already (nohup, jobs in the background) stays so, and all of them are ignored as
+    soon as Python begins to take itself apart, when the outcome is settled.
+    """
+    import atexit
+    import signal
+
+    for name, farewell in _FAREWELLS.items():
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            _farewell_of[number] = farewell
+            signal.signal(number, _leave)
+            atexit.register(signal.signal, number, signal.SIG_IGN)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
     try:
-        oddsmith.main(arguments, prog_name="oddsmith", standalone_mode=False)
-        sys.stdout.flush()
-    except InputError as error:
-        _complain(str(error))
-        return USAGE
-    except click.ClickException as error:
-        error.show()
-        return USAGE
-    except (KeyboardInterrupt, click.Abort):
-        _complain("interrupted.")
+        # Nothing is imported here: the signal may have come in the middle of an import.
+        discard_unfinished = getattr(sys.modules.get("oddsmith.files"), "discard_unfinished", None)
+        if discard_unfinished is not None:
+            discard_unfinished()
+        # On a terminal a progress bar may have hidden the cursor.
+        cursor = "\r\x1b[2K\x1b[?25h" if os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb" else ""
+        os.write(2, f"{cursor}oddsmith: {_farewell_of[number]}.\n".encode("ascii"))
+    finally:
+        os._exit(128 + number)
+
+
+def _outcome(arguments: list[str], *, own_process: bool = False) -> int:
+    """Run a command line; whatever happens becomes an exit code and at most one message."""
+    try:
+        return _run(arguments, own_process=own_process)
+    except BaseException as error:
+        # Panics of libraries written in Rust are no Exceptions.
+        code = _said(error, verbose="-v" in arguments or "--verbose" in arguments)
+        _silence_unless_it_flushes()
+        return code
+
+
+def _run(arguments: list[str], *, own_process: bool) -> int:
+    if own_process:
+        _leave_on_signals()
+        from oddsmith.cli.streams import prepare_streams
+
+        prepare_streams()
+    from oddsmith.cli.verbs import run
+
+    code = run(arguments)
+    sys.stdout.flush()
+    return code
+
+
+def _said(error: BaseException, *, verbose: bool) -> int:
+    """Say in a sentence what happened; returns the exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else USAGE
+    if isinstance(error, (ReaderGoneError, BrokenPipeError)):
+        return 0
+    if isinstance(error, KeyboardInterrupt):
+        _complain(f"{_FAREWELLS['SIGINT']}.")
         return INTERRUPTED
-    except BrokenPipeError:
-        _silence(sys.stdout)
-        return 0
-    except OSError as error:
-        _silence(sys.stdout)
-        _complain(f"standard output: cannot be written: {(error.strerror or str(error)).lower()}.")
+    sentence = str(error) if isinstance(error, InputError) else _about_surroundings(error)
+    if sentence is not None:
+        _complain(sentence)
         return USAGE
-    except SystemExit:
-        # So rich and click leave when the reader of a pipe has gone; that is how `head` works.
-        return 0
-    except Exception as error:
-        if "-v" in arguments or "--verbose" in arguments:
-            traceback.print_exc()
-        _complain(
-            f"this is a bug in oddsmith, not in your data: {type(error).__name__}: {visible(str(error), 300)}\n"
-            f"Please report it with the command and its output when -v is added (oddsmith {__version__})."
+    if verbose:
+        import traceback
+
+        traceback.print_exception(error)
+    _complain(
+        f"this is a bug in oddsmith, not in your data: {type(error).__name__}: {visible(str(error), 300)}\n"
+        f"Please report it with the command and its output when -v is added (oddsmith {__version__})."
+    )
+    return BUG
+
+
+def _about_surroundings(error: BaseException) -> str | None:
+    """What the machine refuses, in a sentence; None where the error is about something else."""
+    cause = visible(str(error).partition("\n")[0] or type(error).__name__, 200)
+    if isinstance(error, MemoryError):
+        detail = "" if cause == "MemoryError" else f" ({cause})"
+        return f"not enough memory{detail}. Use fewer rows or columns, or a machine with more."
+    if isinstance(error, RecursionError):
+        return "the input is nested too deeply. Make it simpler."
+    if _while_loading_a_library(error):
+        return (
+            f"a library cannot be loaded: {type(error).__name__}: {cause}. "
+            f"Look at memory and limits (ulimit -a), or install oddsmith again."
         )
-        return BUG
-    return 0
+    if type(error).__name__ == "PanicException" and ("os error" in str(error) or "Os {" in str(error)):
+        return f"the system refuses what a library needs: {cause}. Look at memory and limits (ulimit -a)."
+    if isinstance(error, OSError):
+        place = visible(str(error.filename), 200) if error.filename else "the system refuses"
+        return f"{place}: {visible((error.strerror or str(error)).lower(), 200)}."
+    if isinstance(error, RuntimeError) and "start new thread" in cause:
+        return "no more threads can be started. Look at the limits on processes (ulimit -u)."
+    if isinstance(error, UnicodeEncodeError) and error.object[error.start] in map(chr, range(0xDC80, 0xDD00)):
+        return "an argument is not text in UTF-8, as everything but names of files has to be."
+    return None
 
 
-def _silence(stream: IO[str]) -> None:
-    """Let what is still buffered go nowhere, so that leaving does not fail once more."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def _while_loading_a_library(error: BaseException) -> bool:
+    """Whether other people's modules were being loaded, or a file of ours was not there to be loaded."""
+    foreign = not (getattr(error, "name", None) or "").startswith("oddsmith")
+    if isinstance(error, ModuleNotFoundError) or (isinstance(error, ImportError) and foreign):
+        return True
+    here, filename, frame = os.path.dirname(os.path.dirname(__file__)), "", error.__traceback__
+    while frame is not None:
+        code = frame.tb_frame.f_code
+        filename = code.co_filename
+        if code.co_name == "<module>" and not filename.startswith(here):
+            return True
+        frame = frame.tb_next
+    return filename.startswith("<frozen importlib")
+
+
+def _silence_unless_it_flushes() -> None:
+    """Let what cannot be written go nowhere, so that leaving does not fail once more."""
+    try:
+        sys.stdout.flush()
+    except Exception:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str) -> None:
-    click.echo(f"oddsmith: {message}", err=True)
+    if sys.stderr is not None:
+        sys.stderr.write(f"oddsmith: {message}\n")
+        sys.stderr.flush()

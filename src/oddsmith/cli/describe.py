@@ -28,7 +28,7 @@ EXAMPLES = examples(
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("data")
+@click.argument("data", nargs=-1, required=True)
 @click.option(
     "--like-pandas", is_flag=True, help="Numeric columns side by side, six decimals, as pandas prints them."
 )
@@ -36,13 +36,13 @@ EXAMPLES = examples(
 @reading_options
 @voiced
 def describe(
-    data: str,
+    data: tuple[str, ...],
     like_pandas: bool,
     missing: tuple[str, ...],
     voice: Voice,
     chosen: dict[str, Any],
 ) -> None:
-    """Describe every column of DATA.
+    """Describe every column of DATA: a file, several, a pattern in quotes, or - for standard input.
 
     Numbers: count, missing, mean, standard deviation (n - 1), minimum, quartiles, maximum, skewness and
     distinct values. Other columns: count, missing, distinct values and the most common one.

@@ -23,7 +23,7 @@ EXAMPLES = examples(
 
 @click.command(epilog=EXAMPLES)
 @click.argument("model")
-@click.argument("data")
+@click.argument("data", nargs=-1, required=True)
 @click.option("--threshold", multiple=True, metavar="P,...", help="Count errors at these probabilities.")
 @click.option("--cost", metavar="fn=A,fp=B", help="What a miss (fn) and a false alarm (fp) cost.")
 @click.option(
@@ -43,7 +43,7 @@ EXAMPLES = examples(
 @voiced
 def evaluate(
     model: str,
-    data: str,
+    data: tuple[str, ...],
     threshold: tuple[str, ...],
     cost: str | None,
     bins: int,
@@ -55,7 +55,7 @@ def evaluate(
 
     Log loss, accuracy, confusion matrix, precision, recall, F1, AUC, Brier score and calibration error;
     for two classes a row for each threshold, with its cost, and the threshold that follows from the costs.
-    DATA is read as the training data was, unless options say otherwise.
+    DATA is one file or several, of any format, read as the training data was, unless options say otherwise.
     """
     from oddsmith.report.terminal import draw_evaluation
 

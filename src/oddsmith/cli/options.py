@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,7 +53,7 @@ class Voice:
         """One JSON document on standard output."""
         import msgspec
 
-        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode("utf-8"))
+        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
     @contextmanager
     def working(self, doing: str) -> Iterator[Callable[[int, int, Floats], None]]:
@@ -83,14 +83,21 @@ class Voice:
             losses = ", ".join(f"{v:.6g}" for v in value[:6])
             bar.update(task, completed=done, total=most, figures=f"{done}/{most}  loss {losses}")
 
-        soon = Timer(PATIENCE, bar.start)
+        def appear() -> None:
+            # Where no more threads can be started, there is no bar.
+            with suppress(RuntimeError):
+                bar.start()
+
+        soon = Timer(PATIENCE, appear)
         soon.daemon = True
-        soon.start()
         try:
+            with suppress(RuntimeError):
+                soon.start()
             yield report
         finally:
             soon.cancel()
-            soon.join()
+            if soon.ident is not None:
+                soon.join()
             bar.stop()
 
 
@@ -108,6 +115,9 @@ def voiced(command: Command) -> Command:
 
     @functools.wraps(command)
     def speak(*args: Any, as_json: bool, quiet: bool, verbose: bool, **kwargs: Any) -> Any:
+        from oddsmith.cli.surroundings import ensure_room
+
+        ensure_room()
         return command(*args, voice=Voice(as_json, quiet, verbose), **kwargs)
 
     for option in (
@@ -125,7 +135,7 @@ def voiced(command: Command) -> Command:
 
 
 def reading_options(command: Command) -> Command:
-    """How to read the text of DATA; a verb receives what was said as `chosen`, for `reading_from`."""
+    """How to read DATA; a verb receives what was said as `chosen`, for `reading_from`."""
     import functools
 
     @functools.wraps(command)
@@ -136,6 +146,7 @@ def reading_options(command: Command) -> Command:
         quote: str | None,
         strip: bool | None,
         encoding: str | None,
+        format: str | None,  # noqa: A002 - the option's name
         **kwargs: Any,
     ) -> Any:
         given = {
@@ -144,11 +155,17 @@ def reading_options(command: Command) -> Command:
             "quote": "" if quote == "none" else quote,
             "strip": strip,
             "encoding": encoding,
+            "format": format,
         }
         chosen = {name: value for name, value in given.items() if value is not None}
         return command(*args, chosen=chosen, **kwargs)
 
     for option in (
+        click.option(
+            "--format",
+            type=click.Choice(["auto", "csv", "parquet", "svmlight"]),
+            help="What DATA is; the other options here are for delimited text. [default: auto, by its content]",
+        ),
         click.option("--encoding", metavar="NAME", help="Encoding of the text. [default: utf-8]"),
         click.option("--strip/--no-strip", default=None, help="Take blanks from both ends of every cell."),
         click.option("--quote", metavar="CHAR", help="Character that quotes cells, or 'none'. [default: \"]"),
@@ -174,17 +191,18 @@ def missing_option(command: Command) -> Command:
     )(command)
 
 
-def read(path: str, reading: Reading, voice: Voice) -> Table:
-    """The table in a file, or on standard input for "-"."""
+def read(paths: Sequence[str], reading: Reading, voice: Voice) -> Table:
+    """The table in files, one or several, or on standard input for "-"."""
     from oddsmith.data.read import read_table
     from oddsmith.errors import counted
 
-    table = read_table(path, reading)
+    table = read_table(paths, reading)
     for note in table.notes:
-        voice.note(f"{table.name}: {note}")
+        voice.note(note)
+    for name, digest in table.digests:
+        voice.detail(f"{name}: sha256 {digest}")
     voice.detail(
-        f"{table.name}: {counted(table.frame.height, 'row')}, {counted(table.frame.width, 'column')}, "
-        f"sha256 {table.digest}"
+        f"{table.name}: {counted(table.frame.height, 'row')}, {counted(table.frame.width, 'column')}"
     )
     return table
 
@@ -200,11 +218,14 @@ def load(path: str, voice: Voice) -> Model:
     return model
 
 
-def refuse_overwriting(output: str, *inputs: str) -> None:
+def refuse_overwriting(output: str, data: Sequence[str], *others: str) -> None:
     """Raise InputError if the file to be written is one that is read, which the result would replace."""
-    if os.path.isfile(output) and any(
-        os.path.exists(path) and os.path.samefile(output, path) for path in inputs
-    ):
+    if not os.path.isfile(output):
+        return
+    from oddsmith.data.sources import files_of
+
+    inputs = (*files_of(data), *others)
+    if any(os.path.exists(path) and os.path.samefile(output, path) for path in inputs):
         from oddsmith.errors import InputError, visible
 
         raise InputError(
@@ -230,9 +251,8 @@ def separated(values: tuple[str, ...] | str | None) -> tuple[str, ...]:
 
 def column_names(values: tuple[str, ...], table: Table) -> tuple[str, ...]:
     """Names given with commas between them; a text that is a column's whole name stays whole."""
-    return tuple(
-        name for text in values for name in ((text,) if text in table.frame.columns else separated(text))
-    )
+    columns = set(table.frame.columns)
+    return tuple(name for text in values for name in ((text,) if text in columns else separated(text)))
 
 
 def missing_tokens(values: tuple[str, ...], table: Table) -> tuple[str, ...]:

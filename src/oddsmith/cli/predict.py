@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from oddsmith.model import Model
     from oddsmith.model.model import Scores
 
+_FIRST = 1000
+_COLUMN, _ROW = 16, 80
+_CSV, _JSON = 2, 3
+"""Bytes of memory for each number of a row and for the row, and for each byte of text while it is written."""
+
 EXAMPLES = examples(
     """
     oddsmith predict houses.json students.csv -o houses.csv
@@ -37,7 +42,7 @@ EXAMPLES = examples(
 
 @click.command(epilog=EXAMPLES)
 @click.argument("model")
-@click.argument("data")
+@click.argument("data", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="OUT", help="The file to write. [default: standard output]")
 @click.option("--proba", is_flag=True, help="Add the probability of every class.")
 @click.option(
@@ -55,7 +60,7 @@ EXAMPLES = examples(
 @voiced
 def predict(
     model: str,
-    data: str,
+    data: tuple[str, ...],
     output: str | None,
     proba: bool,
     explain: bool,
@@ -67,13 +72,13 @@ def predict(
 
     Writes CSV with the columns id and label, named as in the training data; where the model has no id,
     rows are numbered from 1. A text that a spreadsheet would run as a formula gets an apostrophe in front,
-    unless --raw is said. With --json, one JSON object a line. DATA is read as the training data was,
-    unless options say otherwise.
+    unless --raw is said. With --json, one JSON object a line. DATA is one file or several, whose rows follow
+    one another, of any format, read as the training data was, unless options say otherwise.
     """
     from oddsmith.report.spreadsheet import without_formulas
 
     if output is not None:
-        refuse_overwriting(output, model, data)
+        refuse_overwriting(output, data, model)
     trained = load(model, voice)
     reading = reading_from(chosen, trained.record.reading)
     with voice.working("predicting"):
@@ -83,11 +88,10 @@ def predict(
         defused = None
         if not (raw or voice.json):
             frame, defused = without_formulas(frame)
-        text = frame.write_ndjson() if voice.json else frame.write_csv(line_terminator="\n")
+        content = _written(frame, as_json=voice.json)
     for note in (*scores.notes, *([defused] if defused else [])):
         voice.note(note)
     _mention_unused(trained, table, voice)
-    content = text.encode("utf-8")
     if output is None or output == "-":
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
@@ -104,10 +108,14 @@ def _predictions(model: Model, table: Table, scores: Scores, *, proba: bool, exp
     import numpy as np
     import polars as pl
 
-    from oddsmith.errors import InputError, visible
+    from oddsmith.data.cells import as_written, refuse_nested
+    from oddsmith.data.memory import require
+    from oddsmith.errors import InputError, counted, visible
 
     record = model.record
     n = table.frame.height
+    width = proba * len(record.target.classes) + explain * (2 + len(record.columns))
+    require(n * (_COLUMN * width + _ROW), f"a table of {counted(n, 'prediction')}")
     if record.id is None:
         ids = pl.Series("row", np.arange(1, n + 1))
     else:
@@ -116,19 +124,17 @@ def _predictions(model: Model, table: Table, scores: Scores, *, proba: bool, exp
                 f"{visible(table.name)}: no column called '{visible(record.id)}', which predictions echo as id. "
                 f"Add it, or train with another --id."
             )
+        refuse_nested(table, record.id)
         ids = table.frame[record.id]
+        ids = as_written(ids) if ids.dtype.is_temporal() else ids
     columns = [
         ids,
-        pl.Series(
-            record.target.name,
-            np.array(record.target.classes, dtype=object)[scores.codes].tolist(),
-            dtype=pl.String,
-        ),
+        pl.Series(record.target.name, record.target.classes, dtype=pl.String).gather(scores.codes),
     ]
     if proba:
         columns += [
             pl.Series(f"proba_{label}", column)
-            for label, column in zip(record.target.classes, np.exp(scores.log_proba).T, strict=True)
+            for label, column in zip(record.target.classes, scores.proba.T, strict=True)
         ]
     if explain:
         why = model.explain_scores(scores)
@@ -146,13 +152,33 @@ def _predictions(model: Model, table: Table, scores: Scores, *, proba: bool, exp
     return pl.DataFrame(columns)
 
 
+def _written(frame: pl.DataFrame, *, as_json: bool) -> bytes:
+    """The rows as CSV, or as one JSON object a line; memory is asked for as the first rows foretell it."""
+    import io
+
+    from oddsmith.data.memory import require
+    from oddsmith.errors import counted
+
+    def text(rows: pl.DataFrame) -> bytes:
+        buffer = io.BytesIO()
+        if as_json:
+            rows.write_ndjson(buffer)
+        else:
+            rows.write_csv(buffer, line_terminator="\n")
+        return buffer.getvalue()
+
+    first = frame.head(_FIRST)
+    if frame.height > _FIRST:
+        size = len(text(first)) / _FIRST * frame.height
+        require((_JSON if as_json else _CSV) * size, f"writing {counted(frame.height, 'prediction')}")
+    return text(frame)
+
+
 def _mention_unused(model: Model, table: Table, voice: Voice) -> None:
     """Name columns that training did not know, once."""
     from oddsmith.errors import visible
 
-    record = model.record
-    known = {column.name for column in record.columns} | {item.column for item in record.left_out}
-    known |= {*record.dropped, *record.target.columns, record.id or "", record.weight or ""}
+    known = model.known_columns()
     unknown = [name for name in table.frame.columns if name not in known]
     if unknown:
         names = ", ".join(f"'{visible(name)}'" for name in unknown[:5])

@@ -24,6 +24,8 @@ EXAMPLES = examples(
     oddsmith train requests.csv --target needs_review -o model.json
     oddsmith train students.csv --target "Hogwarts House" --id Index --multi-class ovr -o houses.json
     oddsmith train survey.csv --target "affairs > 0" --alpha 0.01 -o model.json
+    oddsmith train 'part-*.csv' --target y -o model.json
+    oddsmith train rows.svm --target label -o model.json
     oddsmith train adult.data --no-header --strip --missing "?" --target -1 -o model.json
     oddsmith train requests.csv --target needs_review --solver gradient-descent --iterations 3000 -o model.json
     """
@@ -31,7 +33,7 @@ EXAMPLES = examples(
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("data")
+@click.argument("data", nargs=-1, required=True)
 @click.option(
     "--target",
     required=True,
@@ -90,7 +92,7 @@ EXAMPLES = examples(
 @click.option("--flat", is_flag=True, help="Write the flat form: thetas_dict, houses, subjects, mu, sigma.")
 @voiced
 def train(
-    data: str,
+    data: tuple[str, ...],
     target: str,
     output: str,
     voice: Voice,
@@ -106,13 +108,14 @@ def train(
 ) -> None:
     """Train a model on every row of DATA that has a label.
 
-    DATA is a CSV file, plain or gzip, or - for standard input. Missing numbers count as the training mean,
+    DATA is CSV or svmlight, plain or gzip, or Parquet: a file, several files of the same columns, a pattern in
+    quotes such as 'part-*.csv', or - for standard input. Missing numbers count as the training mean,
     missing categories as a level of their own. Columns that can't be features - identifiers, dates, free
     text, constants - are left out, each with a sentence that says why.
     """
     import warnings
 
-    from oddsmith.errors import FitWarning, InputError, counted, visible
+    from oddsmith.errors import DataWarning, FitWarning, InputError, counted, visible
     from oddsmith.workflow import train as fit
 
     if output == "-":
@@ -122,6 +125,7 @@ def train(
     with warnings.catch_warnings(record=True) as caught, voice.working("training") as progress:
         table = read(data, reading, voice)
         warnings.simplefilter("always", FitWarning)
+        warnings.simplefilter("always", DataWarning)
         model = fit(
             table,
             target,
@@ -140,11 +144,13 @@ def train(
     for item in record.left_out:
         voice.note(item.reason)
     for warning in caught:
-        voice.note(f"warning: {warning.message}.")
+        what = f"{warning.message}" if warning.category is DataWarning else f"warning: {warning.message}."
+        voice.note(what)
+    ended_well = not any(warning.category is FitWarning for warning in caught)
     if voice.json:
         voice.write_json(
             {
-                "model": output,
+                "model": output.encode("utf-8", "replace").decode("utf-8"),
                 "target": record.target,
                 "columns": [column.name for column in record.columns],
                 "left_out": record.left_out,
@@ -167,7 +173,7 @@ def train(
         f"{counted(training.rows, 'row')}{without}, {counted(len(record.columns), 'column')}, "
         f"{counted(len(model.terms), 'term')}; {counts}."
     )
-    if not caught:
+    if ended_well:
         voice.note(
             f"{record.fit.solver} {record.fit.message}, {counted(record.fit.iterations, 'iteration')}."
         )

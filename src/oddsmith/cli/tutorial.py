@@ -65,15 +65,19 @@ def tutorial(folder: str, voice: Voice) -> None:
     """
     from rich.text import Text
 
-    from oddsmith.cli import oddsmith
+    from oddsmith.cli.verbs import oddsmith
+    from oddsmith.errors import visible
     from oddsmith.report.terminal import console_for
 
     console = console_for(sys.stderr if voice.json else sys.stdout, quiet=voice.quiet)
     passed_on = {"--json": voice.json, "--quiet": voice.quiet, "--verbose": voice.verbose}
     flags = [flag for flag, given in passed_on.items() if given]
+    back = _current_folder()
     place = _written(Path(folder))
-    back = Path.cwd()
-    console.print(f"The sample files are in {place}, where each command below can be typed.", soft_wrap=True)
+    console.print(
+        f"The sample files are in {visible(str(place), 400)}, where each command below can be typed.",
+        soft_wrap=True,
+    )
     if shutil.which("oddsmith") is None:
         program = Path(sys.argv[0]).resolve()
         console.print(
@@ -91,17 +95,26 @@ def tutorial(folder: str, voice: Voice) -> None:
         os.chdir(back)
     console.print(
         Text(
-            f"\nNext: open {place / 'review.json'} and read it, or train on a file of your own:\n"
+            f"\nNext: open {visible(str(place / 'review.json'), 400)} and read it, or train on a file of your own:\n"
             f"  oddsmith train YOUR.csv --target COLUMN -o model.json"
         ),
         soft_wrap=True,
     )
 
 
+def _current_folder() -> Path:
+    from oddsmith.errors import InputError
+
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise InputError("the current folder is no longer there. Change into another one.") from error
+
+
 def _written(folder: Path) -> Path:
     """Write the sample files; a file of the same name with other content is never overwritten."""
     from oddsmith.data.samples import access_requests, students
-    from oddsmith.errors import InputError
+    from oddsmith.errors import InputError, visible
     from oddsmith.files import write_atomically
 
     later = access_requests(400, seed=4, first=1201)
@@ -117,13 +130,15 @@ def _written(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"{folder}: cannot be made a folder: {(error.strerror or str(error)).lower()}. Name another one."
+            f"{visible(str(folder), 200)}: cannot be made a folder: "
+            f"{(error.strerror or str(error)).lower()}. Name another one."
         ) from None
     for name in (*samples, *MODELS):
         path = folder / name
         if path.exists() and not _is_ours(path, samples.get(name), samples.get(MODELS.get(name, ""))):
             raise InputError(
-                f"{path}: exists and is not the tutorial's. Name another folder: oddsmith tutorial FOLDER"
+                f"{visible(str(path), 200)}: exists and is not the tutorial's. "
+                f"Name another folder: oddsmith tutorial FOLDER"
             )
     for name, text in samples.items():
         write_atomically(folder / name, text.encode("utf-8"))
@@ -142,7 +157,7 @@ def _is_ours(path: Path, sample: str | None, trained_on: str | None) -> bool:
     if sample is not None:
         return path.read_bytes() == sample.encode("utf-8")
     try:
-        digest = load_model(path).record.training.digest
+        digests = load_model(path).record.training.digests
     except InputError:
         return False
-    return trained_on is not None and digest == hashlib.sha256(trained_on.encode("utf-8")).hexdigest()
+    return trained_on is not None and digests == [hashlib.sha256(trained_on.encode("utf-8")).hexdigest()]

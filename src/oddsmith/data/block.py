@@ -6,7 +6,7 @@ streams and threads differ only in where the blocks come from.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,12 +49,13 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class ArraySource:
-    """Arrays in memory as a source: views, never copies.
+    """Arrays in memory as a source.
 
-    `X` (n, p) float64, `y` (n,) class codes, `sample_weight` (n,) non-negative or None for ones.
+    `X` (n, p) real numbers, `y` (n,) class codes, `sample_weight` (n,) non-negative or None for ones.
+    Blocks are views of doubles in row order; of any other type or layout they are copies, one at a time.
     """
 
-    X: Floats
+    X: NDArray[Any]
     y: Codes
     sample_weight: Floats | None = None
     block_rows: int | None = None
@@ -70,7 +71,7 @@ class ArraySource:
         return int(self.X.shape[1])
 
     def __iter__(self) -> Iterator[Block]:
-        rows = self.block_rows or int(np.clip(BLOCK_BYTES // (8 * max(self.n_columns, 1)), 256, 8192))
+        rows = self.block_rows or min(max(BLOCK_BYTES // (8 * max(self.n_columns, 1)), 256), 8192)
         for start in range(0, self.n_rows, rows):
             yield self._part(slice(start, start + rows))
 
@@ -80,4 +81,4 @@ class ArraySource:
 
     def _part(self, rows: slice | NDArray[np.intp]) -> Block:
         weight = None if self.sample_weight is None else self.sample_weight[rows]
-        return Block(self.X[rows], self.y[rows], weight)
+        return Block(np.ascontiguousarray(self.X[rows], dtype=np.float64), self.y[rows], weight)

@@ -8,14 +8,16 @@ exponent; it becomes the nearest double.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from oddsmith.data.block import Floats
+from oddsmith.data.memory import require
 from oddsmith.errors import InputError, visible
 
 if TYPE_CHECKING:
@@ -25,17 +27,21 @@ if TYPE_CHECKING:
 
 
 TRUTH = {"True": 1.0, "true": 1.0, "TRUE": 1.0, "False": 0.0, "false": 0.0, "FALSE": 0.0}
+SPELLINGS = (frozenset({"True", "False"}), frozenset({"true", "false"}), frozenset({"TRUE", "FALSE"}))
+"""Truth values as a column writes them: in one of these."""
 BLANKS = " \t\n\r\v\f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 """What Unicode calls white space: no part of a cell where it stands at the ends."""
 
 DEFAULT_MISSING = ("", "NA", "NaN", "nan", "NULL", "null")
 
 
-NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 """What a cell that is a number looks like, without blanks around it."""
 
 
 _CODE = r"^[+-]?0[0-9]"
+_CASTING, _LOOKING = 40, 128
+"""Bytes of memory for each cell while numbers are read, and while texts are looked at, beside two copies of them."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +103,17 @@ def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
     """
     import polars as pl
 
+    _require_room(series, _CASTING)
     found = _plain_numbers(series, markers)
     if found is not None:
         return found
+    _require_room(series, 2 * series.estimated_size() / max(series.len(), 1) + _LOOKING)
     missing = _missing(series, markers)
     n_cells = series.len() - int(missing.sum())
     if series.dtype.is_numeric():
         values = series.cast(pl.Float64).set(missing, None)
         return Numbers(values, n_cells, n_cells, None, _first(values.is_infinite()), has_codes=False)
-    cells = _cells(series).set(missing, None)
+    cells = as_written(series).set(missing, None)
     values = _parsed(cells)
     is_number = values.is_not_null()
     return Numbers(
@@ -133,9 +141,10 @@ def _plain_numbers(series: pl.Series, markers: frozenset[str]) -> Numbers | None
     values = series.cast(pl.Float64, strict=False)
     if series.dtype.is_float():
         series = values = values.fill_nan(None)
-    if values.null_count() > series.null_count() or not values.is_finite().all():
-        return None
     n_cells = series.len() - series.null_count()
+    # Where there is no value, NumPy has NaN.
+    if values.null_count() > series.null_count() or np.isfinite(values.to_numpy()).sum() < n_cells:
+        return None
     has_codes = series.dtype == pl.String and bool(series.str.contains(_CODE).any())
     return Numbers(values, n_cells, n_cells, None, None, has_codes)
 
@@ -149,8 +158,10 @@ def require_numbers(
     """(n,) Float64 of a column that must be numeric; null where a cell is missing.
 
     Raises:
-        InputError: a cell is not a finite number; the message names its place, and ends in `remedy`.
+        InputError: a cell is not a finite number; the message names its place, and ends in `remedy`. Or the
+            column is nested.
     """
+    refuse_nested(table, column)
     found = numbers(table.frame[column], markers)
     refuse_other_cells(table, column, found, remedy)
     return found.values
@@ -176,7 +187,8 @@ def texts(series: pl.Series, markers: frozenset[str]) -> pl.Series:
 
     Whole numbers of typed columns give "1", never "1.0"; booleans give "True" and "False".
     """
-    return _cells(series).set(_missing(series, markers), None)
+    _require_room(series, 2 * series.estimated_size() / max(series.len(), 1) + _LOOKING)
+    return as_written(series).set(_missing(series, markers), None)
 
 
 def numbers_or_texts(table: Table, column: str, markers: frozenset[str]) -> pl.Series:
@@ -214,6 +226,36 @@ def exact_number(text: str) -> Decimal | None:
         return None
 
 
+def plain(label: str) -> str:
+    """A label or level in its plain spelling: 1 for +1, 1.0 and 1e0, True for true; any other as it is."""
+    number = exact_number(label)
+    if number is None:
+        return str(bool(TRUTH[label])) if label in TRUTH else label
+    if not number:
+        return "0"
+    number = number.normalize(Context(len(label) + 1, Emin=MIN_EMIN, Emax=MAX_EMAX))
+    return f"{number:f}" if -7 <= number.adjusted() <= 40 else f"{number:e}"
+
+
+def plainly(labels: Collection[str]) -> dict[str, str]:
+    """The plain spelling of each label, where all are numbers, or all truth values in one spelling.
+
+    So a column has the same labels or levels whether it was read from text or came with a type. Any other
+    labels stay as they are.
+    """
+    uniform = any(spelling.issuperset(labels) for spelling in SPELLINGS) or all(
+        exact_number(label) is not None for label in labels
+    )
+    return {label: plain(label) if uniform else label for label in labels}
+
+
+def by_meaning(labels: Iterable[str]) -> dict[str, str]:
+    """Labels by their plain spelling, where no other one has it: 1.0 means the label 1."""
+    meanings = [(plain(label), label) for label in labels]
+    counts = Counter(meaning for meaning, _ in meanings)
+    return {meaning: label for meaning, label in meanings if counts[meaning] == 1}
+
+
 def shown(text: str) -> str:
     """A name or cell in quotes, as a message may show it."""
     return f"'{visible(text)}'"
@@ -221,12 +263,12 @@ def shown(text: str) -> str:
 
 def as_argument(table: Table, column: str) -> str:
     """A column for a command line: its name, quoted where needed, or else its position."""
-    if re.fullmatch(r"\w[\w.-]*", column, re.ASCII):
+    if re.fullmatch(r"\w[\w.-]{0,59}", column, re.ASCII):
         return column
     plain = column.isprintable() and column == column.strip() and 0 < len(column) <= 60
     if plain and "'" not in column and not column.startswith("-"):
         return f"'{column}'"
-    return str(table.frame.columns.index(column) + 1)
+    return str(table.frame.get_column_index(column) + 1)
 
 
 def refuse_other_cells(table: Table, column: str, found: Numbers, remedy: str) -> None:
@@ -234,7 +276,7 @@ def refuse_other_cells(table: Table, column: str, found: Numbers, remedy: str) -
     row = found.first_text if found.first_text is not None else found.first_infinite
     if row is None:
         return
-    cell = _cells(table.frame[column].slice(row, 1))[0]
+    cell = as_written(table.frame[column].slice(row, 1))[0]
     why = f"({found.n_numbers:,} of {found.n_cells:,} cells are numbers)"
     if found.first_text is None:
         why = "is beyond the range of a double"
@@ -251,21 +293,35 @@ def column_at(columns: Sequence[str], position: str) -> str | None:
     return columns[index - 1 if index > 0 else index] if 0 < abs(index) <= len(columns) else None
 
 
-def _cells(series: pl.Series) -> pl.Series:
-    """(n,) String: each cell as a person would write it, without blanks around it."""
+def as_written(series: pl.Series) -> pl.Series:
+    """(n,) String: each cell as a person would write it, without blanks around it.
+
+    A time says as many digits of its second as it has, whatever the unit it is stored in.
+    """
     import polars as pl
 
     if series.dtype == pl.Boolean:
         return series.cast(pl.String).str.to_titlecase()
     if series.dtype.is_float():
+        series = series.cast(pl.Float32) if series.dtype == pl.Float16 else series  # halves are not floored
         whole = series.is_finite() & (series == series.floor()) & (series.abs() < 2.0**63)
         return series.cast(pl.Int64, strict=False).cast(pl.String).zip_with(whole, series.cast(pl.String))
     if series.dtype == pl.Duration:
         return series.dt.to_string("iso")
+    if series.dtype == pl.Time:
+        return series.dt.to_string("%H:%M:%S%.f")
+    if isinstance(series.dtype, pl.Datetime):
+        zone = "" if series.dtype.time_zone is None else "%:z"
+        return series.dt.to_string(f"%Y-%m-%d %H:%M:%S%.f{zone}")
     cells = series.cast(pl.String)
     if series.dtype.is_decimal():
         return cells.str.replace(r"(\.[0-9]*?)0+$", "$1").str.replace(r"\.$", "")
     return cells.str.strip_chars(BLANKS)
+
+
+def _require_room(series: pl.Series, each: float) -> None:
+    """Memory for what is worked out for each cell."""
+    require(each * series.len(), f"column {shown(series.name)}: looking at its {series.len():,} cells")
 
 
 def _parsed(cells: pl.Series) -> pl.Series:
@@ -288,7 +344,7 @@ def _missing(series: pl.Series, markers: frozenset[str]) -> pl.Series:
     numeric = {exact for marker in markers if (exact := exact_number(marker.strip(BLANKS))) is not None}
     if series.dtype.is_numeric() and not numeric:
         return blank
-    cells, tokens = _cells(series), pl.Series(sorted(markers), dtype=pl.String)
+    cells, tokens = as_written(series), pl.Series(sorted(markers), dtype=pl.String)
     blank |= cells.is_in(tokens.implode()).fill_null(value=True)
     if series.dtype == pl.String:
         blank |= series.is_in(tokens.implode()).fill_null(value=True)

@@ -7,11 +7,13 @@ stops the work with its place.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from oddsmith.data.cells import (
+    SPELLINGS,
     MissingMarkers,
     Numbers,
     as_argument,
@@ -22,7 +24,7 @@ from oddsmith.data.cells import (
     shown,
     texts,
 )
-from oddsmith.errors import InputError, visible
+from oddsmith.errors import DataWarning, InputError, visible
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,15 +53,18 @@ RULES = """\
  9. A cell with leading zeros, such as 00123, is a code: its column is text (rule 13).
 10. Half of the cells or more are numbers, but not all: an error that names the first other cell.
 11. All cells True or False (or true/false, or TRUE/FALSE: one spelling): boolean.
-12. All cells dates, or dates with a time: left out.
+12. All cells dates, times of day, or dates with a time: left out.
 13. Other text: categorical with at most 50 levels and 2 rows a level on average; an identifier, left
     out, if all its cells differ; else free text, left out.
 Missing cells count in none of these unless it is said. The first identifier becomes the id that
 predictions echo, where --id names none."""
 
+_LONGEST_COMPARED = 200
+_MOST_COMPARED = 20_000
+"""Looking for names spelt nearly alike takes some 50 microseconds a name."""
+
 Kind = Literal["numeric", "boolean", "categorical"]
 
-_BOOLEANS = (frozenset({"True", "False"}), frozenset({"true", "false"}), frozenset({"TRUE", "FALSE"}))
 _IDENTIFIER_WORDS = frozenset({"id", "index", "key", "number", "no", "uuid"})
 
 _MONTH, _DAY = r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12][0-9]|3[01])"
@@ -68,6 +73,7 @@ _DATE = (
     rf"^(?:[0-9]{{4}}-{_MONTH}-{_DAY}|[0-9]{{4}}/{_MONTH}/{_DAY}"
     rf"|{_DAY}[./-]{_MONTH}[./-][0-9]{{4}}|{_MONTH}/{_DAY}/[0-9]{{4}})"
     rf"(?:[T ]{_TIME}(?: ?(?:Z|UTC|[AaPp][Mm]|[+-][0-9]{{2}}:?[0-9]{{2}}))?)?$"
+    rf"|^{_TIME}$"
 )
 
 
@@ -112,9 +118,9 @@ def resolve(table: Table, name: str) -> str:
     Raises:
         InputError: neither; the message names columns that are spelt nearly so.
     """
-    columns = table.frame.columns
-    if name in columns:
+    if _has_column(table, name):
         return name
+    columns = table.frame.columns
     found = column_at(columns, name)
     if found is not None:
         return found
@@ -125,26 +131,46 @@ def resolve(table: Table, name: str) -> str:
     )
 
 
+def _has_column(table: Table, name: str) -> bool:
+    """Whether a column has this exact name, found without a list of them all."""
+    import polars as pl
+
+    try:
+        table.frame.get_column_index(name)
+    except pl.exceptions.ColumnNotFoundError:
+        return False
+    return True
+
+
 def near_names(table: Table, name: str) -> str:
     """A question that names columns spelt nearly like `name`, after a blank; empty if there are none."""
     import difflib
 
-    by_lower_case = {column.lower(): column for column in table.frame.columns}
+    if len(name) > _LONGEST_COMPARED:
+        return ""
+    by_lower_case = {column.lower(): column for column in table.frame.columns[:_MOST_COMPARED]}
     near = [by_lower_case[text] for text in difflib.get_close_matches(name.lower(), by_lower_case, n=3)]
     return f" Did you mean {' or '.join(shown(column) for column in near)}?" if near else ""
 
 
-def classify(table: Table, options: ColumnOptions, *, reserved: Sequence[str] = ()) -> ColumnPlan:
+def classify(
+    table: Table, options: ColumnOptions, *, reserved: Sequence[str] = (), most_features: int | None = None
+) -> ColumnPlan:
     """What each column is, by `RULES`.
 
     Args:
         table: only the rows that have a target (`Table.take`): others must not sway a decision.
         options: what the user says.
         reserved: columns that are never features: the target, or all that its expression reads.
+        most_features: more of them than this are refused, and no further column is looked at.
+
+    Warns:
+        DataWarning: whole numbers of a numeric column lose digits as doubles.
 
     Raises:
         InputError: options that contradict each other or name no column; a column of lists or
-            structs; a numeric column with other cells in it; no feature left where an option could give one.
+            structs; a numeric column with other cells in it; no feature left where an option could give one;
+            more than `most_features`.
     """
     named = _resolved(table, options)
     _refuse_contradictions(table, named, reserved)
@@ -156,17 +182,24 @@ def classify(table: Table, options: ColumnOptions, *, reserved: Sequence[str] = 
     id_column = named["--id"][0] if named["--id"] else None
     weight = named["--weight"][0] if named["--weight"] else None
     aside = {*reserved, *named["--drop"], *named["--weight"], *named["--id"]}
+    wanted, categorical, numeric = (set(named[f"--{x}"]) for x in ("features", "categorical", "numeric"))
     for name in table.frame.columns:
-        if name in aside or (options.features is not None and name not in named["--features"]):
+        if name in aside or (options.features is not None and name not in wanted):
             continue
         forced: Kind | None = None
-        if name in named["--categorical"]:
+        if name in categorical:
             forced = "categorical"
-        elif name in named["--numeric"]:
+        elif name in numeric:
             forced = "numeric"
-        decision = _decide(table, name, markers.of(name), forced, wanted=name in named["--features"])
+        decision = _decide(table, name, markers.of(name), forced, wanted=name in wanted)
         if decision.kind is not None:
             features.append(Feature(name, decision.kind, decision.values))
+            if most_features is not None and len(features) > most_features:
+                raise InputError(
+                    f"{visible(table.name, 200)}: more than {most_features:,} of its {table.frame.width:,} columns "
+                    f"would be features, and so many coefficients cannot be fitted at once. Name the columns to "
+                    f"use with --features, or leave columns out with --drop."
+                )
             continue
         reasons.append(f"{shown(name)} is left out: {decision.reason}")
         all_constant &= decision.is_constant
@@ -216,16 +249,41 @@ def _decide_numbers(
     complete = found.n_cells == series.len()
     manner = _identifier_manner(name, series, markers, values) if complete and not wanted else None
     if manner is None:
+        _mention_rounding(table, name, markers, found.values)
         return _Decision("numeric", values=found.values)
     remedy = f"To use it, say --numeric {as_argument(table, name)}."
     reason = f"an identifier (whole numbers, all different, {manner}). {remedy}"
     return _Decision(None, reason, is_identifier=True)
 
 
+def _mention_rounding(table: Table, name: str, markers: frozenset[str], values: pl.Series) -> None:
+    """Warn where whole numbers of a numeric column are beyond 2^53 and lose digits as doubles."""
+    import polars as pl
+
+    large = (values.abs() >= 2.0**53).fill_null(value=False)
+    if not large.any() or table.frame[name].dtype.is_float():
+        return
+    cells = texts(table.frame[name].filter(large), markers)
+    whole = cells.str.replace(r"\.0*$", "").cast(pl.Int128, strict=False)
+    lost = (whole != values.filter(large).cast(pl.Int128, strict=False)).fill_null(value=False).arg_true()
+    if not lost.len():
+        return
+    row = int(large.arg_true()[int(lost[0])])
+    warnings.warn(
+        f"{table.place(row, name)}: {shown(cells[int(lost[0])])} has more digits than a double holds; as a number it "
+        f"is rounded ({lost.len():,} such cells). If {shown(name)} holds codes, say --categorical "
+        f"{as_argument(table, name)}, or leave it out with --drop {as_argument(table, name)}.",
+        DataWarning,
+        stacklevel=6,
+    )
+
+
 def _decide_texts(
     table: Table, name: str, markers: frozenset[str], found: Numbers, forced: Kind | None
 ) -> _Decision:
     """Rules 6, 7 and 9 to 13, for a column of texts."""
+    import polars as pl
+
     series, argument = table.frame[name], as_argument(table, name)
     cells = texts(series, markers).drop_nulls()
     levels = cells.unique(maintain_order=True)
@@ -240,10 +298,10 @@ def _decide_texts(
         return _Decision("categorical")
     if not found.has_codes and 2 * found.n_numbers >= found.n_cells:
         refuse_other_cells(table, name, found, _remedies(table, name))
-    if n_levels == 2 and frozenset(levels) in _BOOLEANS:
+    if n_levels == 2 and frozenset(levels) in SPELLINGS:
         return _Decision("boolean")
-    if series.dtype.is_temporal() or bool(cells.str.contains(_DATE).all()):
-        reason = f"dates. To use it, derive a number from it, or say --categorical {argument}."
+    if series.dtype in (pl.Date, pl.Datetime, pl.Time) or bool(cells.str.contains(_DATE).all()):
+        reason = f"dates or times. To use it, derive a number from it, or say --categorical {argument}."
         return _Decision(None, reason)
     if n_levels <= MAX_LEVELS and cells.len() >= MIN_ROWS_PER_LEVEL * n_levels:
         return _Decision("categorical")
@@ -296,7 +354,7 @@ def _resolved(table: Table, options: ColumnOptions) -> dict[str, tuple[str, ...]
 
 def _refuse_contradictions(table: Table, named: dict[str, tuple[str, ...]], reserved: Sequence[str]) -> None:
     agree = ({"--features", "--categorical"}, {"--features", "--numeric"}, {"--target", "--drop"})
-    roles = {"--target": tuple(reserved), **named}
+    roles = {option: set(columns) for option, columns in {"--target": reserved, **named}.items()}
     for column in table.frame.columns:
         options = [option for option, columns in roles.items() if column in columns]
         if len(options) > 1 and set(options) not in agree:

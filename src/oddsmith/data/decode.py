@@ -1,17 +1,32 @@
 """From the bytes of a file to text in UTF-8, proved to decode, or a sentence on what they are instead.
 
 bytes -> unzipped -> no foreign format -> decoded -> no NUL
+
+Nothing is read or unpacked beyond what memory can hold: a file that unpacks without end stops early.
 """
 
 from __future__ import annotations
 
 import codecs
+import io
+import os
 import re
+import stat
 import sys
 from pathlib import Path
+from typing import BinaryIO, cast
 
+import numpy as np
+
+from oddsmith.data.memory import require, shown_size, spare_address_space
 from oddsmith.data.scan import line_at
 from oddsmith.errors import InputError, visible
+
+_PIECE = 1 << 20
+_TO_COME = 2
+"""Bytes of memory that each byte of text will ask for at least, beside itself."""
+_DECODING = 5
+"""As many while it is decoded: characters of up to four bytes, and again as UTF-8."""
 
 # Signs that open other formats, and that no table in text begins with: (bytes, what it is, what to do).
 _FOREIGN = [
@@ -49,10 +64,22 @@ def read_bytes(path: str | Path, name: str) -> bytes:
     """The bytes of a file, or of standard input for "-".
 
     Raises:
-        InputError: there is no such file, or it cannot be read; messages call it `name`.
+        InputError: there is no such file, it cannot be read, or is too large for the memory there is;
+            messages call it `name`.
     """
+    spare_address_space()
     try:
-        return sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+        if str(path) == "-":
+            return _gathered(sys.stdin.buffer, name)
+        with Path(path).open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not (stat.S_ISREG(status.st_mode) and status.st_size):
+                return _gathered(stream, name)
+            size = status.st_size
+            require((1 + _TO_COME) * size, f"{name}: reading {shown_size(size)}")
+            return stream.read()
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"{name}: there is no such file. Check the path.") from error
     except IsADirectoryError as error:
@@ -64,6 +91,19 @@ def read_bytes(path: str | Path, name: str) -> bytes:
     except (OSError, ValueError) as error:
         cause = (getattr(error, "strerror", None) or str(error)).lower()
         raise InputError(f"{name}: cannot be read: {visible(cause)}. Check the path.") from error
+
+
+def _gathered(stream: BinaryIO, name: str, *, unpacked: bool = False) -> bytes:
+    """All that a stream gives whose size nobody knows; it stops where memory could not hold the table."""
+    content = io.BytesIO()
+    while piece := stream.read(_PIECE):
+        if unpacked and not content.tell():
+            _refuse_foreign(piece, name)
+        content.write(piece)
+        size = content.tell()
+        what = "unpacked, this file is" if unpacked else "this is"
+        require(_TO_COME * size, f"{name}: {what} larger than {shown_size(size)}, and reading it")
+    return content.getvalue()
 
 
 def utf8_text(raw: bytes, name: str, encoding: str) -> bytes:
@@ -81,15 +121,12 @@ def utf8_text(raw: bytes, name: str, encoding: str) -> bytes:
 def _unzipped(raw: bytes, name: str) -> bytes:
     """The text of all members of a gzip file, every checksum checked."""
     import gzip
-    import io
     import zlib
 
-    pieces: list[bytes] = []
     remedy = "Fetch the file again, or unpack it by hand."
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
-            while piece := stream.read(1 << 20):
-                pieces.append(piece)
+            return _gathered(cast("BinaryIO", stream), name, unpacked=True)
     except EOFError as error:
         raise InputError(f"{name}: the compressed file ends early: it was cut short. {remedy}") from error
     except gzip.BadGzipFile as error:
@@ -104,7 +141,6 @@ def _unzipped(raw: bytes, name: str) -> bytes:
         raise InputError(
             f"{name}: the compressed file is damaged: {visible(str(error))}. {remedy}"
         ) from error
-    return b"".join(pieces)
 
 
 def _refuse_foreign(content: bytes, name: str) -> None:
@@ -132,16 +168,9 @@ def _utf8(content: bytes, name: str, encoding: str) -> bytes:
             break
     if codec in ("utf-8", "utf-8-sig"):
         _refuse_nul(content, name)
-        try:
-            if not content.isascii():
-                content.decode("utf-8")
-        except UnicodeDecodeError as error:
-            line, byte = line_at(content, error.start), content[error.start]
-            raise InputError(
-                f"{name}:{line}: byte 0x{byte:02x} on line {line} is not UTF-8. Name the file's encoding, for "
-                "instance --encoding latin-1 or --encoding cp1252."
-            ) from error
+        _refuse_other_than_utf8(content, name)
         return content
+    require(_DECODING * len(content), f"{name}: decoding {shown_size(len(content))} as {codec}")
     try:
         text = content.decode(codec).encode("utf-8")
     except UnicodeDecodeError as error:
@@ -158,12 +187,29 @@ def _utf8(content: bytes, name: str, encoding: str) -> bytes:
     return text
 
 
+def _refuse_other_than_utf8(content: bytes, name: str) -> None:
+    if content.isascii():
+        return
+    view, position = memoryview(content), 0
+    while position < len(view):
+        piece = view[position : position + _PIECE]
+        try:
+            position += codecs.utf_8_decode(piece, "strict", position + len(piece) == len(view))[1]
+        except UnicodeDecodeError as error:
+            position += error.start
+            line = line_at(content, position)
+            raise InputError(
+                f"{name}:{line}: byte 0x{content[position]:02x} on line {line} is not UTF-8. Name the file's "
+                "encoding, for instance --encoding latin-1 or --encoding cp1252."
+            ) from error
+
+
 def _refuse_nul(text: bytes, name: str) -> None:
     position = text.find(b"\0")
     if position < 0:
         return
     line = line_at(text, position)
-    if not text[position:].strip(b"\0"):
+    if not np.frombuffer(text, dtype=np.uint8, offset=position).any():
         raise InputError(
             f"{name}:{line}: NUL bytes from line {line} to the end of the file, as after a crash or a broken copy. "
             "Fetch the file again, or cut them off."

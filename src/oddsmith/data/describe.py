@@ -12,6 +12,7 @@ summarised by its cells as they are written, without the blanks around them.
 from __future__ import annotations
 
 import math
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,12 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.cells import MissingMarkers, numbers, texts
+from oddsmith.data.memory import require
 from oddsmith.errors import InputError, visible
 
 if TYPE_CHECKING:
     import polars as pl
 
     from oddsmith.data.table import Table
+
+_PIECE = 1 << 16
+_SORTING = 6
+"""Copies of a column's numbers while they are summarised."""
+_GROUPING = 240
+"""Bytes of memory for each cell while equal ones are counted."""
 
 
 class NumericSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="numeric"):
@@ -88,7 +96,7 @@ def _summary(table: Table, column: pl.Series, missing: frozenset[str]) -> Column
         column = column.dt.to_string()
     found = numbers(column, missing)
     if found.n_cells and found.n_numbers == found.n_cells and found.first_infinite is None:
-        values = found.values.drop_nulls().to_numpy()
+        values = (found.values.drop_nulls() if found.values.null_count() else found.values).to_numpy()
         summary = numeric_summary(name, values, missing=len(column) - len(values))
         if max(-summary.min, summary.max) < 2.0**53:
             return summary
@@ -100,15 +108,16 @@ def _summary(table: Table, column: pl.Series, missing: frozenset[str]) -> Column
 
 def numeric_summary(name: str, values: NDArray[np.float64], *, missing: int) -> NumericSummary:
     """Summary of `values` (n,), n at least 1, all finite."""
+    require(_SORTING * values.nbytes, f"column '{visible(name)}': sorting its {len(values):,} numbers")
     ordered = np.sort(values)
     n, lowest, highest = len(ordered), float(ordered[0]), float(ordered[-1])
     # A power of two changes no digit, and keeps squares and cubes away from overflow and underflow.
     _, exponent = np.frexp(max(abs(lowest), abs(highest)))
     scaled = np.ldexp(ordered, -exponent)
-    mean = math.fsum(scaled.tolist()) / n
+    mean = _exact_sum(scaled) / n
     # A mean far from zero is rounded coarsely; what is left of it would show in the skewness.
     rest = scaled - mean
-    rest -= math.fsum(rest.tolist()) / n
+    rest -= _exact_sum(rest) / n
     std: float | None = None
     skewness: float | None = None
     if n > 1:
@@ -132,6 +141,12 @@ def numeric_summary(name: str, values: NDArray[np.float64], *, missing: int) -> 
     )
 
 
+def _exact_sum(values: NDArray[np.float64]) -> float:
+    """The sum, rounded once; a Python number takes four times the memory of NumPy's, so piece by piece."""
+    pieces = (values[at : at + _PIECE].tolist() for at in range(0, len(values), _PIECE))
+    return math.fsum(chain.from_iterable(pieces))
+
+
 def _skewness(rest: NDArray[np.float64]) -> float:
     n = len(rest)
     m2, m3 = float(np.mean(rest**2)), float(np.mean(rest**3))
@@ -139,6 +154,7 @@ def _skewness(rest: NDArray[np.float64]) -> float:
 
 
 def _level_summary(name: str, cells: pl.Series, *, missing: int) -> LevelSummary:
+    require(_GROUPING * len(cells), f"column '{visible(name)}': counting its {len(cells):,} cells")
     levels = cells.to_frame("cell").group_by("cell", maintain_order=True).len()
     if levels.is_empty():
         return LevelSummary(

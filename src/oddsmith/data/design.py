@@ -13,13 +13,13 @@ used by the fit as a change of coefficients.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import MissingMarkers
+from oddsmith.data.cells import MissingMarkers, plainly
 from oddsmith.data.columns import ColumnPlan
 from oddsmith.data.encoding import (
     BooleanColumn,
@@ -28,6 +28,7 @@ from oddsmith.data.encoding import (
     Level,
     NumericColumn,
     Term,
+    Terms,
     cell_reader,
     fill_categorical,
     floats,
@@ -35,13 +36,16 @@ from oddsmith.data.encoding import (
     read_column,
     terms_of,
 )
+from oddsmith.data.memory import require
 from oddsmith.data.table import Table
-from oddsmith.errors import InputError, visible
+from oddsmith.errors import InputError, counted, visible
 
 if TYPE_CHECKING:
     import polars as pl
 
 
+_TERM, _ROW = 9, 96
+"""Bytes of memory for each term of a row, and for the row, while the design matrix is filled."""
 LARGEST = 1e250
 """Numbers beyond this, and spreads below its inverse, leave no room for the products of a fit."""
 
@@ -58,7 +62,11 @@ class Design:
         scales: list[float] = []
         self.term_column: list[int] = []
         """For each term, the number of the column it comes from."""
+        self.readers: list[tuple[str, int, Callable[[Any], Terms]]] = []
+        """For each column its name, the number of its first term, and what reads one of its cells."""
         for number, column in enumerate(self.columns):
+            reader = cell_reader(column, markers.of(column.name))
+            self.readers.append((column.name, len(self.terms), reader))
             for name, mean, scale in terms_of(column):
                 self.terms.append(name)
                 means.append(mean)
@@ -71,9 +79,6 @@ class Design:
             raise InputError(
                 f"two terms of the model would be called '{visible(twice[0])}'. Rename a column or a level."
             )
-        self._readers = [
-            (column.name, cell_reader(column, markers.of(column.name))) for column in self.columns
-        ]
 
     @classmethod
     def learn(
@@ -108,7 +113,8 @@ class Design:
         Raises:
             InputError: a column is absent, or a cell of a numeric or boolean column cannot be read.
         """
-        absent = [c.name for c in self.columns if c.name not in table.frame.columns]
+        present = set(table.frame.columns)
+        absent = [column.name for column in self.columns if column.name not in present]
         if absent:
             names = ", ".join(f"'{visible(name)}'" for name in absent[:5])
             more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
@@ -124,6 +130,8 @@ class Design:
 
     def _filled(self, cells: Sequence[Floats | pl.Series], n_rows: int) -> tuple[Floats, list[str]]:
         """The design matrix of columns that are read already, and sentences about unseen levels."""
+        need = n_rows * (_TERM * len(self.terms) + _ROW)
+        require(need, f"the design matrix of {counted(n_rows, 'row')} and {counted(len(self.terms), 'term')}")
         X = np.empty((n_rows, len(self.terms)))
         notes: list[str] = []
         at = 0
@@ -149,13 +157,14 @@ class Design:
         Raises:
             InputError: a column is absent, or a cell of a numeric or boolean column cannot be read.
         """
-        terms: list[float] = []
-        for name, reader in self._readers:
+        terms = [0.0] * len(self.terms)
+        for name, start, reader in self.readers:
             try:
                 cell = row[name]
             except KeyError:
                 raise InputError(f"the row has no '{visible(name)}', which the model needs.") from None
-            terms += reader(cell)
+            for place, value in reader(cell):
+                terms[start + place] = value
         return terms
 
 
@@ -203,20 +212,26 @@ def _learn_numeric(
 
 
 def _learn_categorical(name: str, cells: pl.Series, weight: Floats) -> CategoricalColumn:
-    labels = cells.to_list()
-    totals: dict[str | None, float] = {}
-    for label, w in zip(labels, weight.tolist(), strict=True):
-        totals[label] = totals.get(label, 0.0) + w
-    levels = sorted(totals, key=lambda level: (level is None, level or ""))
-    reference = max(levels, key=lambda level: totals[level])
-    total = float(weight.sum())
-    shares = {level: totals[level] / total for level in levels}
+    import polars as pl
+
+    spelling = plainly(cells.unique().drop_nulls().to_list())
+    levels: list[str | None] = [*sorted(set(spelling.values()))]
+    code_of = {level: code for code, level in enumerate(levels)}
+    if cells.null_count():
+        levels.append(None)
+    codes = cells.replace_strict(
+        {text: code_of[level] for text, level in spelling.items()},
+        default=len(levels) - 1,  # only a missing cell is left
+        return_dtype=pl.Int64,
+    )
+    shares = np.bincount(codes.to_numpy(), weights=weight, minlength=len(levels)) / float(weight.sum())
+    reference = int(shares.argmax())
     return CategoricalColumn(
         name,
-        reference,
+        levels[reference],
         [
-            Level(level, shares[level], float(np.sqrt(shares[level] * (1.0 - shares[level]))) or 1.0)
-            for level in levels
-            if level != reference
+            Level(level, share, float(np.sqrt(share * (1.0 - share))) or 1.0)
+            for code, (level, share) in enumerate(zip(levels, shares.tolist(), strict=True))
+            if code != reference
         ],
     )

@@ -10,8 +10,7 @@ A table's column and a single row's cell of the same content give the same terms
 from __future__ import annotations
 
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from math import inf, isinf
@@ -21,7 +20,17 @@ import msgspec
 import numpy as np
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import BLANKS, NUMBER, TRUTH, exact_number, refuse_nested, require_numbers, texts
+from oddsmith.data.cells import (
+    BLANKS,
+    NUMBER,
+    TRUTH,
+    by_meaning,
+    exact_number,
+    plain,
+    refuse_nested,
+    require_numbers,
+    texts,
+)
 from oddsmith.data.columns import Kind
 from oddsmith.data.native import as_series, is_missing
 from oddsmith.data.table import Table
@@ -29,6 +38,10 @@ from oddsmith.errors import DataWarning, InputError, visible
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+Terms = Sequence[tuple[int, float]]
+"""What a cell puts into its column's terms: (place, value) of each that is not 0."""
 
 
 class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,10 +143,10 @@ def fill_categorical(part: Floats, column: CategoricalColumn, cells: pl.Series) 
     codes = {level: code for code, level in enumerate(known) if level is not None}
     if column.reference is not None:
         codes[column.reference] = len(known)
-    by_number = _by_number(codes)
+    same = by_meaning(codes)
     for text in cells.unique().drop_nulls():
-        if text not in codes and exact_number(text) in by_number:
-            codes[text] = codes[by_number[exact_number(text)]]
+        if text not in codes and plain(text) in same:
+            codes[text] = codes[same[plain(text)]]
     found = cells.replace_strict(codes, default=-1, return_dtype=pl.Int64)
     missing = len(known) if column.reference is None else known.index(None) if None in known else -1
     numbers = found.to_numpy().copy()
@@ -151,18 +164,18 @@ def fill_categorical(part: Floats, column: CategoricalColumn, cells: pl.Series) 
     ]
 
 
-def cell_reader(column: Column, missing: frozenset[str]) -> Callable[[Any], list[float]]:
-    """A function from one cell to the column's terms, for rows one at a time: the same as of a table."""
+def cell_reader(column: Column, missing: frozenset[str]) -> Callable[[Any], Terms]:
+    """A function from one cell to its terms, for rows one at a time: the same as of a table."""
     if isinstance(column, CategoricalColumn):
         return _level_reader(column, missing)
     says_missing = _missing_text(missing)
     if isinstance(column, BooleanColumn):
         return _truth_reader(column, says_missing)
     name, mean = column.name, column.mean
-    absent, present = ([mean], []) if column.indicator is None else ([mean, 1.0], [0.0])
+    absent = ((0, mean),) if column.indicator is None else ((0, mean), (1, 1.0))
     missing_numbers = {float(number) for number in _exact_numbers(missing)}
 
-    def read(cell: Any) -> list[float]:
+    def read(cell: Any) -> Terms:
         if type(cell) is not float:
             if is_missing(cell) or (isinstance(cell, str) and says_missing(cell)):
                 return absent
@@ -173,45 +186,44 @@ def cell_reader(column: Column, missing: frozenset[str]) -> Callable[[Any], list
             raise InputError(
                 f"'{visible(name)}' is beyond the range of a double in this row. Give a number or None."
             )
-        return [cell, *present]
+        return ((0, cell),)
 
     return read
 
 
-def _truth_reader(column: BooleanColumn, says_missing: Callable[[str], bool]) -> Callable[[Any], list[float]]:
+def _truth_reader(column: BooleanColumn, says_missing: Callable[[str], bool]) -> Callable[[Any], Terms]:
     name, mean = column.name, column.mean
 
-    def read(cell: Any) -> list[float]:
+    def read(cell: Any) -> Terms:
         if isinstance(cell, bool | np.bool_):
-            return [float(cell)]
+            return ((0, float(cell)),)
         if is_missing(cell) or (isinstance(cell, str) and says_missing(cell)):
-            return [mean]
+            return ((0, mean),)
         value = TRUTH.get(cell.strip(BLANKS)) if isinstance(cell, str) else None
         if value is None:
             raise InputError(
                 f"'{visible(str(cell))}' in column '{visible(name)}' of this row, which is true or false. "
                 f"Give a boolean or None."
             )
-        return [value]
+        return ((0, value),)
 
     return read
 
 
-def _level_reader(column: CategoricalColumn, missing: frozenset[str]) -> Callable[[Any], list[float]]:
-    width = len(column.levels)
-    nothing = [0.0] * width
-    hot = {item.level: [float(i == k) for i in range(width)] for k, item in enumerate(column.levels)}
+def _level_reader(column: CategoricalColumn, missing: frozenset[str]) -> Callable[[Any], Terms]:
+    nothing: Terms = ()
+    hot: dict[str | None, Terms] = {item.level: ((k, 1.0),) for k, item in enumerate(column.levels)}
     hot[column.reference] = nothing
     says_missing = _missing_text(missing)
-    by_number = _by_number(hot)
+    same = by_meaning(level for level in hot if level is not None)
 
-    def read(cell: Any) -> list[float]:
+    def read(cell: Any) -> Terms:
         text = None if is_missing(cell) else _label(cell, column.name)
         level = None if text is None or says_missing(text) else text.strip(BLANKS)
         if level in hot:
             return hot[level]
-        if level is not None and exact_number(level) in by_number:
-            return hot[by_number[exact_number(level)]]
+        if level is not None and plain(level) in same:
+            return hot[same[plain(level)]]
         shown = "an empty cell" if level is None else f"'{visible(level)}'"
         warnings.warn(
             f"'{visible(column.name)}' has a level that training never saw: {shown}. "
@@ -224,16 +236,10 @@ def _level_reader(column: CategoricalColumn, missing: frozenset[str]) -> Callabl
     return read
 
 
-def _by_number(levels: Iterable[str | None]) -> dict[Decimal | None, str]:
-    """Levels that are numbers, by their value: 1 means the level 1.0 where no other level is that number."""
-    numbers = [(exact_number(level), level) for level in levels if level is not None]
-    counts = Counter(number for number, _ in numbers)
-    return {number: level for number, level in numbers if number is not None and counts[number] == 1}
-
-
-def _exact_numbers(missing: frozenset[str]) -> set[Decimal]:
+@lru_cache(maxsize=256)
+def _exact_numbers(missing: frozenset[str]) -> frozenset[Decimal]:
     found = (exact_number(text.strip(BLANKS)) for text in missing)
-    return {number for number in found if number is not None}
+    return frozenset(number for number in found if number is not None)
 
 
 def _missing_text(missing: frozenset[str]) -> Callable[[str], bool]:

@@ -9,6 +9,7 @@ must not change with the rows around it.
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from oddsmith.data.cells import (
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from oddsmith.data.table import Table
 
 
+MOST_OPERATIONS = 200
+"""Operators and functions in one expression: each is computed by itself, and the parser's stack is finite."""
+DEEPEST = 12
+"""Brackets within brackets: the parser reads some openings twice, and so takes time that doubles with each."""
+
+
 def target_labels(
     table: Table, target: str, markers: MissingMarkers
 ) -> tuple[str, tuple[str, ...], pl.Series]:
@@ -37,6 +44,7 @@ def target_labels(
     if target in table.frame.columns or re.fullmatch(r"[+-]?[0-9]+", target):
         return _column_labels(table, resolve(table, target), markers)
     where = f"{visible(table.name, 200)}: target {shown(target)}"
+    _refuse_vast(where, target)
     try:
         expression = pl.sql_expr(target)
     except pl.exceptions.PolarsError as error:
@@ -65,6 +73,26 @@ def target_labels(
             "Take it away, or join conditions by AND or OR."
         )
     return target, columns, _computed(table, target, expression, columns, markers)
+
+
+def _refuse_vast(where: str, target: str) -> None:
+    """Raise at an expression that would keep a parser busy for ever; INTERVAL opens a bracket, as it were."""
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "x", target)
+    operations = re.findall(
+        r"(?i)<=|>=|<>|!=|==|\|\||[-+*/%<>=!|&^~(]|\b(?:and|or|not|when|in|is|like|between)\b", bare
+    )
+    openings = re.findall(r"(?i)[()]|\binterval\b", bare)
+    deepest = max(accumulate((-1 if sign == ")" else 1) for sign in openings), default=0)
+    if len(operations) > MOST_OPERATIONS or deepest > DEEPEST:
+        raise InputError(
+            f"{where} is neither a column nor an expression of at most {MOST_OPERATIONS} operations, nested at most "
+            f"{DEEPEST} deep. Add a column that holds its result, and name that."
+        )
+    # Polars panics here, and a panic writes to standard error by itself.
+    if (of_nothing := re.search(r"(?i)\b(?:greatest|least)\s*\(\s*\)", bare)) is not None:
+        raise InputError(
+            f"{where} has {shown(of_nothing[0])}, a function of nothing. Name columns in its brackets."
+        )
 
 
 def _refuse_chain(where: str, target: str) -> None:
@@ -173,4 +201,4 @@ def as_shell_word(argument: str) -> str:
 
 
 def _cause(error: Exception) -> str:
-    return visible(str(error).splitlines()[0], 120)
+    return visible(str(error).partition("\n")[0], 120) or "no reason given"

@@ -1,18 +1,22 @@
-"""Count, mean and spread of every column, as sums that add.
+"""Size, count, mean and spread of every column, as sums that add.
 
+    largest = max |x|
     weight = sum w        mean = sum w x / weight        scatter = sum w (x - mean)^2
     sigma  = sqrt(scatter / weight)      (the population sigma)
 
 Two parts merge without cancellation: the scatter about the joint mean is the sum of the scatters plus
-`w1 w2 / (w1 + w2) * (mean1 - mean2)^2` (Chan, Golub and LeVeque 1983).
+`w1 w2 / (w1 + w2) * (mean1 - mean2)^2` (Chan, Golub and LeVeque 1983). Squares neither overflow nor vanish
+where columns are measured in units of their own size.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
 
-from oddsmith.data.block import Block, Floats
+from oddsmith.data.block import Block, Floats, Source
+from oddsmith.engines import Engine, reduce
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,49 @@ class Moments:
         )
 
 
-def moments(block: Block) -> Moments:
-    """The moments of one block: a kernel for `reduce`."""
+def moments(block: Block, unit: Floats | float = 1.0) -> Moments:
+    """The moments of one block with its columns divided by `unit` (p,): a kernel for `reduce`."""
     n, p = block.X.shape
+    X = block.X if np.all(unit == 1.0) else block.X / unit
     w = np.ones(n) if block.sample_weight is None else block.sample_weight
     weight = float(w.sum())
     if weight == 0.0:
         return Moments(0.0, np.zeros(p), np.zeros(p))
-    mean = block.X[int(np.argmax(w > 0))] * 1.0
-    mean += w @ (block.X - mean) / weight
-    centred = block.X - mean
+    mean = X[int(np.argmax(w > 0))] * 1.0
+    mean += w @ (X - mean) / weight
+    centred = X - mean
     return Moments(weight, mean, w @ (centred * centred))
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The largest absolute value of each column (p,), whatever a row weighs; NaN where a cell is NaN."""
+
+    largest: Floats
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(np.maximum(self.largest, other.largest))
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is known of p columns before a fit: arrays (p,), NaN or infinite where a cell is."""
+
+    largest: Floats
+    mean: Floats
+    sigma: Floats
+
+
+def measures(source: Source, engine: Engine = reduce) -> Measures:
+    """Size, weighted mean and population sigma of a source's columns, whatever their size: two passes."""
+    with np.errstate(over="ignore", invalid="ignore"):  # where a cell is no finite double
+        largest = engine(source, extent).largest
+        ordinary = ~np.isfinite(largest) | ((largest < 1e100) & (largest > 1e-100)) | (largest == 0.0)
+        unit = np.ldexp(1.0, np.where(ordinary, 0, np.frexp(largest)[1] - 1))
+        found = engine(source, partial(moments, unit=unit))
+        return Measures(largest, found.mean * unit, found.sigma * unit)
+
+
+def extent(block: Block) -> Extent:
+    """The extent of one block: a kernel for `reduce`."""
+    return Extent(np.maximum(block.X.max(axis=0, initial=0.0), -block.X.min(axis=0, initial=0.0)))

@@ -29,16 +29,16 @@ _NESTED = (list, tuple, set, dict, bytes, np.ndarray)
 
 
 def as_table(data: Any, reading: Reading | None = None) -> Table:
-    """A `Table` from a pandas, Polars or Arrow table, a mapping of columns, or the path of a text file.
+    """A `Table` from a pandas, Polars or Arrow table, a mapping of columns, or what `read_table` takes as paths.
 
-    `reading` says how the text of a file is to be read.
+    `reading` says how files are to be read.
 
     Raises:
         InputError: it is none of these, two columns share a name, or the file cannot be read.
     """
     if isinstance(data, Table):
         return data
-    if isinstance(data, str | Path):
+    if isinstance(data, str | Path) or _are_paths(data):
         from oddsmith.data.read import read_table
 
         return read_table(data, reading)
@@ -55,13 +55,17 @@ def as_table(data: Any, reading: Reading | None = None) -> Table:
             raise InputError(f"the table has two columns of one name: {cause}. Rename one of them.") from None
         raise InputError(
             f"a {type(data).__name__} is no table that can be read. Give a pandas, Polars or Arrow table, "
-            f"a mapping of column names to values, or a file's path."
+            f"a mapping of column names to values, or the path of a file, a pattern, or a list of them."
         ) from None
     native = table.to_native()
     if isinstance(native, pl.DataFrame):
         return Table(native, "table")
     columns = zip(table.columns, table.iter_columns(), strict=True)
     return Table(_frame((name, _array(column)) for name, column in columns), "table")
+
+
+def _are_paths(data: Any) -> bool:
+    return isinstance(data, list | tuple) and all(isinstance(path, str | Path) for path in data)
 
 
 def is_missing(cell: Any) -> bool:

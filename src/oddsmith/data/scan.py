@@ -2,11 +2,15 @@
 
     record = cell delimiter cell ... cell line-end, and every record has as many cells as the first
 
+Plain text is counted first (counting.py): as many delimiters as its lines must have. Then a short row could
+hide behind a long one only, and the parser refuses a long one; where it does, and for any other text, every
+record is looked at by itself.
+
 Outside quotes a line ends at LF, CR LF or a lone CR. A byte is inside quotes when an odd number of quotes
 stands before it in its record: a doubled quote closes and opens again, and so changes nothing. An opening
 quote must begin its cell and a closing quote must end it, or the parity means nothing and the text is
 refused. The body is taken in blocks of about a megabyte that end where a record ends, so that every block
-starts outside quotes. Each block is proved row by row: a short row cannot hide behind a long one.
+starts outside quotes.
 """
 
 from __future__ import annotations
@@ -18,12 +22,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from oddsmith.data.counting import counted
+from oddsmith.data.memory import require
 from oddsmith.errors import InputError, visible
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_FIELDS = 200_000
+"""Columns cost time and memory however few rows they have: so many are described within a minute."""
 _BLOCK = 1 << 20
+_LONG = 16 << 20
+_BYTE, _MARK = 8, 48
+"""Bytes of memory for each byte of a long record, and for each quote, delimiter and line end in it."""
 _LF, _CR = 10, 13
+_NEAR = 4096
+_NOTHING = np.empty(0, dtype=np.int64)
 
 Bytes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -31,7 +43,10 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Structure:
-    """What was proved: `n_records` records (the header among them) of `n_fields` cells each."""
+    """`n_records` records (the header among them) of `n_fields` cells each.
+
+    Of counted text that is proved as soon as a parser has found no record too long.
+    """
 
     n_records: int
     n_fields: int
@@ -39,9 +54,32 @@ class Structure:
     """The text without blank lines and with LF for every lone CR outside quotes; otherwise as it came."""
     line_of: Callable[[int], int]
     """Physical line (from 1) on which a record (from 0) starts."""
+    longest: int
+    """No record has more bytes than this."""
+    recheck: Callable[[], object]
+    """For a text that the parser refuses: looks at each record, and raises InputError where one is at fault."""
 
 
 def scan(body: bytes, name: str, *, delimiter: str, quote: str, header: bool) -> Structure:
+    """The number of records and cells in `body`, and the line of each record: counted, else proved.
+
+    As `prove`, but in counted text a record too short goes unnoticed where another is too long: a parser
+    that refuses long records has the last word, and `recheck` then names the first record at fault.
+    """
+    found = counted(body, text_start(body), delimiter, quote)
+    if found is None or found.n_fields > MAX_FIELDS or body.startswith(2 * BYTE_ORDER_MARK):
+        return prove(body, name, delimiter=delimiter, quote=quote, header=header)
+    return Structure(
+        found.n_records,
+        found.n_fields,
+        body,
+        lambda record: range(1, found.n_records + 1)[record],
+        found.longest,
+        lambda: prove(body, name, delimiter=delimiter, quote=quote, header=header),
+    )
+
+
+def prove(body: bytes, name: str, *, delimiter: str, quote: str, header: bool) -> Structure:
     """Prove that every record of `body` has the same number of cells, and find the line of each.
 
     `body` is UTF-8 text; a byte order mark at its start belongs to no cell. `delimiter` is one ASCII
@@ -51,7 +89,7 @@ def scan(body: bytes, name: str, *, delimiter: str, quote: str, header: bool) ->
     Raises:
         InputError: a record has fewer or more cells than the first; a quote stands inside an unquoted cell;
             text follows a closing quote; a quote is never closed; there are more than `MAX_FIELDS` fields; there
-            are two byte order marks.
+            are two byte order marks; a record is too long for the memory there is.
     """
     return _Scanner(body, name, delimiter, quote, header).structure()
 
@@ -150,6 +188,7 @@ class _Scanner:
         self.next_line = 1
         self.pieces: list[memoryview | bytes] = []
         self.changed = False
+        self.longest = 0
 
     def structure(self) -> Structure:
         position = text_start(self.body)
@@ -160,24 +199,25 @@ class _Scanner:
         while position < len(self.text):
             stop, inside = self._records_from(position)
             self._prove(position, stop, inside)
+            self.longest = max(self.longest, stop - position)
             position = stop
         body = b"".join(self.pieces) if self.changed else self.body
         if self.changed and body.startswith(BYTE_ORDER_MARK):
             # Here it belongs to the first cell, and a parser takes one off at the start.
             body = BYTE_ORDER_MARK + body
-        return Structure(self.lines.n_records, self.n_fields, body, self.lines)
+        return Structure(self.lines.n_records, self.n_fields, body, self.lines, self.longest, lambda: None)
 
     def _records_from(self, start: int) -> tuple[int, Mask | None]:
         """End of a block of whole records from `start`, and which of its bytes are inside quotes."""
         size = _BLOCK
         while True:
             stop = min(start + size, len(self.text))
-            is_quote = self.text[start:stop] == self.quote
-            if self.quote < 0 or not is_quote.any():
+            quotes = np.flatnonzero(self.text[start:stop] == self.quote) if self.quote >= 0 else _NOTHING
+            if not len(quotes):
                 inside, misplaced = None, None
             else:
-                inside = _parity(is_quote)
-                misplaced = self._misplaced(start + np.flatnonzero(is_quote))
+                inside = _between(quotes, stop - start)
+                misplaced = self._misplaced(start + quotes)
             # What stands before a misplaced quote is proved first, so that the first fault is the one named.
             limit = stop if misplaced is None else misplaced
             end = self._last_record_end(start, limit, inside)
@@ -187,9 +227,22 @@ class _Scanner:
                 raise self._misplaced_quote(start, misplaced, opening=bool(inside[misplaced - start]))  # type: ignore[index]
             if stop == len(self.text):
                 if inside is not None and inside[-1]:
-                    raise self._unclosed_quote(start, start + np.flatnonzero(is_quote))
+                    raise self._unclosed_quote(start, start + quotes)
                 return stop, inside
             size *= 2
+            self._require_memory(start, size)
+
+    def _require_memory(self, start: int, size: int) -> None:
+        """Masks and positions of a record, where it is a long one."""
+        if size > _LONG:
+            line = line_at(self.body, start)
+            marks = {self.quote, self.delimiter, _LF, _CR} - {-1}
+            n_marks = sum(self.body.count(mark, start, start + size) for mark in marks)
+            require(
+                _BYTE * size + _MARK * n_marks,
+                f"{self.name}:{line}: line {line} goes on for more than {size // 2_000_000:,} MB, and reading it",
+                "Check the delimiter and the quotes, or take this line out.",
+            )
 
     def _last_record_end(self, start: int, stop: int, inside: Mask | None) -> int | None:
         if inside is None:
@@ -199,8 +252,11 @@ class _Scanner:
         ends = self._breaks(start, stop)
         if inside is not None:
             ends &= ~inside[: stop - start]
-        where = np.flatnonzero(ends)
-        return start + int(where[-1]) + 1 if len(where) else None
+        for first in (max(0, len(ends) - _NEAR), 0):
+            where = np.flatnonzero(ends[first:])
+            if len(where):
+                return start + first + int(where[-1]) + 1
+        return None
 
     def _breaks(self, start: int, stop: int) -> Mask:
         """Bytes that end a physical line: LF, and CR unless LF follows."""
@@ -218,14 +274,16 @@ class _Scanner:
         block = self.text[start:stop]
         breaks = self._breaks(start, stop)
         special = breaks | (block == self.delimiter)
+        broken = False
         if inside is not None:
+            broken = bool((breaks & inside).any())
             special &= ~inside
         where = np.flatnonzero(special)
         is_end = breaks[where]
         unended = not len(where) or int(where[-1]) != len(block) - 1 or not is_end[-1]
         if unended:
             where, is_end = np.append(where, len(block)), np.append(is_end, True)
-        if inside is None and self._regular(where, is_end) and not self._other_line_ends(start, stop):
+        if not broken and self._regular(where, is_end) and not self._other_line_ends(start, stop):
             n_records = len(where) // self.n_fields
             self.lines.append(range(self.next_line, self.next_line + n_records))
             self.next_line += n_records
@@ -241,7 +299,7 @@ class _Scanner:
             if self.n_fields > MAX_FIELDS:
                 line = line_at(self.body, start + int(starts[~blank][0]))
                 raise InputError(
-                    f"{self.name}:{line}: line {line} has {self.n_fields} fields; at most {MAX_FIELDS} columns are "
+                    f"{self.name}:{line}: line {line} has {self.n_fields:,} fields; at most {MAX_FIELDS:,} columns are "
                     "read. Check the delimiter, or keep fewer columns."
                 )
         ragged = np.flatnonzero(~blank & (counts != self.n_fields))
@@ -250,7 +308,7 @@ class _Scanner:
             last_of_file = unended and first == len(ends) - 1
             raise self._ragged(start + int(starts[first]), int(counts[first]), cut_short=last_of_file)
 
-        passed = np.arange(len(starts)) if inside is None else np.searchsorted(np.flatnonzero(breaks), starts)
+        passed = np.searchsorted(np.flatnonzero(breaks), starts) if broken else np.arange(len(starts))
         self.lines.append(self.next_line + passed[~blank])
         self.next_line += int(np.count_nonzero(breaks))
         real_ends = ends[:-1] if unended else ends
@@ -349,6 +407,12 @@ class _Scanner:
 
 def _fields(count: int) -> str:
     return "1 field" if count == 1 else f"{count} fields"
+
+
+def _between(quotes: NDArray[np.int64], size: int) -> Mask:
+    """Which of `size` bytes an odd number of quotes stands at or before."""
+    lengths = np.diff(quotes, prepend=0, append=size)
+    return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
 
 
 def _parity(marks: Mask) -> Mask:

@@ -2,8 +2,9 @@
 
     codes[i] = k  where row i has the label classes[k];   -1 where it has none
 
-Two classes are (negative, positive). Labels are texts, sorted as numbers where all of them are numbers:
-so the order depends on which labels there are, never on the order of rows.
+Two classes are (negative, positive). Labels are texts. Where all are numbers, or all truth values, they have
+one spelling each: 1, +1 and 1.0 are the label 1, true and TRUE the label True. Numbers are sorted as such: so
+the order depends on which labels there are, never on the order of rows, nor on the type of the column.
 """
 
 from __future__ import annotations
@@ -11,17 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.cells import (
-    MissingMarkers,
-    exact_number,
-    shown,
-)
+from oddsmith.data.cells import MissingMarkers, by_meaning, exact_number, plain, plainly, shown
 from oddsmith.data.expression import as_shell_word, sql_name, target_labels
 from oddsmith.errors import InputError, visible
 
@@ -31,9 +27,13 @@ if TYPE_CHECKING:
 MAX_CLASSES = 20
 """More numbers than this are measurements, and so are more texts, if they are half as many as the rows."""
 
+MOST_CLASSES = 1000
+"""More classes than this are out of proportion: every row has a probability of each."""
+
 LabelType = Literal["integer", "boolean", "text"]
 
-_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+"""Whole numbers that 64 bits hold, as they are written."""
 _ANY_TEXT = re.compile(r"(?<![^\W_])x(?![^\W_])")
 
 
@@ -88,6 +88,8 @@ def read_target(
         raise InputError(f"{where} has no label in any of {labels.len():,} rows. Choose another column.")
     renamed = _mapping(options.map_label, seen, where, must_match=classes is None)
     if classes is None:
+        spelling = plainly(renamed.values())
+        renamed = {label: spelling[after] for label, after in renamed.items()}
         present = list(dict.fromkeys(renamed.values()))
         n_labels = labels.len() - labels.null_count()
         _refuse_measurement(where, name if columns == (name,) else None, present, n_labels)
@@ -95,21 +97,25 @@ def read_target(
         if options.positive is not None:
             subject = sql_name(name) if columns == (name,) else f"({name})"
             classes = _with_positive_last(where, subject, classes, options.positive.strip())
-    elif options.positive is not None and options.positive.strip() != classes[-1]:
-        raise InputError(
-            f"{where}: the model's positive class is {shown(classes[-1])}, not {shown(options.positive)}. "
-            "Leave out --positive."
-        )
-    strange = next((label for label in seen if renamed[label] not in classes), None)
+    else:
+        if options.positive is not None and plain(options.positive.strip()) != plain(classes[-1]):
+            raise InputError(
+                f"{where}: the model's positive class is {shown(classes[-1])}, not "
+                f"{shown(options.positive)}. Leave out --positive."
+            )
+        same = by_meaning(classes)
+        renamed = {
+            label: after if after in classes else same.get(plain(after), after)
+            for label, after in renamed.items()
+        }
+    code_of = {label: code for code, label in enumerate(classes)}
+    strange = next((label for label in seen if renamed[label] not in code_of), None)
     if strange is not None:
         import difflib
 
         row = int((labels == strange).arg_true()[0])
-        value = exact_number(renamed[strange])
-        near = [label for label in classes if value is not None and exact_number(label) == value]
-        near += difflib.get_close_matches(
-            renamed[strange], classes, n=1, cutoff=0.7 if value is None else 1.0
-        )
+        is_number = exact_number(renamed[strange]) is not None
+        near = [] if is_number else difflib.get_close_matches(renamed[strange], classes, n=1, cutoff=0.7)
         meant = f"{strange}={near[0]}" if near else "FROM=TO"
         raise InputError(
             f"{table.place(row, columns[0])}: label {shown(strange)} of target {shown(name)} is none of the "
@@ -117,9 +123,35 @@ def read_target(
             f"--map-label {as_shell_word(meant)}; else correct the cell."
         )
     codes = labels.replace_strict(
-        {label: classes.index(renamed[label]) for label in seen}, default=-1, return_dtype=pl.Int64
+        {label: code_of[renamed[label]] for label in seen}, default=-1, return_dtype=pl.Int64
     )
-    return Target(name, columns, classes, codes.to_numpy().copy(), _label_type(classes))
+    return Target(name, columns, classes, codes.to_numpy().copy(), type_of_labels(classes))
+
+
+def leads_to(mapping: str, classes: Sequence[str]) -> bool:
+    """Whether "FROM=TO" makes some label one of the classes."""
+    same = by_meaning(classes)
+    for _, after in _splits(mapping):
+        start, *end = _ANY_TEXT.split(after)
+        fixed = len(after) - 1
+        if (
+            after in classes
+            or plain(after) in same
+            or (
+                len(end) == 1
+                and any(len(c) > fixed and c.startswith(start) and c.endswith(end[0]) for c in classes)
+            )
+        ):
+            return True
+    return False
+
+
+def _splits(mapping: str) -> list[tuple[str, str]]:
+    """All that FROM and TO can be in "FROM=TO"."""
+    return [
+        (mapping[: equals.start()].strip(), mapping[equals.end() :].strip())
+        for equals in re.finditer("=", mapping)
+    ]
 
 
 def _mapping(
@@ -127,14 +159,12 @@ def _mapping(
 ) -> dict[str, str]:
     """What each label seen becomes; a label that no mapping names stays as it is."""
     renamed: dict[str, str] = {}
+    spelling = plainly(seen)
     for mapping in map_label:
-        splits = [
-            (mapping[: equals.start()].strip(), mapping[equals.end() :].strip())
-            for equals in re.finditer("=", mapping)
-        ]
+        splits = _splits(mapping)
         if not any(before and after for before, after in splits):
             raise InputError(f"--map-label {shown(mapping)} is not of the form FROM=TO.")
-        exact = [split for split in splits if split[0] in seen]
+        exact = [split for split in splits if split[0] in seen or plain(split[0]) in spelling.values()]
         patterns = [split for split in splits if all(len(_ANY_TEXT.findall(side)) == 1 for side in split)]
         chosen = exact or patterns
         if len(chosen) > 1:
@@ -145,7 +175,8 @@ def _mapping(
         if not chosen:
             changes = {}
         elif exact:
-            changes = dict(exact)
+            ((before, after),) = exact
+            changes = {label: after for label in seen if label == before or spelling[label] == plain(before)}
         else:
             changes = _pattern_changes(*patterns[0], seen)
         if not changes and must_match:
@@ -180,9 +211,11 @@ def _pattern_changes(before: str, after: str, seen: Sequence[str]) -> dict[str, 
 def _refuse_measurement(where: str, column: str | None, labels: Sequence[str], n_labels: int) -> None:
     values = [value for label in labels if (value := exact_number(label)) is not None]
     numeric = len(values) == len(labels)
-    if len(labels) <= (MAX_CLASSES if numeric else max(MAX_CLASSES, n_labels / 2)):
-        return
     remedy = "Choose another column, or an expression with few results."
+    if len(labels) <= (MAX_CLASSES if numeric else max(MAX_CLASSES, n_labels / 2)):
+        if len(labels) > MOST_CLASSES:
+            raise InputError(f"{where} has {len(labels):,} classes; {MOST_CLASSES:,} can be fitted. {remedy}")
+        return
     if numeric and column is not None:
         expression = f"{sql_name(column)} > {sorted(values)[(len(values) - 1) // 2]}"
         remedy = f"Make two classes of it, for example --target {as_shell_word(expression)}."
@@ -201,17 +234,12 @@ def _ordered(where: str, labels: Sequence[str], n_labels: int) -> tuple[str, ...
     values = {label: value for label in labels if (value := exact_number(label)) is not None}
     if len(values) < len(labels):
         return tuple(sorted(labels))
-    ordered = sorted(labels, key=lambda label: (values[label], len(label)))
-    for lower, upper in pairwise(ordered):
-        if values[lower] == values[upper]:
-            raise InputError(
-                f"{where}: labels {shown(lower)} and {shown(upper)} are the same number. "
-                f"Make them one, for example with --map-label {as_shell_word(f'{upper}={lower}')}."
-            )
-    return tuple(ordered)
+    return tuple(sorted(labels, key=values.__getitem__))
 
 
 def _with_positive_last(where: str, subject: str, classes: tuple[str, ...], positive: str) -> tuple[str, ...]:
+    if positive not in classes:
+        positive = by_meaning(classes).get(plain(positive), positive)
     if positive not in classes:
         raise InputError(f"{where}: --positive {shown(positive)} is none of its labels {_listed(classes)}.")
     if len(classes) > 2:
@@ -225,7 +253,8 @@ def _with_positive_last(where: str, subject: str, classes: tuple[str, ...], posi
     return (*(label for label in classes if label != positive), positive)
 
 
-def _label_type(classes: Sequence[str]) -> LabelType:
+def type_of_labels(classes: Sequence[str]) -> LabelType:
+    """Whole numbers, booleans or texts: what labels in Python are."""
     if all(_INTEGER.fullmatch(label) for label in classes):
         return "integer"
     return "boolean" if {"True", "False"}.issuperset(classes) else "text"

@@ -5,6 +5,7 @@
 An engine knows no statistics: a kernel is a pure function of a block, and its result adds.
 """
 
-from oddsmith.engines.serial import reduce
+from oddsmith.engines.serial import Engine, reduce
+from oddsmith.engines.threads import available_cores, threads
 
-__all__ = ["reduce"]
+__all__ = ["Engine", "available_cores", "reduce", "threads"]

@@ -14,6 +14,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result", bound=Additive)
 
 
+class Engine(Protocol):
+    """What does the work: the sum of `kernel(block)` over the blocks of a source, in block order."""
+
+    def __call__(self, source: Iterable[Item], kernel: Callable[[Item], Result], /) -> Result:
+        """The sum; ValueError where the source has no block."""
+        ...
+
+
 def reduce(source: Iterable[Item], kernel: Callable[[Item], Result]) -> Result:
     """Sum of `kernel(block)` over the blocks of `source`, taken in block order.
 

@@ -56,8 +56,12 @@ class Factor:
         Raises:
             InputError: the Hessian overflows, and nothing can mend that.
         """
+        from scipy.linalg.lapack import dpotrf
+
         free = ~held
-        part = hessian[np.ix_(free, free)]
+        if not free.any():
+            return cls(free, np.empty(0), np.empty((0, 0)))
+        part = hessian if free.all() else hessian[np.ix_(free, free)]
         if not np.isfinite(part).all():
             raise InputError("a column's values are too large to be squared. Measure it in larger units.")
         diagonal = np.diag(part)
@@ -65,18 +69,17 @@ class Factor:
         unit = part / np.outer(scale, scale)
         ridge = 0.0
         while True:
-            try:
-                lower = np.linalg.cholesky(unit + ridge * np.eye(len(unit)))
-            except np.linalg.LinAlgError:
-                ridge = max(10.0 * ridge, 1e-15)
-                continue
-            return cls(free, scale, lower)
+            lower, fault = dpotrf(unit + ridge * np.eye(len(unit)) if ridge else unit, lower=1)
+            if not fault:
+                return cls(free, scale, lower)
+            ridge = max(10.0 * ridge, 1e-15)
 
     def solve(self, gradient: Floats) -> Floats:
         """H^-1 gradient (d,), 0 for held columns."""
-        from scipy.linalg import cho_solve
+        from scipy.linalg.lapack import dpotrs
 
         step = np.zeros(len(gradient))
-        inner = cho_solve((self.lower, True), gradient[self.free] / self.scale, check_finite=False)
-        step[self.free] = inner / self.scale
+        if self.free.any():
+            inner, _ = dpotrs(self.lower, gradient[self.free] / self.scale, lower=1)
+            step[self.free] = inner / self.scale
         return step

@@ -40,8 +40,26 @@ def softplus(eta: Floats) -> Floats:
 
 def softmax(eta: Floats) -> Floats:
     """exp(eta) / sum exp(eta) along the last axis, without overflow."""
-    powers = np.exp(eta - eta.max(axis=-1, keepdims=True))
+    powers = np.exp(_lag(eta))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def log_softmax(eta: Floats) -> Floats:
+    """Logarithm of softmax along the last axis of (n, K): exact for shares near 0 and for one near 1.
+
+    The share of the largest eta is one less the others', whose sum enters as it is.
+    """
+    lead = _lag(eta)
+    others = np.exp(lead)
+    np.put_along_axis(others, lead.argmax(axis=-1, keepdims=True), 0.0, axis=-1)
+    return np.asarray(lead - np.log1p(others.sum(axis=-1, keepdims=True)))
+
+
+def _lag(eta: Floats) -> Floats:
+    """How far each is behind the largest along the last axis, 0 or less; at most as far as a double reaches."""
+    with np.errstate(over="ignore"):
+        lag = eta - eta.max(axis=-1, keepdims=True)
+    return np.asarray(np.maximum(lag, np.finfo(np.float64).min, out=lag))
 
 
 class Loss(Protocol):

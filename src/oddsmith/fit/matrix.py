@@ -4,15 +4,20 @@ A block enters as its design matrix A = [1, (X - centre) / scale]. Standardised 
 the cache, columns far from zero or of extreme size keep their precision, and the data is never copied.
 
     predictors(A, coef) = A @ coef'        pulled_back(A, r) = r' A        gram(A, d) = A' diag(d) A
+
+A fitted model scores rows about their training means, where log-odds far from zero keep their digits:
+
+    log_odds(X) = average + (X - mean) @ coef'
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from oddsmith.data.block import Floats, Source
-from oddsmith.data.moments import moments
-from oddsmith.engines import reduce
+from oddsmith.data.block import BLOCK_BYTES, Floats
+from oddsmith.data.moments import Measures
 
 
 @dataclass(frozen=True)
@@ -23,14 +28,13 @@ class Standardisation:
     scale: Floats
 
     @classmethod
-    def of(cls, source: Source, *, fit_intercept: bool = True) -> "Standardisation":
-        """Weighted mean and population sigma of the source's columns; sigma 0 counts as 1.
+    def of(cls, columns: Measures, *, fit_intercept: bool = True) -> "Standardisation":
+        """Weighted mean and population sigma of the columns; sigma 0 counts as 1.
 
         Without an intercept the columns are not centred: that would change the model.
         """
-        found = reduce(source, moments)
-        scale = np.where(found.sigma > 0.0, found.sigma, 1.0)
-        return cls(found.mean if fit_intercept else np.zeros_like(scale), scale)
+        scale = np.where(columns.sigma > 0.0, columns.sigma, 1.0)
+        return cls(columns.mean if fit_intercept else np.zeros_like(scale), scale)
 
     def design_matrix(self, X: Floats) -> Floats:
         """[1, (X - centre) / scale], (n, p + 1)."""
@@ -46,6 +50,24 @@ class Standardisation:
         return coef[:, 0] - slopes @ self.centre, slopes
 
 
+def log_odds(X: NDArray[Any], mean: Floats, coef: Floats, average: Floats) -> Floats:
+    """Log-odds (n, k) of the rows of `X` (n, p); `mean` (p,), `coef` (k, p), `average` (k,).
+
+    Sums run along each row by itself: a row's bits depend neither on its neighbours nor on `X`'s layout or
+    on a number of threads, as they would in a matrix product of BLAS. Overflow gives infinity or NaN.
+    """
+    n, p = X.shape
+    eta = np.empty((n, len(coef)))
+    rows = max(1, BLOCK_BYTES // (8 * max(p, 1)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, n, rows):
+            part = X[start : start + rows]
+            centred = np.subtract(part, mean, out=np.empty(part.shape), dtype=np.float64)
+            np.einsum("ij,kj->ik", centred, coef, out=eta[start : start + rows])
+        eta += average
+    return eta
+
+
 def predictors(A: Floats, coef: Floats) -> Floats:
     """Linear predictors (n, k) of the k rows of `coef` (k, p + 1)."""
     return A @ coef.T
@@ -57,5 +79,11 @@ def pulled_back(A: Floats, residual: Floats) -> Floats:
 
 
 def gram(A: Floats, d: Floats) -> Floats:
-    """A' diag(d) A, (p + 1, p + 1); `d` (n,) may have either sign."""
-    return A.T @ (A * d[:, None])
+    """A' diag(d) A, (p + 1, p + 1); `d` (n,) may have either sign.
+
+    A product of a matrix with itself takes half the work, and NumPy sees to that.
+    """
+    if not (d >= 0.0).all():
+        return A.T @ (A * d[:, None])
+    root = A * np.sqrt(d)[:, None]
+    return root.T @ root

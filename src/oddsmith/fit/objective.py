@@ -15,11 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Block, Floats, Source
-from oddsmith.engines import reduce
+from oddsmith.engines import Engine, reduce
+from oddsmith.fit.cholesky import dependent_columns
 from oddsmith.fit.losses import Loss
 from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.penalties import Ridge, softmax_coupling
 from oddsmith.fit.stats import Reach, Stats, accumulate, reach
+
+TOLERANCE = 1e-10
+"""Converged within sqrt(2e-10) = 1.4e-5 standard errors."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class Evaluation:
 class Objective:
     """Mean loss plus ridge for G independent problems with d coefficients each, intercept first.
 
-    `standardize` says whether `alpha` acts on standardised columns or on the user's.
+    `standardize` says whether `alpha` acts on standardised columns or on the user's; a Newton decrement of
+    at most `tolerance` is near enough to the optimum; `engine` does the work over the blocks.
     """
 
     source: Source
@@ -44,6 +49,8 @@ class Objective:
     alpha: float = 0.0
     standardize: bool = True
     fit_intercept: bool = True
+    tolerance: float = TOLERANCE
+    engine: Engine = reduce
     n_passes: float = field(default=0.0, init=False)
     """Reads of the data so far: the honest cost of a fit."""
 
@@ -70,13 +77,13 @@ class Objective:
     @cached_property
     def _totals(self) -> Floats:
         self.n_passes += 1
-        return reduce(self.source, _rows_and_weight)
+        return self.engine(self.source, _rows_and_weight)
 
     @cached_property
     def penalty(self) -> Ridge:
         """Ridge in standardised coefficients."""
         scale = self.standardisation.scale
-        metric = np.ones_like(scale) if self.standardize else scale**-2
+        metric = np.ones_like(scale) if self.standardize or self.alpha == 0.0 else scale**-2
         coupled = self.loss.n_coupled
         coupling = np.ones((1, 1)) if coupled == 1 else softmax_coupling(coupled + 1)
         return Ridge(self.alpha, np.concatenate([[0.0], metric]), coupling)
@@ -89,6 +96,18 @@ class Objective:
         return free.ravel()
 
     @cached_property
+    def held(self) -> NDArray[np.bool_]:
+        """Coefficients (G, d) that stay at zero: fixed, flat, or explained by earlier columns.
+
+        A penalty makes every coefficient estimable.
+        """
+        q = self.source.n_columns + 1
+        # At zero every problem's Hessian is made of one Gram matrix, which is its first block.
+        grams = [hessian[:q, :q] for hessian in self.start.hessian]
+        held = [~(np.diag(gram) > 0.0) if self.alpha > 0.0 else dependent_columns(gram) for gram in grams]
+        return np.tile(np.array(held), self.loss.n_coupled)
+
+    @cached_property
     def start(self) -> Evaluation:
         """The objective at zero, where every solver begins, with its Hessian."""
         return self.evaluate(np.zeros((self.n_problems, self.n_coefficients)), order=2)
@@ -96,7 +115,7 @@ class Objective:
     def evaluate(self, theta: Floats, order: int) -> Evaluation:
         """The objective at `theta` (G, d) from one pass over the rows."""
         self.n_passes += 1
-        return self._mean(reduce(self.source, self._kernel(theta, order)), theta, order)
+        return self._mean(self.engine(self.source, self._kernel(theta, order)), theta, order)
 
     def evaluate_rows(self, theta: Floats, rows: NDArray[np.intp]) -> Evaluation:
         """The objective and gradient at `theta` (G, d) as these rows alone estimate them, without bias.
@@ -118,7 +137,7 @@ class Objective:
             loss=self.loss,
             standardisation=self.standardisation,
         )
-        return reduce(self.source, kernel)
+        return self.engine(self.source, kernel)
 
     def on_user_scale(self, theta: Floats) -> tuple[Floats, Floats]:
         """Intercepts (k,) and coefficients (k, p) for the columns as the user has them."""
@@ -143,14 +162,21 @@ class Objective:
 
     def _mean(self, stats: Stats, theta: Floats, order: int) -> Evaluation:
         """Divide the sums once, add the penalty, and hold what may not move."""
-        value = stats.loss / stats.weight + self.penalty.value(theta)
-        gradient = hessian = np.empty(0)
-        if order >= 1:
-            gradient = stats.gradient / stats.weight + self.penalty.gradient(theta)
-            gradient = np.where(self.free, gradient, 0.0)
-        if order >= 2:
-            hessian = stats.hessian / stats.weight + self.penalty.hessian()
-            hessian = np.where(np.outer(self.free, self.free), hessian, 0.0)
+        value, gradient, hessian = (
+            part / stats.weight for part in (stats.loss, stats.gradient, stats.hessian)
+        )
+        if self.alpha > 0.0:
+            value += self.penalty.value(theta)
+            if order >= 1:
+                gradient += self.penalty.gradient(theta)
+            if order >= 2:
+                hessian += self.penalty.hessian
+        fixed = ~self.free
+        if order >= 1 and fixed.any():
+            gradient[:, fixed] = 0.0
+        if order >= 2 and fixed.any():
+            hessian[:, fixed] = 0.0
+            hessian[:, :, fixed] = 0.0
         return Evaluation(value, gradient, hessian)
 
 

@@ -6,7 +6,7 @@ is half the squared distance to the optimum in standard errors, whatever the col
 of the weights. A small decrement alone proves nothing on separated data, where the loss falls for ever:
 there the rows keep moving. So
 
-    converged           decrement <= tolerance and max |X step| < 0.1
+    converged           decrement <= tolerance and max |X step| < 0.1, or more as a loose tolerance allows
     no_finite_optimum   no penalty, and every margin is positive (a proof); or the decrement is small and
                         rows still move that have no curvature left
     diverged            the loss ended above where it started, or isn't a number
@@ -20,17 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
-from oddsmith.fit.cholesky import Factor, dependent_columns
+from oddsmith.fit.cholesky import Factor
 from oddsmith.fit.objective import Evaluation, Objective
 
-TOLERANCE = 1e-10
-"""Converged within sqrt(2e-10) = 1.4e-5 standard errors."""
 STILL_MOVING = 0.1
 """A step that changes some row's log-odds by this much has not arrived."""
-
-
 STRAIN = 1e-6
 """A row that adds this much to the decrement is not one that separation drives away."""
+CONTRADICTION = 1e4
+"""A row's strain in units of the tolerance that a decrement within the tolerance can't leave."""
 
 
 class Status(IntEnum):
@@ -57,35 +55,21 @@ class Optimality:
     """Whether every margin is positive: a proof that the classes can be told apart without error."""
 
 
-def held_columns(objective: Objective) -> NDArray[np.bool_]:
-    """Coefficients (G, d) that stay at zero: fixed, flat, or explained by earlier columns.
-
-    A penalty makes every coefficient estimable.
-    """
-    q = objective.source.n_columns + 1
-    # At zero every problem's Hessian is made of one Gram matrix, which is its first block.
-    grams = [hessian[:q, :q] for hessian in objective.start.hessian]
-    held = [~(np.diag(gram) > 0.0) if objective.alpha > 0.0 else dependent_columns(gram) for gram in grams]
-    return np.tile(np.array(held), objective.loss.n_coupled)
-
-
-def newton_steps(
-    objective: Objective, now: Evaluation, held: NDArray[np.bool_], active: NDArray[np.bool_]
-) -> tuple[Floats, Floats]:
+def newton_steps(objective: Objective, now: Evaluation, active: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Newton steps (G, d) and decrements (G,) of the active problems; 0 for the others."""
     steps = np.zeros_like(now.gradient)
     for problem in np.flatnonzero(active):
-        factor = Factor.of(now.hessian[problem], held[problem])
+        factor = Factor.of(now.hessian[problem], objective.held[problem])
         steps[problem] = factor.solve(now.gradient[problem])
     return steps, 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows
 
 
-def optimality(objective: Objective, theta: Floats, held: NDArray[np.bool_]) -> Optimality:
+def optimality(objective: Objective, theta: Floats) -> Optimality:
     """What can be said of `theta` (G, d), whichever solver found it: two passes over the rows."""
     now = objective.evaluate(theta, order=2)
     mean_loss = now.value - objective.penalty.value(theta)
     sound = np.isfinite(now.value) & (now.value <= objective.start.value + 1e-12)
-    steps, decrement = newton_steps(objective, now, held, sound)
+    steps, decrement = newton_steps(objective, now, sound)
     reach = objective.reach(np.where(sound[:, None], theta, 0.0), steps)
     status = tuple(
         _verdict(objective, decrement[k], reach.move[k], reach.strain[k], reach.margin[k])
@@ -94,7 +78,7 @@ def optimality(objective: Objective, theta: Floats, held: NDArray[np.bool_]) -> 
         for k in range(len(decrement))
     )
     decrement = np.where(sound, decrement, np.inf)
-    gradient = np.where(sound, np.where(held, 0.0, np.abs(now.gradient)).max(axis=1), np.inf)
+    gradient = np.where(sound, np.where(objective.held, 0.0, np.abs(now.gradient)).max(axis=1), np.inf)
     intercepts = np.arange(steps.shape[1]) % (objective.source.n_columns + 1) == 0
     drifting = np.where(intercepts, 0.0, np.abs(steps)).argmax(axis=1)
     return Optimality(status, decrement, gradient, mean_loss, drifting, reach.margin > 0.0)
@@ -103,10 +87,11 @@ def optimality(objective: Objective, theta: Floats, held: NDArray[np.bool_]) -> 
 def _verdict(objective: Objective, decrement: float, move: float, strain: float, margin: float) -> Status:
     if objective.alpha == 0.0 and margin > 0.0:
         return Status.no_finite_optimum
-    if decrement > TOLERANCE:
+    if decrement > objective.tolerance:
         return Status.iteration_limit
     if move < STILL_MOVING:
         return Status.converged
-    # A row in motion whose curvature is not negligible contradicts the small decrement: that is rounding.
-    adrift = objective.alpha == 0.0 and strain < STRAIN
-    return Status.no_finite_optimum if adrift else Status.iteration_limit
+    if objective.alpha == 0.0 and strain < STRAIN:
+        return Status.no_finite_optimum
+    # A row whose strain is far beyond the decrement contradicts it: that is rounding.
+    return Status.converged if strain < CONTRADICTION * objective.tolerance else Status.iteration_limit

@@ -9,6 +9,7 @@ to sum to zero.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class Ridge:
         """Penalty of each problem, (G,)."""
         return np.asarray(0.5 * (coef * self.gradient(coef)).sum(axis=1))
 
+    @cached_property
     def hessian(self) -> Floats:
         """Second derivative, (d, d), the same for every problem."""
         return np.asarray(np.kron(self.coupling, np.diag(self.alpha * self.metric)), dtype=np.float64)

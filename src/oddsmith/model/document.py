@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,6 @@ def read_document(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{name}: more than {LARGEST:,} bytes, far beyond a model. Is it the right file?")
     if not text.strip():
         raise InputError(f"{name}: the file is empty. Train the model again.")
-    _refuse_depth(text, name)
     try:
         document = json.loads(
             text.decode("utf-8"),
@@ -54,6 +54,8 @@ def read_document(path: str | Path) -> dict[str, Any]:
             parse_constant=lambda _: math.nan,
             parse_int=_integer,
         )
+    except RecursionError:
+        raise _too_deep(text, name) from None
     except UnicodeDecodeError as error:
         raise InputError(f"{name}: not UTF-8 text (byte {error.start + 1}); not a model file.") from None
     except json.JSONDecodeError as error:
@@ -61,9 +63,13 @@ def read_document(path: str | Path) -> dict[str, Any]:
             f"{name}:{error.lineno}:{error.colno}: not JSON ({error.msg[:1].lower()}{error.msg[1:]}). "
             f"The file is truncated, or it is not a model file."
         ) from None
-    fault = _fault(document, "$")
+    try:
+        fault = _fault(document, DEEPEST)
+    except RecursionError:
+        raise _too_deep(text, name) from None
     if fault is not None:
-        raise InputError(f"{name}: {fault}. The file was not written by oddsmith.")
+        what, path, why = fault
+        raise InputError(f"{name}: {what} ${path}{why}. The file was not written by oddsmith.")
     if not isinstance(document, dict):
         raise InputError(f"{name}: not a model file: the document is not a JSON object.")
     return document
@@ -94,37 +100,44 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) < 20 else float(digits)
 
 
-def _refuse_depth(text: bytes, name: str) -> None:
-    depth = 0
+def _too_deep(text: bytes, name: str) -> InputError:
+    """The sentence on a document that is nested too deep: with the line where it becomes so."""
+    depth, line = 0, 1
     for token in _TOKENS.finditer(text):
         first = token.group()[:1]
-        if first in b"[{":
-            depth += 1
-            if depth > DEEPEST:
-                line = text.count(b"\n", 0, token.start()) + 1
-                raise InputError(f"{name}:{line}: nested more than {DEEPEST} deep; not a model file.")
-        elif first in b"]}":
-            depth -= 1
+        depth += (first in b"[{") - (first in b"]}")
+        if depth > DEEPEST:
+            line = text.count(b"\n", 0, token.start()) + 1
+            break
+    return InputError(f"{name}:{line}: nested more than {DEEPEST} deep; not a model file.")
 
 
-def _fault(value: Any, path: str) -> str | None:
-    """The first thing that must not be in a model file, with its path; None if there is nothing."""
-    if isinstance(value, _Repeated):
-        return f"the key '{visible(value.key)}' stands twice in {path}"
+def _fault(value: Any, levels: int) -> tuple[str, str, str] | None:
+    """The first thing that must not be in a model file, as what, path and why; None if there is nothing.
+
+    Raises:
+        RecursionError: the value is nested more than so many levels deep.
+    """
+    children: Iterable[tuple[str | int, Any]]
     if isinstance(value, dict):
+        if isinstance(value, _Repeated):
+            return f"the key '{visible(value.key)}' stands twice in", "", ""
         if not all(map(_is_text, value)):
-            return f"a key in {path} is not text that UTF-8 can hold (half a surrogate pair)"
-        children = ((f"{path}.{visible(key)}", item) for key, item in value.items())
+            return "a key in", "", " is not text that UTF-8 can hold (half a surrogate pair)"
+        children = value.items()
     elif isinstance(value, list):
-        children = ((f"{path}[{index}]", item) for index, item in enumerate(value))
+        children = enumerate(value)
+    elif isinstance(value, float):
+        return None if math.isfinite(value) else ("the number at", "", " is not finite")
+    elif isinstance(value, str) and not _is_text(value):
+        return "the text at", "", " is not text that UTF-8 can hold (half a surrogate pair)"
     else:
-        if isinstance(value, float) and not math.isfinite(value):
-            return f"the number at {path} is not finite"
-        if isinstance(value, str) and not _is_text(value):
-            return f"the text at {path} is not text that UTF-8 can hold (half a surrogate pair)"
         return None
-    for where, item in children:
-        fault = _fault(item, where)
+    if not levels:
+        raise RecursionError
+    for key, item in children:
+        fault = _fault(item, levels - 1)
         if fault is not None:
-            return fault
+            what, path, why = fault
+            return what, (f"[{key}]" if isinstance(key, int) else f".{visible(key)}") + path, why
     return None

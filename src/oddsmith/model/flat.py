@@ -9,7 +9,7 @@
 """
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,18 +17,18 @@ from oddsmith.data.cells import MissingMarkers
 from oddsmith.data.design import Design
 from oddsmith.data.encoding import NumericColumn
 from oddsmith.data.read import Reading
+from oddsmith.data.target import type_of_labels
 from oddsmith.errors import InputError, visible
 from oddsmith.model.golden import golden_rows
 from oddsmith.model.records import (
     FORMAT,
+    UNKNOWN_FIT,
     VERSION,
     Equation,
-    FitRecord,
     MissingRecord,
     ModelRecord,
-    PenaltyRecord,
     TargetRecord,
-    TrainingRecord,
+    unknown_training,
 )
 
 TARGET, ID = "Hogwarts House", "Index"
@@ -121,6 +121,12 @@ def from_flat(document: dict[str, Any], name: str, release: str) -> ModelRecord:
     for path, texts in (("houses", flat.houses), ("subjects", flat.subjects)):
         if len(set(texts)) < len(texts):
             raise InputError(f"{name}: $.{path} names one thing twice.")
+    for path, text in (("target", flat.target), ("id", flat.id)):
+        if text in flat.subjects or (path, text) == ("id", flat.target):
+            raise InputError(
+                f"{name}: '{visible(str(text))}', which is $.{path}, has another role as well. "
+                f'Name the column of labels with "target", and that of identifiers with "id", which may be null.'
+            )
     columns = [NumericColumn(s, m, d) for s, m, d in zip(flat.subjects, flat.mu, flat.sigma, strict=True)]
     equations = []
     for house in flat.houses:
@@ -136,30 +142,17 @@ def from_flat(document: dict[str, Any], name: str, release: str) -> ModelRecord:
     one, other = (flat.thetas_dict[house] for house in (flat.houses[0], flat.houses[-1]))
     mirrored = len(flat.houses) == 2 and all(a == -b for a, b in zip(one, other, strict=True))
     equations = equations[1:] if mirrored else equations
+    form: Literal["binary", "ovr"] = "binary" if mirrored else "ovr"
     design = Design(columns, MissingMarkers.from_options((), ()))
     try:
-        golden = golden_rows(design, equations)
+        golden = golden_rows(design, equations, flat.houses, form)
     except (OverflowError, ValueError):
         raise InputError(f"{name}: $.thetas_dict gives log-odds beyond the range of a double.") from None
-    unknown = FitRecord(
-        solver="unknown",
-        settings={},
-        seed=0,
-        penalty=PenaltyRecord(0.0, standardize=True),
-        status="iteration_limit",
-        message="read from a flat file, which does not say how it was trained",
-        iterations=0,
-        passes=0.0,
-        newton_decrement=[],
-        mean_loss=[],
-        not_estimable=[],
-        loss_history=[],
-    )
     return ModelRecord(
         format=FORMAT,
         version=VERSION,
         oddsmith=release,
-        target=TargetRecord(flat.target, [flat.target], flat.houses, "text", []),
+        target=TargetRecord(flat.target, [flat.target], flat.houses, type_of_labels(flat.houses), []),
         id=flat.id,
         weight=None,
         reading=Reading(),
@@ -167,10 +160,10 @@ def from_flat(document: dict[str, Any], name: str, release: str) -> ModelRecord:
         columns=list(columns),
         left_out=[],
         dropped=[],
-        multi_class="binary" if mirrored else "ovr",
+        multi_class=form,
         equations=equations,
-        fit=unknown,
-        training=TrainingRecord(0, 0, 0.0, [0] * len(flat.houses), 0.0, None),
+        fit=UNKNOWN_FIT,
+        training=unknown_training(len(flat.houses)),
         golden=golden,
         digest="",
     )

@@ -1,66 +1,112 @@
-"""What a model file must reproduce: the log-odds of rows made up from the columns alone.
+"""What a model file must reproduce: log-odds and probabilities of rows made up from the columns alone.
 
-Sums are taken with `math.fsum`, which rounds once, so that every machine recomputes the same figures.
+    golden row   every number at its mean, every boolean missing, every category at its reference
+    change       one cell of it another: a number one sigma up, each truth, each level, a missing cell,
+                 a marker of missing cells
+
+    log-odds of the row      average + sum_j coef_j (x_j - mean_j)
+    log-odds after a change  those of the row + sum_j coef_j (x'_j - x_j), over the terms of one column
+
+Cells are read and probabilities computed by the functions that predict. Sums are taken with `math.fsum`,
+which rounds once, so that every machine recomputes the same figures.
 """
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
+
+from oddsmith.data.block import Floats
+from oddsmith.data.cells import DEFAULT_MISSING
 from oddsmith.data.design import Design
 from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, Column, NumericColumn
 from oddsmith.errors import DataWarning, InputError, visible
-from oddsmith.model.records import Cell, Equation, Golden, GoldenChange
+from oddsmith.model.probabilities import probabilities
+from oddsmith.model.records import Answer, Cell, Equation, Golden, GoldenChange
 
 TOLERANCE = 1e-12
 
 
-def golden_rows(design: Design, equations: list[Equation]) -> Golden:
-    """The golden rows of a model."""
+def golden_rows(
+    design: Design, equations: Sequence[Equation], classes: Sequence[str], multi_class: str
+) -> Golden:
+    """The golden rows of a model.
+
+    Raises:
+        OverflowError or ValueError: a row's log-odds are beyond the range of a double.
+    """
     row: dict[str, Cell] = {column.name: _average_cell(column) for column in design.columns}
-    changes = [
-        GoldenChange(name, cell, _log_odds(design, equations, {**row, name: cell}))
-        for name, cell in _changes(design)
+    changes = list(_changes(design))
+    log_odds = _log_odds(design, equations, row, changes)
+    shares = probabilities(log_odds, multi_class).tolist()
+    first, *others = [
+        Answer(odds, dict(zip(classes, proba, strict=True)))
+        for odds, proba in zip(log_odds.tolist(), shares, strict=True)
     ]
-    return Golden(row, _log_odds(design, equations, row), changes)
+    return Golden(
+        row,
+        first,
+        [
+            GoldenChange(design.columns[number].name, cell, answer)
+            for (number, cell), answer in zip(changes, others, strict=True)
+        ],
+    )
 
 
-def verify(golden: Golden, design: Design, equations: list[Equation], name: str) -> None:
+def verify(
+    golden: Golden,
+    design: Design,
+    equations: Sequence[Equation],
+    classes: Sequence[str],
+    multi_class: str,
+    name: str,
+) -> None:
     """Recompute the golden rows.
 
     Raises:
         InputError: a figure differs by more than 1e-12 (relative above 1), or the rows don't fit.
     """
-    if list(golden.row) != [column.name for column in design.columns]:
+    if golden.row != {column.name: _average_cell(column) for column in design.columns}:
         raise InputError(f"{name}: $.golden.row does not fit $.columns.")
-    if [(change.column, change.cell) for change in golden.changes] != list(_changes(design)):
+    changes = list(_changes(design))
+    if [(item.column, item.cell) for item in golden.changes] != [
+        (design.columns[number].name, cell) for number, cell in changes
+    ]:
         raise InputError(f"{name}: $.golden.changes does not fit $.columns.")
-    stated = [("the golden row", golden.row, golden.log_odds)]
-    stated += [
-        (
-            f"the golden row with '{visible(change.column)}' changed",
-            {**golden.row, change.column: change.cell},
-            change.log_odds,
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DataWarning)
+            found = _log_odds(design, equations, golden.row, changes)
+    except (InputError, DataWarning) as error:
+        raise InputError(f"{name}: $.golden cannot be read: {error}") from None
+    except (OverflowError, ValueError):
+        raise InputError(f"{name}: $.golden gives log-odds beyond the range of a double.") from None
+    stated = [golden.answer, *(item.answer for item in golden.changes)]
+    _compare(name, golden, "log-odds", found, [answer.log_odds for answer in stated])
+    if any(list(answer.proba) != list(classes) for answer in stated):
+        raise InputError(f"{name}: $.golden states probabilities of other classes than $.target.classes.")
+    proba = [list(answer.proba.values()) for answer in stated]
+    _compare(name, golden, "probabilities", probabilities(found, multi_class), proba)
+
+
+def _compare(name: str, golden: Golden, what: str, found: Floats, stated: list[list[float]]) -> None:
+    """Raise InputError at the first row whose figures (k,) are not the stated ones."""
+    width = found.shape[1]
+    expected = np.array([row if len(row) == width else [np.nan] * width for row in stated])
+    with np.errstate(over="ignore", invalid="ignore"):
+        near = np.abs(found - expected) <= TOLERANCE * np.maximum(1.0, np.abs(expected))
+    wrong = np.flatnonzero(~near.all(axis=1))
+    if len(wrong):
+        row = int(wrong[0])
+        changed = f" with '{visible(golden.changes[row - 1].column)}' changed" if row else ""
+        shown = [
+            visible(", ".join(f"{x!r}" for x in figures)) for figures in (found[row].tolist(), stated[row])
+        ]
+        raise InputError(
+            f"{name}: the golden row{changed} gives {what} {shown[0]}; the file says {shown[1]}. "
+            f"The file was changed after training, or damaged; train the model again."
         )
-        for change in golden.changes
-    ]
-    for what, row, expected in stated:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", DataWarning)
-                found = _log_odds(design, equations, row)
-        except (InputError, DataWarning) as error:
-            raise InputError(f"{name}: {what} cannot be read: {error}") from None
-        except (OverflowError, ValueError):
-            raise InputError(f"{name}: {what} gives log-odds beyond the range of a double.") from None
-        same = len(found) == len(expected) and all(
-            abs(a - b) <= TOLERANCE * max(1.0, abs(b)) for a, b in zip(found, expected, strict=True)
-        )
-        if not same:
-            raise InputError(
-                f"{name}: {what} gives log-odds {found}, the file says {expected}. "
-                f"The file was changed after training, or damaged; train the model again."
-            )
 
 
 def _average_cell(column: Column) -> Cell:
@@ -70,24 +116,53 @@ def _average_cell(column: Column) -> Cell:
     return column.mean if isinstance(column, NumericColumn) else None
 
 
-def _changes(design: Design) -> Iterator[tuple[str, Cell]]:
-    for column in design.columns:
+def _changes(design: Design) -> Iterator[tuple[int, Cell]]:
+    """Each cell to try, with the number of its column."""
+    for number, column in enumerate(design.columns):
         if isinstance(column, CategoricalColumn):
-            yield from ((column.name, item.level) for item in column.levels)
+            yield from ((number, item.level) for item in column.levels)
         elif isinstance(column, BooleanColumn):
-            yield from ((column.name, cell) for cell in (False, True))
+            yield from ((number, cell) for cell in (False, True))
         else:
-            yield column.name, column.mean + column.scale
+            yield number, column.mean + column.scale
             if column.indicator is not None:
-                yield column.name, None
-
-
-def _log_odds(design: Design, equations: list[Equation], row: dict[str, Cell]) -> list[float]:
-    terms = [x - m for x, m in zip(design.vector(row), design.mean.tolist(), strict=True)]
-    found = [
-        math.fsum([equation.average, *(b * x for b, x in zip(equation.coef.values(), terms, strict=True))])
-        for equation in equations
+                yield number, None
+    may_be_missing = [
+        (number, column.name)
+        for number, column in enumerate(design.columns)
+        if not isinstance(column, CategoricalColumn)
+        or None in (column.reference, *(item.level for item in column.levels))
     ]
-    if not all(map(math.isfinite, found)):
+    for number, name in may_be_missing:
+        yield from ((number, token) for token in sorted(design.markers.by_column.get(name, ())))
+    for number, _ in may_be_missing[:1]:
+        yield from (
+            (number, token) for token in sorted(design.markers.everywhere.difference(DEFAULT_MISSING))
+        )
+
+
+def _log_odds(
+    design: Design, equations: Sequence[Equation], row: dict[str, Cell], changes: Sequence[tuple[int, Cell]]
+) -> Floats:
+    """Log-odds (1 + changes, k) of the row, and of the row with each change."""
+    coef = [list(equation.coef.values()) for equation in equations]
+    centred = [x - mean for x, mean in zip(design.vector(row), design.mean.tolist(), strict=True)]
+    first = [
+        math.fsum([equation.average, *(b * x for b, x in zip(slopes, centred, strict=True))])
+        for equation, slopes in zip(equations, coef, strict=True)
+    ]
+    found = [first]
+    for number, cell in changes:
+        name, start, reader = design.readers[number]
+        before, after = dict(reader(row[name])), dict(reader(cell))
+        moves = [(start + place, after.get(place, 0.0) - before.get(place, 0.0)) for place in before | after]
+        found.append(
+            [
+                math.fsum([odds, *(slopes[term] * move for term, move in moves)])
+                for odds, slopes in zip(first, coef, strict=True)
+            ]
+        )
+    log_odds = np.array(found)
+    if not np.isfinite(log_odds).all():
         raise OverflowError
-    return found
+    return log_odds

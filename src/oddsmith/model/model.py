@@ -1,16 +1,15 @@
 """A trained model at work: from cells to log-odds, probabilities, labels and reasons.
 
 eta_k = intercept_k + sum_j coef_kj x_j = average_k + sum_j coef_kj (x_j - mean_j)
-binary    proba(positive) = expit(eta)
-softmax   proba_k = exp(eta_k) / sum exp(eta)
-ovr       proba_k = expit(eta_k) / sum expit(eta): the same argmax as eta
+label = the class of the largest eta; of two classes the positive one from eta = 0 on
+
+How eta becomes probabilities is said in `probabilities.py`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,9 +30,17 @@ from oddsmith.errors import DataWarning, InputError, counted, visible
 from oddsmith.evaluate.evaluation import Evaluation, evaluation
 from oddsmith.evaluate.metrics import Cost
 from oddsmith.files import write_atomically
+from oddsmith.fit.matrix import log_odds
+from oddsmith.model.consistency import refuse_contradictions
 from oddsmith.model.document import canonical_digest, read_document
 from oddsmith.model.flat import from_flat, to_flat
 from oddsmith.model.golden import verify
+from oddsmith.model.probabilities import (
+    log_probabilities,
+    predicted_codes,
+    probabilities,
+    probabilities_of_row,
+)
 from oddsmith.model.records import FORMAT, ModelRecord
 from oddsmith.version import __version__
 
@@ -46,6 +53,8 @@ class Scores:
     """(n, p): the design matrix, less the training means."""
     log_odds: Floats
     """(n, k): one column for two classes, else one a class."""
+    proba: Floats
+    """(n, K)."""
     log_proba: Floats
     """(n, K)."""
     codes: NDArray[np.intp]
@@ -108,8 +117,8 @@ class Model:
             InputError: a column is absent or a cell cannot be read.
         """
         if _is_row(data):
-            return np.array(_probabilities(self.log_odds_of(data), self.record.multi_class))
-        return np.asarray(np.exp(self._score(data).log_proba))
+            return np.array(probabilities_of_row(self.log_odds_of(data), self.record.multi_class))
+        return self._score(data).proba
 
     def explain(self, data: Any) -> Explanation:
         """Contributions of each column to each row's log-odds; a mapping of single cells is one row.
@@ -119,8 +128,8 @@ class Model:
         """
         if _is_row(data):
             eta = np.array([self.log_odds_of(data)])
-            codes = (eta[:, 0] >= 0.0).astype(np.intp) if eta.shape[1] == 1 else eta.argmax(axis=1)
-            return self._explanation(np.array([self.design.vector(data)]) - self.design.mean, eta, codes)
+            centred = np.array([self.design.vector(data)]) - self.design.mean
+            return self._explanation(centred, eta, predicted_codes(eta))
         table = as_table(data, self.record.reading)
         return self.explain_scores(self._score(table))
 
@@ -185,6 +194,7 @@ class Model:
         Rows count by the weights that the model was trained with, where the table has that column.
         """
         record = self.record
+        table = table.completed(self.known_columns())
         absent = [name for name in record.target.columns if name not in table.frame.columns]
         if absent:
             raise InputError(
@@ -200,13 +210,12 @@ class Model:
                 f"{table.name}: no row has a label in '{visible(target.name)}', so there is nothing to evaluate. "
                 f"To predict labels, say oddsmith predict."
             )
-        digest, table = table.digest, table.take(known)
+        table = table.take(known)
         scores = self.score(table)
         notes = list(scores.notes)
         if len(known) < len(target.codes):
             notes.append(f"left out, for want of a label: {counted(len(target.codes) - len(known), 'row')}.")
-        if digest is not None and digest == record.training.digest:
-            notes.append("these are the rows that the model was trained on: its figures flatter it.")
+        notes += _flattery(table, record.training.digests)
         weight = None
         if record.weight is not None and record.weight in table.frame.columns:
             weight = require_weights(table, record.weight, markers.of(record.weight))
@@ -232,6 +241,14 @@ class Model:
             n_bins=n_bins,
         )
         return found, notes
+
+    def known_columns(self) -> set[str]:
+        """Every column that the training table had."""
+        record = self.record
+        named = {column.name for column in record.columns} | {item.column for item in record.left_out}
+        return (
+            named | {*record.dropped, *record.target.columns} | {record.id or "", record.weight or ""} - {""}
+        )
 
     def save(self, path: str | Path, *, flat: bool = False) -> None:
         """Write the model file, or its flat form, whole or not at all.
@@ -261,24 +278,19 @@ class Model:
         Raises:
             InputError: a column is absent or a cell cannot be read.
         """
-        centred, notes = self.design.matrix(table)
-        centred -= self.design.mean
-        with np.errstate(over="ignore", invalid="ignore"):
-            eta = centred @ self.coef.T + self.average
+        X, notes = self.design.matrix(table.completed(self.known_columns()))
+        eta = log_odds(X, self.design.mean, self.coef, self.average)
         if not np.isfinite(eta).all():
             row = int(np.argmin(np.isfinite(eta).all(axis=1)))
             raise InputError(
                 f"{table.place(row, self.design.columns[0].name)}: the log-odds of this row are beyond the "
                 f"range of a double. Check its numbers."
             )
-        if eta.shape[1] == 1:
-            log_proba = np.column_stack([-np.logaddexp(0.0, eta), -np.logaddexp(0.0, -eta)])
-            codes = (eta[:, 0] >= 0.0).astype(np.intp)
-        else:
-            scores = eta if self.record.multi_class == "softmax" else -np.logaddexp(0.0, -eta)
-            log_proba = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
-            codes = eta.argmax(axis=1)
-        return Scores(centred, eta, log_proba, codes, notes)
+        form = self.record.multi_class
+        X -= self.design.mean
+        return Scores(
+            X, eta, probabilities(eta, form), log_probabilities(eta, form), predicted_codes(eta), notes
+        )
 
     def _score(self, data: Any) -> Scores:
         scores = self.score(as_table(data, self.record.reading))
@@ -294,12 +306,23 @@ class Model:
         )
 
 
+def _flattery(table: Table, digests: Sequence[str]) -> list[str]:
+    """A sentence where files of the table are files that the model was trained on."""
+    seen = [name for name, digest in table.digests if digest in digests]
+    if not seen:
+        return []
+    if len(seen) == len(table.digests):
+        return ["these are the rows that the model was trained on: its figures flatter it."]
+    more = f" and {len(seen) - 3:,} more" if len(seen) > 3 else ""
+    return [f"the model was trained on rows of {', '.join(seen[:3])}{more}: its figures flatter it."]
+
+
 def load(path: str | Path) -> Model:
     """A model from its file, or from a flat file; nothing in the file is run.
 
     Raises:
-        InputError: the file is no model file, was changed after training, or does not reproduce its
-            golden rows.
+        InputError: the file is no model file, was changed after training, contradicts itself, or does not
+            reproduce its golden rows.
     """
     name = visible(str(path), 200)
     document = read_document(path)
@@ -316,52 +339,14 @@ def load(path: str | Path) -> Model:
         record = msgspec.convert(document, ModelRecord)
     except msgspec.ValidationError as error:
         raise InputError(f"{name}: not a sound model file: {visible(str(error), 300)}.") from None
-    if canonical_digest(document) != record.digest:
+    if canonical_digest(msgspec.to_builtins(record)) != record.digest:
         raise InputError(f"{name}: its digest does not fit its content: the file was changed after training.")
-    classes = record.target.classes
-    expected = classes[1:] if record.multi_class == "binary" else classes
-    if [equation.label for equation in record.equations] != expected or len(set(classes)) < len(classes):
-        raise InputError(f"{name}: $.equations do not fit $.target.classes.")
-    if not _labels_fit(classes, record.target.label_type):
-        raise InputError(f"{name}: $.target.classes are not all {record.target.label_type} labels.")
     if dataclasses.asdict(record.reading) != document["reading"]:
         raise InputError(f"{name}: $.reading lacks keys, or has keys that are not known.")
-    try:
-        model = Model(record)
-    except InputError as error:
-        raise InputError(f"{name}: $.columns: {error}") from None
-    for index, equation in enumerate(record.equations):
-        if list(equation.coef) != list(model.terms):
-            raise InputError(f"{name}: $.equations[{index}].coef does not fit $.columns.")
-    verify(record.golden, model.design, record.equations, name)
-    with np.errstate(over="ignore", invalid="ignore"):
-        size = abs(model.intercept) + abs(model.coef) @ abs(model.design.mean)
-        gap = abs(model.intercept + model.coef @ model.design.mean - model.average)
-    if not (gap <= 1e-12 * (1.0 + size)).all():
-        raise InputError(f"{name}: $.equations: intercept and average do not fit each other.")
+    refuse_contradictions(record, name)
+    model = Model(record)
+    verify(record.golden, model.design, record.equations, record.target.classes, record.multi_class, name)
     return model
-
-
-def _probabilities(eta: list[float], multi_class: str) -> list[float]:
-    """Probabilities of one row, in plain Python: quicker than an array of this size."""
-    if multi_class == "softmax":
-        top = max(eta)
-        parts = [math.exp(value - top) for value in eta]
-    else:
-        parts = [_expit(value) for value in eta]
-        if multi_class == "binary":
-            return [_expit(-eta[0]), parts[0]]
-        if not any(parts):
-            return _probabilities(eta, "softmax")
-    total = sum(parts)
-    return [part / total for part in parts]
-
-
-def _expit(eta: float) -> float:
-    if eta >= 0.0:
-        return 1.0 / (1.0 + math.exp(-eta))
-    small = math.exp(eta)
-    return small / (1.0 + small)
 
 
 def _labels(classes: list[str], label_type: str) -> NDArray[Any]:
@@ -371,12 +356,6 @@ def _labels(classes: list[str], label_type: str) -> NDArray[Any]:
     if label_type == "boolean":
         return np.array([label == "True" for label in classes])
     return np.array(classes)
-
-
-def _labels_fit(classes: list[str], label_type: str) -> bool:
-    if label_type == "integer":
-        return all(re.fullmatch("-?[0-9]+", label) is not None for label in classes)
-    return label_type == "text" or {"True", "False"}.issuperset(classes)
 
 
 def _is_row(data: Any) -> bool:

@@ -18,6 +18,9 @@ VERSION: Final = 1
 
 Count = Annotated[int, Meta(ge=0)]
 Cell = str | float | bool | None
+Solver = Literal["newton", "gradient-descent", "sgd", "mini-batch", "unknown"]
+"""The rows of `oddsmith.fit.solvers.SOLVERS`, which loading need not import; unknown for a flat file."""
+Setting = Literal["max_iter", "learning_rate", "iterations", "epochs", "batch_size"]
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,14 +98,16 @@ class Progress(Record, frozen=True):
 class FitRecord(Record, frozen=True):
     """How the coefficients were found, and how far from the optimum they are."""
 
-    solver: str
-    settings: dict[str, int | float]
+    solver: Solver
+    settings: dict[Setting, Annotated[int, Meta(gt=0)] | Annotated[float, Meta(gt=0.0)]]
     seed: Count
     penalty: PenaltyRecord
     status: Literal["converged", "iteration_limit", "no_finite_optimum"]
     message: str
     iterations: Count
     passes: Annotated[float, Meta(ge=0.0)]
+    tolerance: Annotated[float, Meta(ge=0.0)]
+    """A Newton decrement up to this is near enough to the optimum."""
     newton_decrement: list[float]
     mean_loss: list[float]
     """Mean loss of each problem, without the penalty: one for binary and softmax, one a class for ovr."""
@@ -116,31 +121,63 @@ class TrainingRecord(Record, frozen=True):
 
     rows: Count
     rows_without_target: Count
-    total_weight: float
     class_counts: list[Count]
+    """Rows of each class."""
+    class_weights: list[Annotated[float, Meta(ge=0.0)]]
+    """Weight of each class's rows: their number where each row counts once."""
     null_loss: Annotated[float, Meta(ge=0.0)]
     """Mean loss of the class shares alone: what a model without any column would reach."""
-    digest: str | None
-    """SHA-256 of the training file's bytes; null for a table in memory."""
+    digests: list[str]
+    """SHA-256 of the bytes of each training file; none for a table in memory."""
+
+
+UNKNOWN_FIT: Final = FitRecord(
+    solver="unknown",
+    settings={},
+    seed=0,
+    penalty=PenaltyRecord(0.0, standardize=True),
+    status="iteration_limit",
+    message="read from a flat file, which does not say how it was trained",
+    iterations=0,
+    passes=0.0,
+    tolerance=0.0,
+    newton_decrement=[],
+    mean_loss=[],
+    not_estimable=[],
+    loss_history=[],
+)
+"""Of a model that was read from a flat file."""
+
+
+def unknown_training(n_classes: int) -> TrainingRecord:
+    """Of a model that was read from a flat file."""
+    return TrainingRecord(0, 0, [0] * n_classes, [0.0] * n_classes, 0.0, [])
+
+
+class Answer(Record, frozen=True):
+    """What the model makes of one row: its log-odds, one an equation, and the probability of each class."""
+
+    log_odds: list[float]
+    proba: dict[str, float]
 
 
 class GoldenChange(Record, frozen=True):
-    """One cell changed in the golden row, and the log-odds that follow."""
+    """One cell changed in the golden row, and the answer that follows."""
 
     column: str
     cell: Cell
-    log_odds: list[float]
+    answer: Answer
 
 
 class Golden(Record, frozen=True):
-    """A synthetic row, its log-odds, and those after one change at a time.
+    """A synthetic row, its answer, and those after one change at a time; recomputed when the file is loaded.
 
     The row has every number at its mean, every boolean missing, which counts as its mean, and every category
-    at its reference; the changes are each number one sigma up, both truths, and each level. They are recomputed when the file is loaded.
+    at its reference; the changes are each number one sigma up, both truths, and each level.
     """
 
     row: dict[str, Cell]
-    log_odds: list[float]
+    answer: Answer
     changes: list[GoldenChange]
 
 

@@ -6,48 +6,43 @@ Outcomes are values with a sentence in them; a face decides whether to print, wa
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
-from oddsmith.data.block import Codes, Floats
+from oddsmith.data.block import Floats
 from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers
-from oddsmith.data.design import Design
-from oddsmith.data.target import Target
 from oddsmith.errors import counted, visible
-from oddsmith.fit.objective import Objective
 from oddsmith.fit.optimality import Status
-from oddsmith.fit.solvers import Solution
-from oddsmith.model.records import (
-    ColumnMarkers,
-    Equation,
-    FitRecord,
-    MissingRecord,
-    PenaltyRecord,
-)
+from oddsmith.fit.solvers import SOLVERS
+from oddsmith.model.records import ColumnMarkers, Equation, FitRecord, MissingRecord, PenaltyRecord
 from oddsmith.model.records import Progress as ProgressRecord
+from oddsmith.workflow.fitting import Fit
 
 HISTORY = 100
 """Entries of the loss history that a model keeps."""
 
 
-def equations(
-    objective: Objective, solution: Solution, design: Design, target: Target, form: str
-) -> list[Equation]:
-    """Linear predictors on the user's scale; softmax ones for all K classes, summing to zero."""
-    intercepts, coef = objective.on_user_scale(solution.theta)
-    averages = objective.at_centre(solution.theta)
-    labels = target.classes[1:] if form == "binary" else target.classes
-    if form == "softmax":
-        intercepts = np.concatenate([[0.0], intercepts])
-        coef = np.vstack([np.zeros(coef.shape[1]), coef])
-        intercepts -= intercepts.mean()
-        averages = np.concatenate([[0.0], averages])
-        averages -= averages.mean()
-        coef -= coef.mean(axis=0)
+@dataclass(frozen=True)
+class Wording:
+    """How a face calls its options: `option` takes a name and a value."""
+
+    option: str
+    leave_out: str
+
+
+COMMAND_LINE = Wording("--{} {}", "leave it out with --drop")
+KEYWORDS = Wording("{}={}", "leave it out")
+
+
+def equations(fit: Fit, terms: Sequence[str], classes: Sequence[str]) -> list[Equation]:
+    """Linear predictors on the user's scale."""
+    labels = classes[1:] if fit.form == "binary" else classes
     return [
-        Equation(label, float(intercept), float(average), dict(zip(design.terms, row.tolist(), strict=True)))
-        for label, intercept, average, row in zip(labels, intercepts, averages, coef, strict=True)
+        Equation(label, float(intercept), float(average), dict(zip(terms, row.tolist(), strict=True)))
+        for label, intercept, average, row in zip(labels, fit.intercept, fit.average, fit.coef, strict=True)
     ]
 
 
@@ -59,86 +54,75 @@ def missing_record(markers: MissingMarkers) -> MissingRecord:
     )
 
 
-def fit_record(
-    objective: Objective,
-    solution: Solution,
-    design: Design,
-    target: Target,
-    form: str,
-    solver: str,
-    settings: dict[str, float],
-    seed: int,
-) -> FitRecord:
+def fit_record(fit: Fit, terms: Sequence[str], classes: Sequence[str], wording: Wording) -> FitRecord:
     """How the coefficients were found, with the evidence about them."""
-    evidence = solution.optimality
-    names = ["intercept", *design.terms] * objective.loss.n_coupled
-    held = dict.fromkeys(names[j] for j in np.flatnonzero(solution.held.all(axis=0)))
+    solution, evidence = fit.solution, fit.solution.optimality
     return FitRecord(
-        solver=solver,
-        settings=dict(settings),
-        seed=seed,
-        penalty=PenaltyRecord(objective.alpha, objective.standardize),
-        status=cast("Any", solution.status.name),
-        message=_message(solution, objective, names, target, form),
+        solver=cast("Any", fit.solver),
+        settings={cast("Any", name): fit.settings[name] for name in SOLVERS[fit.solver].settings},
+        seed=fit.seed,
+        penalty=PenaltyRecord(fit.alpha, fit.standardize),
+        status=cast("Any", fit.status.name),
+        message=message(fit, terms, classes, wording),
         iterations=solution.n_iter,
         passes=round(solution.n_passes, 6),
+        tolerance=fit.tolerance,
         newton_decrement=evidence.newton_decrement.tolist(),
         mean_loss=evidence.mean_loss.tolist(),
-        not_estimable=list(held),
+        not_estimable=["intercept" if j < 0 else terms[j] for j in fit.not_estimable.tolist()],
         loss_history=[
             ProgressRecord(iteration, value.tolist()) for iteration, value in _thinned(solution.history)
         ],
     )
 
 
-def _message(solution: Solution, objective: Objective, names: list[str], target: Target, form: str) -> str:
+def message(fit: Fit, terms: Sequence[str], classes: Sequence[str], wording: Wording) -> str:
     """One sentence on how the fit ended, with the figure that proves it."""
-    evidence = solution.optimality
-    concerned = [k for k, status in enumerate(evidence.status) if status is solution.status]
+    evidence = fit.solution.optimality
+    concerned = [k for k, status in enumerate(evidence.status) if status is fit.status]
     worst = max(concerned, key=lambda k: evidence.newton_decrement[k])
     decrement = float(evidence.newton_decrement[worst])
-    if solution.status is Status.converged:
+    if fit.status is Status.converged:
         return f"converged, {math.sqrt(2.0 * decrement):.1g} standard errors from the optimum: newton decrement {decrement:.1e}"
-    if solution.status is Status.iteration_limit:
+    if fit.status is Status.iteration_limit:
         distance = math.sqrt(2.0 * max(decrement, 0.0))
         return (
-            f"stopped after {counted(solution.n_iter, 'iteration')}, {distance:.2g} standard errors from the optimum: "
+            f"stopped after {counted(fit.solution.n_iter, 'iteration')}, {distance:.2g} standard errors from the optimum: "
             f"newton decrement {decrement:.1e}"
         )
-    columns = list(dict.fromkeys(names[int(evidence.drifting[k])] for k in concerned))
+    names = ["intercept", *terms]
+    columns = list(dict.fromkeys(names[int(evidence.drifting[k]) % len(names)] for k in concerned))
     about = ", ".join(f"'{visible(name)}'" for name in columns[:3])
-    classes = ""
-    if form == "ovr":
-        classes = " for " + ", ".join(f"'{visible(target.classes[k])}'" for k in concerned[:5])
+    of = ""
+    if fit.form == "ovr":
+        of = " for " + ", ".join(f"'{visible(classes[k])}'" for k in concerned[:5])
     complete = evidence.separated[concerned].all()
     what = "the classes can be told apart without error"
     if not complete:
         what = "some rows can be told apart without error, or lie extremely far out"
-    leak = "If a column restates the target, leave it out with --drop; else a" if complete else "A"
+    leak = f"If a column restates the target, {wording.leave_out}; else a" if complete else "A"
+    penalty = wording.option.format("alpha", f"{1.0 / fit.n_rows:.0e}")
     return (
-        f"no finite optimum{classes}: {what}, so coefficients would grow "
-        f"for ever, first of all that of {about}. {leak} penalty (such as --alpha {1.0 / objective.n_rows:.0e}) "
-        f"gives a finite fit"
+        f"no finite optimum{of}: {what}, so coefficients would grow for ever, first of all that of {about}. "
+        f"{leak} penalty (such as {penalty}) gives a finite fit"
     )
 
 
-def null_loss(codes: Codes, sample_weight: Floats | None) -> float:
+def null_loss(class_weights: Sequence[float]) -> float:
     """Mean log loss of the class shares: their entropy."""
-    totals = np.bincount(codes, weights=sample_weight)
+    totals = np.array(class_weights)
     shares = totals[totals > 0.0] / totals.sum()
     return float(-(shares @ np.log(shares)))
 
 
-def divergence(solver: str, settings: dict[str, float], solution: Solution) -> str:
+def divergence(fit: Fit) -> str:
     """The sentence on a descent that went up."""
+    solution = fit.solution
     first, last = solution.history[0][1], solution.history[-1][1]
     worst = int(np.argmax(np.where(np.isfinite(last), last - first, np.inf)))
-    remedy = "Give columns in other units, or add a penalty (--alpha 0.01)."
-    if "learning_rate" in settings:
-        remedy = f"Try --learning-rate {settings['learning_rate'] / 10:g}, or --solver newton."
     return (
-        f"{solver} diverged: the mean loss went from {first[worst]:.4g} to {last[worst]:.4g} in "
-        f"{solution.n_iter:,} iterations. {remedy}"
+        f"{fit.solver} diverged: the mean loss went from {first[worst]:.4g} to {last[worst]:.4g} in "
+        f"{solution.n_iter:,} iterations."
     )
 
 

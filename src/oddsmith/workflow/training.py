@@ -12,10 +12,9 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
 import numpy as np
 
-from oddsmith.data.block import ArraySource, Codes, Floats
+from oddsmith.data.block import Codes, Floats
 from oddsmith.data.cells import MissingMarkers, require_weights
 from oddsmith.data.columns import ColumnOptions, ColumnPlan, classify
 from oddsmith.data.design import LARGEST, Design
@@ -24,30 +23,16 @@ from oddsmith.data.read import Reading
 from oddsmith.data.table import Table
 from oddsmith.data.target import Target, TargetOptions, read_target
 from oddsmith.errors import DataWarning, FitWarning, InputError, visible
-from oddsmith.fit.losses import Bernoulli, Loss, Softmax
-from oddsmith.fit.matrix import Standardisation
-from oddsmith.fit.objective import Objective
 from oddsmith.fit.optimality import Status
-from oddsmith.fit.solvers import SOLVERS, Progress, silent, solve
+from oddsmith.fit.solvers import SOLVERS, Progress, silent
 from oddsmith.model import Model
-from oddsmith.model.document import canonical_digest
-from oddsmith.model.golden import golden_rows
-from oddsmith.model.records import (
-    FORMAT,
-    VERSION,
-    LeftOut,
-    ModelRecord,
-    TargetRecord,
-    TrainingRecord,
-)
-from oddsmith.version import __version__
-from oddsmith.workflow.account import divergence, equations, fit_record, missing_record, null_loss
+from oddsmith.model.records import TargetRecord
+from oddsmith.workflow.account import COMMAND_LINE, divergence
+from oddsmith.workflow.fitting import MOST_COEFFICIENTS, fit, threads_for
+from oddsmith.workflow.record import model_of
 
 if TYPE_CHECKING:
     from oddsmith.data.describe import ColumnSummary
-
-MOST_COEFFICIENTS = 5000
-"""Coefficients of one problem: beyond this its Hessian is out of proportion."""
 
 
 def train(
@@ -79,7 +64,8 @@ def train(
     """Train on every row that has a target.
 
     Args:
-        data: a pandas, Polars or Arrow table, a mapping of columns, a `Table`, or a text file's path.
+        data: a pandas, Polars or Arrow table, a mapping of columns, a `Table`, a file's path, a pattern such as
+            "part-*.csv", or a list of paths and patterns.
         target: a column's name or position, or an expression such as "affairs > 0".
         positive: of two labels, the one that probabilities speak of; by itself the last in order.
         map_label: "FROM=TO" renames a label; "x.=x" takes a dot from the end of every label.
@@ -145,7 +131,7 @@ def train(
         None if weight is None else str(weight),
         _texts(missing),
     )
-    plan = classify(table, options, reserved=found.columns)
+    plan = classify(table, options, reserved=found.columns, most_features=MOST_COEFFICIENTS)
     if not plan.features:
         warnings.warn(
             "every column is constant, so the model gives each row the class shares",
@@ -156,48 +142,48 @@ def train(
     design, X = Design.learn(
         table, plan, markers, missing_indicator=missing_indicator, sample_weight=sample_weight
     )
-    objective = _objective(
-        design, X, codes, sample_weight, found, multi_class, alpha, standardize=standardize
-    )
-    with np.errstate(over="ignore", invalid="ignore"):  # where descent diverges; its status says so
-        solution = solve(objective, solver, progress, seed=seed, **settings)
-    if solution.status is Status.diverged:
-        raise InputError(divergence(solver, settings, solution))
-    form: Literal["binary", "softmax", "ovr"] = "binary" if len(found.classes) == 2 else multi_class
-    linear = equations(objective, solution, design, found, form)
+    with threads_for(None, len(design.terms), len(found.classes), multi_class) as engine:
+        fitted = fit(
+            X,
+            codes,
+            sample_weight,
+            len(found.classes),
+            mean=design.mean,
+            scale=design.scale,
+            multi_class=multi_class,
+            alpha=alpha,
+            standardize=standardize,
+            solver=solver,
+            settings=settings,
+            engine=engine,
+            seed=seed,
+            progress=progress,
+        )
+    if fitted.status is Status.diverged:
+        remedy = "Give columns in other units, or add a penalty (--alpha 0.01)."
+        if "learning_rate" in settings:
+            remedy = f"Try --learning-rate {settings['learning_rate'] / 10:g}, or --solver newton."
+        raise InputError(f"{divergence(fitted)} {remedy}")
     used = {feature.name for feature in plan.features} | {name for name, _ in plan.left_out}
     used |= {*found.columns, plan.id or "", plan.weight or ""}
-    record = ModelRecord(
-        format=FORMAT,
-        version=VERSION,
-        oddsmith=__version__,
-        target=TargetRecord(
+    model = model_of(
+        fitted,
+        design,
+        TargetRecord(
             found.name, list(found.columns), list(found.classes), found.label_type, list(_texts(map_label))
         ),
-        id=plan.id,
+        COMMAND_LINE,
+        id_column=plan.id,
         weight=plan.weight,
-        reading=reading or Reading(),
-        missing=missing_record(markers),
-        columns=list(design.columns),
-        left_out=[LeftOut(name, reason) for name, reason in plan.left_out],
+        reading=reading,
+        left_out=plan.left_out,
         dropped=[name for name in table.frame.columns if name not in used],
-        multi_class=form,
-        equations=linear,
-        fit=fit_record(objective, solution, design, found, form, solver, settings, seed),
-        training=TrainingRecord(
-            rows=len(codes),
-            rows_without_target=rows_without_target,
-            total_weight=float(len(codes) if sample_weight is None else sample_weight.sum()),
-            class_counts=np.bincount(codes, minlength=len(found.classes)).tolist(),
-            null_loss=null_loss(codes, sample_weight),
-            digest=table.digest,
-        ),
-        golden=golden_rows(design, linear),
-        digest="",
+        rows_without_target=rows_without_target,
+        digests=[digest for _, digest in table.digests],
     )
-    if solution.status is not Status.converged:
-        warnings.warn(record.fit.message, FitWarning, stacklevel=2)
-    return Model(msgspec.structs.replace(record, digest=canonical_digest(msgspec.to_builtins(record))))
+    if model.record.fit.status != "converged":
+        warnings.warn(model.record.fit.message, FitWarning, stacklevel=2)
+    return model
 
 
 def describe(data: Any, *, missing: Sequence[str] = ()) -> list[ColumnSummary]:
@@ -263,38 +249,3 @@ def _sample_weight(
             f"Give them in another unit."
         )
     return weight
-
-
-def _objective(
-    design: Design,
-    X: Floats,
-    codes: Codes,
-    sample_weight: Floats | None,
-    target: Target,
-    multi_class: str,
-    alpha: float,
-    *,
-    standardize: bool,
-) -> Objective:
-    n_classes = len(target.classes)
-    loss: Loss
-    if n_classes == 2:
-        loss = Bernoulli()
-    elif multi_class == "softmax":
-        loss = Softmax(n_classes)
-    else:
-        loss = Bernoulli(tuple(range(n_classes)))
-    objective = Objective(
-        ArraySource(X, codes, sample_weight),
-        loss,
-        Standardisation(design.mean, design.scale),
-        alpha=alpha,
-        standardize=standardize,
-    )
-    if objective.n_coefficients > MOST_COEFFICIENTS:
-        raise InputError(
-            f"{objective.n_coefficients:,} coefficients ({len(design.terms):,} terms, {n_classes:,} classes) "
-            f"are more than the {MOST_COEFFICIENTS:,} that can be fitted at once. Leave columns out with --drop"
-            f"{', or use --multi-class ovr' if isinstance(loss, Softmax) else ''}."
-        )
-    return objective

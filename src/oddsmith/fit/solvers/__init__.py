@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from oddsmith.engines.blas import blas_on_one_thread
 from oddsmith.fit.objective import Objective
-from oddsmith.fit.optimality import held_columns, optimality
+from oddsmith.fit.optimality import optimality
 from oddsmith.fit.solvers.gradient_descent import GradientDescent
 from oddsmith.fit.solvers.newton import Newton
 from oddsmith.fit.solvers.solution import Path, Progress, Solution, silent
@@ -20,8 +21,12 @@ class Row:
     make: Callable[..., Solver]
     settings: dict[str, float | int]
     about: str
+    limit: str
+    """The argument of `make` that bounds its iterations."""
     shuffles: bool = False
     """Whether it takes a seed."""
+    factors: bool = False
+    """Whether it factors Hessians, and so has much to gain from fewer coefficients and nothing to lose."""
 
 
 SOLVERS: dict[str, Row] = {
@@ -29,22 +34,27 @@ SOLVERS: dict[str, Row] = {
         Newton,
         {},
         "Newton with Cholesky: exact in a handful of passes",
+        "max_iter",
+        factors=True,
     ),
     "gradient-descent": Row(
         GradientDescent,
         {"learning_rate": 0.5, "iterations": 1000},
         "full-batch gradient descent, one pass a step",
+        "iterations",
     ),
     "sgd": Row(
         lambda **settings: StochasticDescent(batch_size=1, **settings),
         {"learning_rate": 0.05, "epochs": 50},
         "stochastic gradient descent, one row a step",
+        "epochs",
         shuffles=True,
     ),
     "mini-batch": Row(
         StochasticDescent,
         {"learning_rate": 0.5, "epochs": 50, "batch_size": 32},
         "stochastic gradient descent, a batch of rows a step",
+        "epochs",
         shuffles=True,
     ),
 }
@@ -57,16 +67,14 @@ def solve(
 
     BLAS runs on one thread, so that the same machine and blocks give the same bits.
     """
-    from threadpoolctl import threadpool_limits
-
     row = SOLVERS[solver]
     earlier = objective.n_passes
-    with threadpool_limits(limits=1, user_api="blas"):
+    with blas_on_one_thread():
         run = row.make(**row.settings | settings, **({"seed": seed} if row.shuffles else {}))
         path = run(objective, progress)
-        held = held_columns(objective)
-        evidence = optimality(objective, path.theta, held)
-    return Solution(path.theta, path.n_iter, objective.n_passes - earlier, path.history, held, evidence)
+        evidence = optimality(objective, path.theta)
+    passes = objective.n_passes - earlier
+    return Solution(path.theta, path.n_iter, passes, path.history, objective.held, evidence)
 
 
 __all__ = ["SOLVERS", "Path", "Progress", "Row", "Solution", "Solver", "silent", "solve"]

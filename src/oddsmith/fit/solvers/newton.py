@@ -3,8 +3,8 @@
     theta <- theta - t H^-1 gradient,   t = 1, halved until the objective falls (Armijo)
 
 Problems go on past the tolerance to the noise floor, where the decrement stops falling, as long as that
-is cheap. One that is separated stops at the tolerance, for there it falls no faster than e-fold a step and
-nothing will ever stop its rows.
+is cheap. One that is separated stops once it is told apart beyond doubt, for there the loss falls no faster
+than e-fold a step and nothing will ever stop its rows.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
 from oddsmith.fit.objective import Evaluation, Objective
-from oddsmith.fit.optimality import TOLERANCE, held_columns, newton_steps
+from oddsmith.fit.optimality import newton_steps
 from oddsmith.fit.solvers.solution import Path, Progress, silent
 
 CHEAP = 1e8
@@ -26,6 +26,9 @@ STALLED = 0.25
 STALLED_WITH_PENALTY = 0.5
 """With a penalty the e-fold steps come to an end, and are worth taking."""
 HALVINGS = 40
+VANISHED = 1e-9
+"""A mean loss below which more steps on separated data tell nothing new; weights and repeated rows,
+which count alike in the mean, then stop at the same step."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,6 @@ class Newton:
 
     def __call__(self, objective: Objective, progress: Progress = silent) -> Path:
         """Minimise from zero."""
-        held = held_columns(objective)
         now = objective.start
         theta = np.zeros_like(now.gradient)
         active = np.ones(len(theta), dtype=bool)
@@ -44,8 +46,8 @@ class Newton:
         history = [(0, now.value)]
         n_iter = 0
         while n_iter < self.max_iter:
-            steps, decrement = newton_steps(objective, now, held, active)
-            active &= ~self._arrived(objective, decrement, before)
+            steps, decrement = newton_steps(objective, now, active)
+            active &= ~(self._arrived(objective, decrement, before) | self._told_apart(objective, theta, now))
             lengths, now = self._descend(objective, theta, now, steps * active[:, None], decrement)
             active &= lengths > 0.0
             if not active.any():
@@ -60,11 +62,21 @@ class Newton:
     @staticmethod
     def _arrived(objective: Objective, decrement: Floats, before: Floats) -> NDArray[np.bool_]:
         """Which problems have nothing left to gain."""
-        small = decrement <= TOLERANCE
+        small = decrement <= objective.tolerance
         if objective.n_rows * objective.n_coefficients**2 >= CHEAP:
             return small
         stalled = decrement > (STALLED if objective.alpha == 0.0 else STALLED_WITH_PENALTY) * before
         return np.asarray(small & (stalled | (decrement == 0.0)))
+
+    @staticmethod
+    def _told_apart(objective: Objective, theta: Floats, now: Evaluation) -> NDArray[np.bool_]:
+        """Which problems have no finite optimum, by the proof that every margin is positive, and a loss of none."""
+        vanished = (now.value <= VANISHED) & (objective.alpha == 0.0)
+        return (
+            np.asarray(vanished & (objective.reach(theta, 0.0 * theta).margin > 0.0))
+            if vanished.any()
+            else vanished
+        )
 
     @staticmethod
     def _descend(

@@ -1,0 +1,126 @@
+"""Will it fit? What a step needs is compared with what can be had, before it is taken.
+
+    available = min(left in the address space, left in each control group, what the system can give)
+
+Asking first is the only way to a sentence: a library that is refused memory in the middle of its work ends
+the process, and a system that has given away too much ends it without a word.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import math
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+from oddsmith.errors import InputError
+
+FEWER = "Keep fewer rows or columns, or use a machine with more memory."
+NEGLIGIBLE = 1 << 16
+"""Bytes that are not worth the question, which takes some 0.1 ms."""
+SHARE = 0.9
+"""Of the memory that the system can give, the part that is asked for at most."""
+_NO_LIMIT = 1 << 60
+_THREAD = 16 << 20
+_MOST_ARENAS = -8
+"""M_ARENA_MAX, as malloc.h has it."""
+
+
+def require(need: float, what: str, remedy: str = FEWER) -> None:
+    """Raise InputError where `need` bytes are not available.
+
+    `what` opens the sentence, in the singular: "a.csv: reading 3 lines of 2 cells".
+    """
+    if need < NEGLIGIBLE:
+        return
+    found = available()
+    if need > found:
+        needed, there = shown_size(need, math.ceil), shown_size(found, math.floor)
+        raise InputError(f"{what} needs about {needed} of memory; {there} are available. {remedy}")
+
+
+def available() -> float:
+    """Bytes that this process can still take; infinite where nothing is known."""
+    return max(0.0, min([math.inf, *_limits_left(), *_groups_left(), *_system_left()]))
+
+
+def spare_address_space() -> None:
+    """Where the address space is limited, keep C's allocator from reserving 64 MB of it for every thread.
+
+    Threads that run already keep what they have: call it before libraries start theirs.
+    """
+    if _address_limit() < math.inf:
+        with contextlib.suppress(OSError, AttributeError, TypeError):
+            ctypes.CDLL(None).mallopt(_MOST_ARENAS, 1)
+
+
+def shown_size(number: float, rounded: Callable[[float], int] = round) -> str:
+    """Bytes as a person says them: "12.3 GB" or "640 MB"."""
+    return f"{rounded(number / 1e8) / 10:,.1f} GB" if number >= 1e9 else f"{rounded(number / 1e6):,} MB"
+
+
+def _address_limit() -> float:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return math.inf
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return math.inf if limit == resource.RLIM_INFINITY else limit
+
+
+def _limits_left() -> Iterator[float]:
+    """Left under the limit of the address space, less the stacks of threads that are still to come."""
+    limit = _address_limit()
+    if limit < math.inf:
+        with contextlib.suppress(OSError):
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            yield limit - pages * os.sysconf("SC_PAGE_SIZE") - _THREAD * (8 + (os.cpu_count() or 1))
+
+
+def _groups_left() -> Iterator[float]:
+    """Left in each control group that holds this process; the system takes back what files have cached."""
+    for folder in _groups():
+        for limit, usage, cached in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            with contextlib.suppress(OSError, ValueError):
+                most = int((folder / limit).read_text())
+                if most > _NO_LIMIT:
+                    continue
+                used = int((folder / usage).read_text())
+                lines = (folder / "memory.stat").read_text().splitlines()
+                stat = dict(line.split() for line in lines)
+                yield SHARE * (most - used + int(stat.get(cached, 0)))
+
+
+@cache
+def _groups(
+    listing: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")
+) -> tuple[Path, ...]:
+    """Folders of the groups that limit memory, each with the groups around it."""
+    found: list[Path] = []
+    with contextlib.suppress(OSError):
+        for line in listing.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and "memory" not in controllers.split(","):
+                continue
+            root = mount / "memory" if controllers else mount
+            # In a container the listing may name a path of the host, and the group be the root here.
+            inner = root / path.strip("/")
+            found += [folder for folder in (inner, *inner.parents) if folder.is_relative_to(root)]
+    return tuple(dict.fromkeys(found))
+
+
+def _system_left() -> Iterator[float]:
+    """What Linux can give without swapping; elsewhere all the memory there is."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        table = dict(line.split(":", 1) for line in lines)
+        yield SHARE * int(table["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            yield SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

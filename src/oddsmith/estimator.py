@@ -1,0 +1,452 @@
+"""The scikit-learn face: `oddsmith.LogisticRegression`, for pipelines, grid searches and notebooks.
+
+    objective = sum_i w_i loss(eta_i, y_i) / sum_i w_i + alpha / 2 * sum_j coef_j^2
+    eta       = intercept_ + X coef_'
+
+scikit-learn's C is 1 / (alpha * sum_i w_i), class weights included. What is fitted here can ship:
+`to_model` makes it an `oddsmith.Model`, whose file gives the same probabilities to the bit.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.data.block import ArraySource, Floats
+from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers
+from oddsmith.data.design import LARGEST, Design
+from oddsmith.data.encoding import NumericColumn
+from oddsmith.data.moments import Measures, measures
+from oddsmith.data.target import type_of_labels
+from oddsmith.errors import FitWarning, InputError, counted, visible
+from oddsmith.fit.matrix import log_odds
+from oddsmith.fit.objective import TOLERANCE
+from oddsmith.fit.optimality import Status
+from oddsmith.fit.solvers import SOLVERS
+from oddsmith.model import Model
+from oddsmith.model.probabilities import log_probabilities, predicted_codes, probabilities
+from oddsmith.model.records import TargetRecord
+from oddsmith.report.odds_ratios import odds_ratio_table
+from oddsmith.workflow.account import KEYWORDS, divergence, message
+from oddsmith.workflow.arrays import NO_NUMBER, as_labels, as_numbers, refuse_unfit
+from oddsmith.workflow.fitting import fit, threads_for
+from oddsmith.workflow.record import model_of
+from oddsmith.workflow.weights import row_weights
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin  # type: ignore[import-untyped]
+    from sklearn.utils import check_random_state  # type: ignore[import-untyped]
+    from sklearn.utils.multiclass import check_classification_targets  # type: ignore[import-untyped]
+    from sklearn.utils.validation import check_is_fitted, validate_data  # type: ignore[import-untyped]
+except ImportError as error:
+    raise ImportError(
+        "oddsmith.LogisticRegression needs scikit-learn 1.9 or newer, which is not installed. "
+        'Install it with: pip install "oddsmith[sklearn]"',
+        name="sklearn",
+    ) from error
+
+
+class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Logistic regression by Newton's method, to the optimum, with the evidence for it.
+
+    Minimises the mean loss of the rows plus alpha / 2 times the sum of squared coefficients. Coming from
+    scikit-learn's estimator of this name:
+
+    * There is no penalty by itself. Its C is 1 / (alpha * total weight), class weights included: the
+      default C=1 is alpha = 1 / n_rows.
+    * `multi_class` is "softmax" (its only way by now) or "ovr".
+    * A fit that has no optimum or stopped early says so in a `FitWarning`, in `status_` and in `message_`.
+    * `to_model()` makes a fit a file that `oddsmith predict` reads, with the same probabilities to the bit.
+
+    `X` is a dense array or a pandas, Polars or Arrow table of numbers, none missing: `oddsmith.train` reads
+    tables with text, dates and gaps.
+
+    Args:
+        alpha: ridge on the mean loss, alpha / 2 * sum of squared coefficients, never the intercept.
+        l1_ratio: 0, for ridge is the only penalty so far.
+        standardize: whether `alpha` acts on columns divided by their sigma; coefficients are on the user's.
+        solver: "auto" (Newton), or "newton", "gradient-descent", "sgd" or "mini-batch".
+        multi_class: for three classes or more, "softmax" (one joint model) or "ovr" (each against the rest).
+        fit_intercept: whether there is an intercept.
+        class_weight: None; a weight for each label, 1 for those not named; or "balanced", which gives all
+            classes the same total weight.
+        max_iter: iterations at most; None is the solver's own number, 100 for Newton.
+        tol: the Newton decrement, half a squared distance to the optimum in standard errors, up to which a
+            fit has converged.
+        n_threads: threads that share the rows; None is as many as there are cores. No bit depends on it.
+        random_state: of the solvers that shuffle, "sgd" and "mini-batch".
+
+    Attributes:
+        coef_: (1, p) for two classes, (K, p) for more; those of softmax sum to zero.
+        intercept_: (1,) or (K,).
+        classes_: (K,) labels in order.
+        n_features_in_, feature_names_in_: columns of `X`, and their names where it has some.
+        n_iter_: (1,) iterations done.
+        status_: "converged", "iteration_limit" or "no_finite_optimum".
+        newton_decrement_: of each problem, one for two classes and softmax, K for one-vs-rest.
+        not_estimable_: names of the columns whose coefficients are 0, without a penalty, because they are
+            constant or columns before them explain them, such as the last of all levels of a category.
+        message_: how the fit ended, in one sentence.
+
+    Example:
+        >>> from oddsmith import LogisticRegression
+        >>> fitted = LogisticRegression(alpha=0.1).fit([[0.0], [1.0], [2.0], [3.0]], ["no", "yes", "no", "yes"])
+        >>> fitted.predict([[0.5], [2.5]]).tolist()
+        ['no', 'yes']
+        >>> fitted.to_model(["age"]).save("model.json")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        standardize: bool = False,
+        solver: str = "auto",
+        multi_class: Literal["softmax", "ovr"] = "softmax",
+        fit_intercept: bool = True,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        max_iter: int | None = None,
+        tol: float = TOLERANCE,
+        n_threads: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.standardize = standardize
+        self.solver = solver
+        self.multi_class = multi_class
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_threads = n_threads
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit rows `X` (n, p) with labels `y` (n,), each counting `sample_weight` (n,) times.
+
+        Warns:
+            FitWarning: the fit ended without an optimum: none exists, or the solver stopped early.
+
+        Raises:
+            InputError: a parameter, the data or the weights cannot be used, or descent diverged.
+        """
+        self._check_parameters()
+        if y is None:
+            raise InputError(
+                "fit requires y to be passed, but the target y is None. Give one label for each row."
+            )
+        X, y = self._rows(X, y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise InputError(
+                f"y has one class, {visible(str(self.classes_[0]))}, in all of {counted(len(codes), 'row')}. "
+                f"Two are needed."
+            )
+        weight = row_weights(sample_weight, self.class_weight, codes, self.classes_)
+        n_classes, solver = len(self.classes_), "newton" if self.solver == "auto" else self.solver
+        row = SOLVERS[solver]
+        with threads_for(self.n_threads, X.shape[1], n_classes, self.multi_class) as engine:
+            columns = measures(ArraySource(X, codes, weight), engine)
+            self._check_columns(X, columns)
+            found = fit(
+                X,
+                codes,
+                weight,
+                n_classes,
+                mean=columns.mean,
+                scale=np.where(columns.sigma > 0.0, columns.sigma, 1.0),
+                multi_class=self.multi_class,
+                alpha=float(self.alpha),
+                standardize=bool(self.standardize),
+                fit_intercept=bool(self.fit_intercept),
+                solver=solver,
+                settings={} if self.max_iter is None else {row.limit: int(self.max_iter)},
+                engine=engine,
+                tolerance=float(self.tol),
+                seed=self._seed() if row.shuffles else 0,
+            )
+        if found.status is Status.diverged:
+            raise InputError(
+                f"{divergence(found)} Try solver='newton', columns in other units, or a penalty."
+            )
+        self.coef_ = found.coef.copy()
+        self.intercept_ = found.intercept.copy()
+        self.n_iter_ = np.array([found.solution.n_iter])
+        self.status_ = found.status.name
+        self.newton_decrement_ = found.solution.optimality.newton_decrement
+        self.not_estimable_ = [
+            "intercept" if j < 0 else self._names()[j] for j in found.not_estimable.tolist()
+        ]
+        self.message_ = message(found, self._names(), _texts(self.classes_), KEYWORDS)
+        self._fitted = found
+        if found.status is not Status.converged:
+            warnings.warn(self.message_, FitWarning, stacklevel=2)
+        return self
+
+    def decision_function(self, X: Any) -> Floats:
+        """Log-odds of `classes_[1]`, (n,), or those of each class, (n, K)."""
+        eta = self._log_odds(X)
+        return eta[:, 0] if eta.shape[1] == 1 else eta
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Labels (n,): the class of the largest log-odds; of two classes the second one from 0 on."""
+        eta = self._log_odds(X)
+        return np.asarray(self.classes_[predicted_codes(eta)])
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Probabilities (n, K) of `classes_`; of two classes, `expit` of the log-odds."""
+        return probabilities(self._log_odds(X), self._fitted.form)
+
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Logarithms (n, K) of the probabilities, from the log-odds: they keep their digits near 0 and 1."""
+        return log_probabilities(self._log_odds(X), self._fitted.form)
+
+    def to_model(
+        self,
+        feature_names: Sequence[str] | None = None,
+        class_names: Sequence[str] | None = None,
+        target_name: str = "target",
+    ) -> Model:
+        """The fit as an `oddsmith.Model`, to save, show, evaluate and predict from files.
+
+        It takes the columns that `fit` took: behind the steps of a pipeline these are what the steps make,
+        not those of the table. (In place of a StandardScaler, `standardize=True` lets the penalty act alike.)
+        Its labels are those of files: texts, whole numbers or booleans.
+
+        Args:
+            feature_names: columns of the files to come, in order; by itself the fit's, or x0, x1, ...
+            class_names: labels in the order of `classes_`; by itself their texts.
+            target_name: the column that holds the labels.
+
+        Raises:
+            InputError: names don't fit the model or each other, or coefficients were changed after the fit.
+        """
+        check_is_fitted(self)
+        if not self._is_as_fitted():
+            raise InputError(
+                "coef_ or intercept_ was changed after the fit, so that the evidence no longer fits. Fit again."
+            )
+        names = _named("feature_names", self._names() if feature_names is None else feature_names)
+        labels = _named("class_names", _texts(self.classes_) if class_names is None else class_names)
+        for option, given, needed in (
+            ("feature_names", names, self.n_features_in_),
+            ("class_names", labels, len(self.classes_)),
+        ):
+            if len(given) != needed:
+                raise InputError(f"{option}: {counted(len(given), 'name')}, where {needed:,} are needed.")
+        missing = next((label for label in labels if label.strip() in DEFAULT_MISSING), None)
+        if missing is not None:
+            raise InputError(
+                f"class_names: '{visible(missing)}' in a file says that there is no label. Give class_names another."
+            )
+        padded = next((label for label in labels if label != label.strip()), None)
+        if padded is not None:
+            raise InputError(
+                f"class_names: '{visible(padded)}' has blanks at its ends, which do not count in a file. Give "
+                f"class_names another."
+            )
+        [target] = _named("target_name", [target_name])
+        if target in names:
+            raise InputError(
+                f"target_name: '{visible(target)}' is the name of a feature too. Give target_name another."
+            )
+        found = self._fitted
+        columns = [
+            NumericColumn(name, mean, scale)
+            for name, mean, scale in zip(names, found.mean.tolist(), found.scale.tolist(), strict=True)
+        ]
+        return model_of(
+            found,
+            Design(columns, MissingMarkers.from_options((), ())),
+            TargetRecord(target, [target], labels, type_of_labels(labels), []),
+            KEYWORDS,
+        )
+
+    def _rows(self, X: Any, y: Any = None) -> Any:
+        """`X` (n, p) real numbers of any width and layout, and `y` (n,) where given, checked as scikit-learn does."""
+        refuse_unfit(X)
+        options: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}
+        try:
+            if y is None:
+                return as_numbers(validate_data(self, X, reset=False, **options))
+            X, y = validate_data(self, X, as_labels(y), **options)
+        except ValueError as error:
+            if "string" in str(error):
+                raise InputError(
+                    f"X holds text: {visible(str(error), 200).rstrip('.')}. {NO_NUMBER}"
+                ) from None
+            raise
+        check_classification_targets(y)
+        return as_numbers(X), y
+
+    def _log_odds(self, X: Any) -> Floats:
+        check_is_fitted(self)
+        X = self._rows(X)
+        found = self._fitted
+        average = found.average if self._is_as_fitted() else self.intercept_ + self.coef_ @ found.mean
+        eta = log_odds(X, found.mean, self.coef_, average)
+        if not np.isfinite(eta).all():
+            self._refuse_gaps(X)
+            row = int(np.argmin(np.isfinite(eta).all(axis=1)))
+            raise InputError(
+                f"X: the log-odds of row {row} are beyond the range of a double. Check its numbers."
+            )
+        return eta
+
+    def _is_as_fitted(self) -> bool:
+        """Whether nobody has set coefficients by hand since the fit."""
+        found = self._fitted
+        return np.array_equal(self.coef_, found.coef) and np.array_equal(self.intercept_, found.intercept)
+
+    def _names(self) -> list[str]:
+        """Names of the columns, those of the frame that was fitted or x0, x1, ..."""
+        names = getattr(self, "feature_names_in_", None)
+        return (
+            [f"x{j}" for j in range(self.n_features_in_)] if names is None else [str(name) for name in names]
+        )
+
+    def _refuse_gaps(self, X: NDArray[Any]) -> None:
+        """Raise InputError at the first cell that is NaN or infinite, if there is one."""
+        strange = ~np.isfinite(X)
+        if strange.any():
+            row, column = map(int, np.unravel_index(int(strange.argmax()), strange.shape))
+            what = "NaN" if np.isnan(X[row, column]) else "infinity"
+            raise InputError(
+                f"X contains {what} in row {row} (from 0) of column '{visible(self._names()[column])}'. "
+                f"Impute it in a pipeline, or use oddsmith.train, which imputes missing cells by itself."
+            )
+
+    def _check_columns(self, X: NDArray[Any], columns: Measures) -> None:
+        if not np.isfinite(columns.largest).all():
+            self._refuse_gaps(X)
+        # A long double that no double can hold is infinite here and not there.
+        small = (columns.sigma > 0.0) & (columns.sigma < 1.0 / LARGEST)
+        wrong = np.flatnonzero(~(columns.largest <= LARGEST) | small)
+        if len(wrong):
+            size = f"as large as {columns.largest[wrong[0]]:.2g}"
+            if small[wrong[0]]:
+                size = f"that differ by {columns.sigma[wrong[0]]:.2g} only"
+            raise InputError(
+                f"column '{visible(self._names()[wrong[0]])}' of X holds numbers {size}, which leave a double no "
+                f"room to compute. Give it in another unit."
+            )
+
+    def _seed(self) -> int:
+        if _is_seed(self.random_state):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _check_parameters(self) -> None:
+        for name, is_sound, wanted in _PARAMETERS:
+            value = getattr(self, name)
+            if not is_sound(value):
+                raise InputError(f"{name}={visible(repr(value))}: give {wanted}.")
+        if self.l1_ratio > 0.0 and self.alpha > 0.0:
+            raise InputError(
+                f"l1_ratio={self.l1_ratio!r}: ridge is the only penalty so far. Give l1_ratio=0, or alpha=0."
+            )
+
+    def _repr_html_inner(self) -> str:
+        return self._under(super()._repr_html_inner())
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle:
+            bundle["text/html"] = self._under(bundle["text/html"])
+        return bundle
+
+    def _under(self, diagram: str) -> str:
+        """scikit-learn's diagram of the estimator, with the odds ratios under it once there are some."""
+        if not hasattr(self, "_fitted"):
+            return diagram
+        labels = _texts(self.classes_)[-len(self.coef_) :]
+        table = odds_ratio_table(self._names(), labels, self.coef_, self._fitted.scale, self.message_)
+        return diagram.removesuffix("</body>") + table + "</body>"
+
+
+def _is_number(value: Any, least: float, most: float = math.inf) -> bool:
+    is_real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return is_real and least <= value <= most and math.isfinite(value)
+
+
+def _is_count(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 1
+    )
+
+
+def _is_seed(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 0 <= int(value) < 2**32
+
+
+_PARAMETERS: list[tuple[str, Callable[[Any], bool], str]] = [
+    ("alpha", lambda value: _is_number(value, 0.0), "a finite number, 0 or more"),
+    ("l1_ratio", lambda value: _is_number(value, 0.0, 1.0), "a number from 0 to 1"),
+    ("standardize", lambda value: isinstance(value, bool | np.bool_), "True or False"),
+    (
+        "solver",
+        lambda value: isinstance(value, str) and value in {"auto", *SOLVERS},
+        f"'auto' or one of {', '.join(map(repr, SOLVERS))}",
+    ),
+    (
+        "multi_class",
+        lambda value: isinstance(value, str) and value in {"softmax", "ovr"},
+        "'softmax' or 'ovr'",
+    ),
+    ("fit_intercept", lambda value: isinstance(value, bool | np.bool_), "True or False"),
+    (
+        "class_weight",
+        lambda value: (
+            value is None or isinstance(value, Mapping) or (isinstance(value, str) and value == "balanced")
+        ),
+        "None, 'balanced' or a mapping from labels to weights",
+    ),
+    ("max_iter", _is_count, "None or a whole number, 1 or more"),
+    ("tol", lambda value: _is_number(value, math.ulp(0.0)), "a finite number above 0"),
+    ("n_threads", _is_count, "None, for all cores, or a whole number, 1 or more"),
+    (
+        "random_state",
+        lambda value: (
+            value is None or value is np.random or isinstance(value, np.random.RandomState) or _is_seed(value)
+        ),
+        "None, a whole number from 0 to 4294967295, or a numpy.random.RandomState",
+    ),
+]
+"""What each parameter must be."""
+
+
+def _named(option: str, given: Sequence[str]) -> list[str]:
+    """Names as a file can hold them: texts of Unicode, none of them empty, each once."""
+    if isinstance(given, str):
+        raise InputError(f"{option} is one text. Give a list of names.")
+    if isinstance(given, Mapping) or not isinstance(given, Iterable):
+        raise InputError(f"{option} is of type {type(given).__name__}. Give a list of names, in order.")
+    names = [str(name) for name in given]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise InputError(f"{option}: '{visible(name)}' is there twice. Give each a name of its own.")
+        if not name.strip() or not _is_unicode(name):
+            raise InputError(
+                f"{option}: '{visible(name)}' is no name that a file can hold. Give {option} another."
+            )
+    return names
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written: half a surrogate pair cannot."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def _texts(classes: NDArray[Any]) -> list[str]:
+    """Labels as the texts that a file shows: a whole number has no decimal point."""
+    return [
+        str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
+        for label in classes.tolist()
+    ]

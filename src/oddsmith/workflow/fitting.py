@@ -1,0 +1,208 @@
+"""From a design matrix and class codes to coefficients with their evidence: every face's fit is this one.
+
+two classes               one equation                    Bernoulli
+K classes, softmax        K equations that sum to zero    Softmax: K - 1 coupled predictors
+K classes, one-vs-rest    K equations                     Bernoulli: one problem a class
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.data.block import ArraySource, Codes, Floats
+from oddsmith.data.memory import require
+from oddsmith.engines import Engine, available_cores, threads
+from oddsmith.errors import InputError
+from oddsmith.fit.losses import Bernoulli, Loss, Softmax
+from oddsmith.fit.matrix import Standardisation
+from oddsmith.fit.objective import TOLERANCE, Objective
+from oddsmith.fit.optimality import Status
+from oddsmith.fit.row_space import RowSpace
+from oddsmith.fit.solvers import SOLVERS, Progress, Solution, silent, solve
+
+MOST_COEFFICIENTS = 5000
+"""Coefficients of one problem: beyond this its Hessian is out of proportion."""
+_COPIES = 4
+"""Copies of the rows that a rotation holds at once."""
+_HESSIANS = 12
+"""Hessians that a fit holds at once, its blocks' and its factors among them."""
+
+NARROW = 1e-150
+"""A sigma whose inverse squared still leaves room."""
+AT_WORK = 1e9
+"""Bytes that the Hessians of the blocks at work may take together."""
+
+Form = Literal["binary", "softmax", "ovr"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fit without its rows: coefficients (k equations, p terms) on the user's scale, and the evidence."""
+
+    form: Form
+    intercept: Floats
+    average: Floats
+    """(k,): log-odds of a row at the training means."""
+    coef: Floats
+    mean: Floats
+    """(p,): training means, about which rows are scored."""
+    scale: Floats
+    """(p,): sigma of each column, 1 where it is constant."""
+    solver: str
+    settings: dict[str, float]
+    """What bounds and steers the solver; its defaults filled in."""
+    seed: int
+    alpha: float
+    standardize: bool
+    tolerance: float
+    solution: Solution
+    not_estimable: NDArray[np.intp]
+    """Terms (from 0) that stayed at zero in every equation; the intercept is term -1."""
+    n_rows: int
+    """Rows with positive weight."""
+    class_counts: list[int]
+    class_weights: list[float]
+    """(K,): weight of each class's rows."""
+
+    @property
+    def status(self) -> Status:
+        """The worst status of its problems."""
+        return self.solution.status
+
+
+def threads_for(
+    n_threads: int | None, n_terms: int, n_classes: int, multi_class: str
+) -> AbstractContextManager[Engine]:
+    """An engine of `n_threads` threads, or of this process's cores; fewer where Hessians are large."""
+    coupled = n_classes - 1 if multi_class == "softmax" else 1
+    problems = n_classes if n_classes > 2 and coupled == 1 else 1
+    hessian = 8.0 * problems * (coupled * (n_terms + 1)) ** 2
+    return threads(max(1, min(n_threads or available_cores(), int(AT_WORK / (2.0 * hessian)))))
+
+
+def fit(
+    X: NDArray[Any],
+    codes: Codes,
+    sample_weight: Floats | None,
+    n_classes: int,
+    *,
+    mean: Floats,
+    scale: Floats,
+    multi_class: Literal["softmax", "ovr"],
+    alpha: float,
+    standardize: bool,
+    solver: str,
+    settings: Mapping[str, float],
+    engine: Engine,
+    fit_intercept: bool = True,
+    tolerance: float = TOLERANCE,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Fit:
+    """Fit rows `X` (n, p) of classes `codes` (n,), every one of which occurs with positive weight.
+
+    `mean` and `scale` (p,) are those of the columns; `settings` are the solver's that differ from its own.
+
+    Raises:
+        InputError: more coefficients than can be fitted at once, or columns that overflow.
+    """
+    form: Form = "binary" if n_classes == 2 else multi_class
+    losses: dict[Form, Loss] = {
+        "binary": Bernoulli(),
+        "softmax": Softmax(n_classes),
+        "ovr": Bernoulli(tuple(range(n_classes))),
+    }
+    standardisation = Standardisation(mean if fit_intercept else np.zeros_like(mean), scale)
+    narrow = np.flatnonzero(scale < NARROW)
+    if alpha > 0.0 and not standardize and len(narrow):
+        raise InputError(
+            f"a column's numbers differ by {scale[narrow[0]]:.2g} only, and a penalty on the user's scale squares "
+            f"their inverse, beyond the range of a double. Give it in another unit, or let the penalty act on "
+            f"standardised columns."
+        )
+    objective = Objective(
+        ArraySource(X, codes, sample_weight),
+        losses[form],
+        standardisation,
+        alpha=alpha,
+        standardize=standardize,
+        fit_intercept=fit_intercept,
+        tolerance=tolerance,
+        engine=engine,
+    )
+    rotation = None
+    if alpha > 0.0 and SOLVERS[solver].factors and RowSpace.fits(len(X), objective.penalty.metric[1:]):
+        require(
+            _COPIES * 8.0 * X.size,
+            f"a fit of {X.shape[1]:,} columns to {len(X):,} rows",
+            "Use fewer columns or levels, or a machine with more memory.",
+        )
+        rotation = RowSpace.of(X, standardisation, objective.penalty.metric[1:])
+        objective = replace(
+            objective,
+            source=ArraySource(rotation.rows, codes, sample_weight),
+            standardisation=Standardisation(np.zeros(len(X)), np.ones(len(X))),
+            standardize=True,
+        )
+    if objective.n_coefficients > MOST_COEFFICIENTS:
+        remedies = ["Leave columns out"]
+        if form == "softmax":
+            remedies.append("fit each class against the rest (ovr)")
+        if alpha == 0.0 and objective.loss.n_coupled * (len(X) + 1) <= MOST_COEFFICIENTS:
+            remedies.append("add a penalty, which needs no more coefficients than rows")
+        raise InputError(
+            f"{objective.n_coefficients:,} coefficients ({len(mean):,} terms, {n_classes:,} classes) are more "
+            f"than the {MOST_COEFFICIENTS:,} that can be fitted at once. {', or '.join(remedies)}."
+        )
+    problems = f" for each of {objective.n_problems:,} classes" if objective.n_problems > 1 else ""
+    require(
+        _HESSIANS * 8.0 * objective.n_problems * objective.n_coefficients**2,
+        f"a fit of {objective.n_coefficients:,} coefficients{problems}",
+        "Use fewer columns or levels, or a machine with more memory.",
+    )
+    with np.errstate(over="ignore", invalid="ignore"):  # where descent diverges; its status says so
+        solution = solve(objective, solver, progress, seed=seed, **settings)
+        theta = solution.theta.reshape(-1, objective.source.n_columns + 1)
+        theta = theta if rotation is None else rotation.standardised(theta)
+        intercept, coef = standardisation.on_user_scale(theta)
+        at_centre = theta[:, 0]
+        if form == "softmax":
+            intercept, at_centre, coef = (_centred(part) for part in (intercept, at_centre, coef))
+        average = at_centre + coef @ (mean - standardisation.centre)
+    still = (
+        (solution.held & objective.free & (solution.theta == 0.0))
+        .all(axis=0)
+        .reshape(objective.loss.n_coupled, -1)
+        .any(axis=0)
+    )
+    return Fit(
+        form=form,
+        intercept=intercept,
+        average=average,
+        coef=coef,
+        mean=mean,
+        scale=scale,
+        solver=solver,
+        settings={**SOLVERS[solver].settings, **settings},
+        seed=seed,
+        alpha=alpha,
+        standardize=standardize,
+        tolerance=tolerance,
+        solution=solution,
+        not_estimable=np.flatnonzero(still) - 1,
+        n_rows=objective.n_rows,
+        class_counts=np.bincount(codes, minlength=n_classes).tolist(),
+        class_weights=np.bincount(codes, sample_weight, n_classes).astype(np.float64).tolist(),
+    )
+
+
+def _centred(part: Floats) -> Floats:
+    """Parameters (K - 1, ...) against the first class as parameters (K, ...) that sum to zero."""
+    full = np.concatenate([np.zeros((1, *part.shape[1:])), part])
+    return np.asarray(full - full.mean(axis=0))

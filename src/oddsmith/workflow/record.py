@@ -1,0 +1,62 @@
+"""From a fit to the model that ships: the one place where a model's record is put together and sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from oddsmith.data.design import Design
+from oddsmith.data.read import Reading
+from oddsmith.model import Model
+from oddsmith.model.document import canonical_digest
+from oddsmith.model.golden import golden_rows
+from oddsmith.model.records import FORMAT, VERSION, LeftOut, ModelRecord, TargetRecord, TrainingRecord
+from oddsmith.version import __version__
+from oddsmith.workflow.account import Wording, equations, fit_record, missing_record, null_loss
+from oddsmith.workflow.fitting import Fit
+
+
+def model_of(
+    fit: Fit,
+    design: Design,
+    target: TargetRecord,
+    wording: Wording,
+    *,
+    id_column: str | None = None,
+    weight: str | None = None,
+    reading: Reading | None = None,
+    left_out: Sequence[tuple[str, str]] = (),
+    dropped: Sequence[str] = (),
+    rows_without_target: int = 0,
+    digests: Sequence[str] = (),
+) -> Model:
+    """The model of a fit on the terms of `design`; `left_out` are columns with the reason for each."""
+    linear = equations(fit, design.terms, target.classes)
+    record = ModelRecord(
+        format=FORMAT,
+        version=VERSION,
+        oddsmith=__version__,
+        target=target,
+        id=id_column,
+        weight=weight,
+        reading=reading or Reading(),
+        missing=missing_record(design.markers),
+        columns=list(design.columns),
+        left_out=[LeftOut(name, reason) for name, reason in left_out],
+        dropped=list(dropped),
+        multi_class=fit.form,
+        equations=linear,
+        fit=fit_record(fit, design.terms, target.classes, wording),
+        training=TrainingRecord(
+            rows=sum(fit.class_counts),
+            rows_without_target=rows_without_target,
+            class_counts=fit.class_counts,
+            class_weights=fit.class_weights,
+            null_loss=null_loss(fit.class_weights),
+            digests=list(digests),
+        ),
+        golden=golden_rows(design, linear, target.classes, fit.form),
+        digest="",
+    )
+    return Model(msgspec.structs.replace(record, digest=canonical_digest(msgspec.to_builtins(record))))
