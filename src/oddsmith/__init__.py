@@ -1,7 +1,7 @@
 """oddsmith: logistic regression that can be read, trusted and put in charge of a decision.
 
 model = oddsmith.train("requests.csv", target="needs_review")
-model.predict_proba({"ambiguity": 3.1, "support": 4})
+model.predict_proba({"department": "sales", "privileged": True, "ambiguity": 3.1, "support": 4})
 model.save("model.json")
 oddsmith.load("model.json").evaluate("validation.csv", thresholds=[0.2, 0.5])
 """

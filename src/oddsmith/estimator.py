@@ -367,7 +367,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not hasattr(self, "_fitted"):
             return diagram
         labels = _texts(self.classes_)[-len(self.coef_) :]
-        table = odds_ratio_table(self._names(), labels, self.coef_, self._fitted.scale, self.message_)
+        table = odds_ratio_table(
+            self._names(), labels, self.coef_, self._fitted.scale, self.message_, self.not_estimable_
+        )
         return diagram.removesuffix("</body>") + table + "</body>"
 
 

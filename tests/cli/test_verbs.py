@@ -137,7 +137,8 @@ def test_training_says_what_it_did(shop):
         "To use it, say --categorical request. Predictions echo it as their id.",
         "'opened' is left out: dates or times. To use it, derive a number from it, or say --categorical opened.",
     ]
-    assert re.fullmatch(r"300 rows, 4 columns, 7 terms; 0 \d+, 1 \d+\.", lines[-4])
+    assert re.fullmatch(r"300 rows, 4 columns, 7 terms; 0 \d+, 1 \d+\.", lines[-5])
+    assert lines[-4] == "probabilities are those of 1; for 0, say --positive."
     record = oddsmith.load("model.json").record
     assert lines[-3] == f"newton {record.fit.message}, {record.fit.iterations} iterations."
     assert lines[-2].startswith(f"mean loss {record.fit.mean_loss[0]:.8f}")

@@ -634,3 +634,42 @@ def test_hostile_columns(name: str, features: dict[str, str], left_out: list[str
 def test_the_documentation_states_the_rules():
     page = Path(__file__).parents[2] / "docs" / "columns.md"
     assert RULES in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "25,9",
+        "-0,5",
+        "1.234,5",
+        "1,234",
+        "1,234,567.8",
+        "1'234",
+        "1\u202f234",
+        "$1.50",
+        "-$3",
+        "12%",
+        "3,5%",
+        "1EUR",
+        "€7",
+        "(7)",
+        "($1,200)",
+        "−3",
+    ],
+)
+def test_numbers_written_another_way_are_refused_with_their_place(cell: str) -> None:
+    table = text_table(x=["1", None, cell, "18-24", "other", "3"] * 3, y=["0", "1"] * 9)
+    kept = table.take(np.array([3, 2, 2, 4]))
+    with pytest.raises(InputError, match=r"4:1: .* looks like a number written another way .*--drop x"):
+        classify(kept, ColumnOptions(), reserved=("y",))
+    plan = classify(table, ColumnOptions(categorical=("x",)), reserved=("y",))
+    assert kinds(plan) == {"x": "categorical"}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["18-24", "1,2,3", "10.0.0.1", "555 0100", "12:30", "1/2", "3rd", "5 kg", "A1", "%", "00,1x", "1e3,5"],
+)
+def test_other_texts_with_digits_are_levels(cell: str) -> None:
+    table = text_table(x=[cell, "other"] * 8, y=["0", "1"] * 8)
+    assert kinds(classify(table, ColumnOptions(), reserved=("y",))) == {"x": "categorical"}

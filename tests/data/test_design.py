@@ -362,7 +362,10 @@ def test_nested_columns_are_refused_when_a_model_reads_them() -> None:
 
 
 def test_an_absent_column_is_named() -> None:
-    with pytest.raises(InputError, match=r"^the row has no 'flag', which the model needs.$"):
+    with pytest.raises(
+        InputError,
+        match=r"^the row has no 'flag', which the model needs\. Where a value is not known, give None\.$",
+    ):
         DESIGN.vector({"x": 1, "level": "a"})
     with pytest.raises(
         InputError, match=r"^rows.csv: no column called 'x', 'level', which the model needs. "

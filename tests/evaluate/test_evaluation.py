@@ -248,3 +248,16 @@ def test_bad_input_is_a_sentence(arguments, said):
     with pytest.raises(InputError) as caught:
         evaluation(**arguments)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"thresholds": 0.5}, r"thresholds 0\.5: give a list of probabilities"),
+        ({"thresholds": ".2,.5"}, r"thresholds '\.2,\.5': give a list of probabilities"),
+        ({"cost": (120, 18)}, r"cost \(120, 18\): give an oddsmith\.Cost"),
+    ],
+)
+def test_thresholds_and_costs_of_another_kind_are_refused(given, sentence):
+    with pytest.raises(InputError, match=sentence):
+        evaluation([[0.5], [-0.5]], np.log([[0.4, 0.6], [0.6, 0.4]]), [1, 0], ("no", "yes"), **given)

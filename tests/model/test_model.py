@@ -262,7 +262,10 @@ def test_what_a_row_or_table_lacks_is_named(labelled, verb):
     with pytest.raises(InputError, match=r"^table: no column called 'whole', which the model needs."):
         getattr(model, verb)(table.drop("whole"))
     row = dict(zip(table.columns, table.row(0), strict=True))
-    with pytest.raises(InputError, match=r"^the row has no 'whole', which the model needs.$"):
+    with pytest.raises(
+        InputError,
+        match=r"^the row has no 'whole', which the model needs\. Where a value is not known, give None\.$",
+    ):
         getattr(model, verb)({name: cell for name, cell in row.items() if name != "whole"})
     with pytest.raises(InputError, match=r"no table that can be read"):
         getattr(model, verb)([1.0, 2.0])

@@ -29,15 +29,22 @@ class Output(io.FileIO):
     def write(self, data: ReadableBuffer, /) -> int:
         """The number of bytes written."""
         try:
-            # None is what a pipe that does not block says when it is full.
-            while (written := super().write(data)) is None:
-                _wait_for(self)
+            # Nothing comes after the system's write: what failed there would be written once more.
+            return super().write(data) or self._write_later(data)
         except BrokenPipeError as error:
             raise ReaderGoneError from error
         except OSError as error:
             cause = "it is closed" if error.errno == errno.EBADF else error.strerror
             raise OutputError(error.errno, f"cannot be written: {cause}", "standard output") from error
-        return written
+
+    def _write_later(self, data: ReadableBuffer) -> int:
+        """For a pipe that does not block and is full, which is what writing nothing means."""
+        import select
+
+        if not memoryview(data).nbytes:
+            return 0
+        select.select([], [self], [])
+        return self.write(data)
 
 
 class Messages(Output):
@@ -95,12 +102,6 @@ def _is_plain(stream: object, original: object) -> bool:
     """Whether a stream is the one that Python opened on a file, pipe or terminal, or is missing."""
     buffer = getattr(stream, "buffer", None)
     return stream is original and (stream is None or isinstance(getattr(buffer, "raw", buffer), io.FileIO))
-
-
-def _wait_for(stream: io.FileIO) -> None:
-    import select
-
-    select.select([], [stream], [])
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:

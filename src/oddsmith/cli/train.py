@@ -163,7 +163,7 @@ def train(
         voice.detail(f"iteration {step.iteration:>6,}  objective {objectives}")
     training = record.training
     without = (
-        f" ({training.rows_without_target:,} more have no label)" if training.rows_without_target else ""
+        f" ({training.rows_without_target:,} more without a label)" if training.rows_without_target else ""
     )
     counts = ", ".join(
         f"{visible(label)} {count:,}"
@@ -173,6 +173,9 @@ def train(
         f"{counted(training.rows, 'row')}{without}, {counted(len(record.columns), 'column')}, "
         f"{counted(len(model.terms), 'term')}; {counts}."
     )
+    if record.multi_class == "binary":
+        negative, positive = (visible(label) for label in record.target.classes)
+        voice.note(f"probabilities are those of {positive}; for {negative}, say --positive.")
     if ended_well:
         voice.note(
             f"{record.fit.solver} {record.fit.message}, {counted(record.fit.iterations, 'iteration')}."

@@ -52,6 +52,7 @@ RULES = """\
     ends in id, index, key, number, no or uuid; named by --features, such a column is numeric.
  9. A cell with leading zeros, such as 00123, is a code: its column is text (rule 13).
 10. Half of the cells or more are numbers, but not all: an error that names the first other cell.
+    Numbers written another way, such as 1,5 or 1.234,5 or 1,234 or $3 or 12% or (7), are such cells.
 11. All cells True or False (or true/false, or TRUE/FALSE: one spelling): boolean.
 12. All cells dates, times of day, or dates with a time: left out.
 13. Other text: categorical with at most 50 levels and 2 rows a level on average; an identifier, left
@@ -74,6 +75,18 @@ _DATE = (
     rf"|{_DAY}[./-]{_MONTH}[./-][0-9]{{4}}|{_MONTH}/{_DAY}/[0-9]{{4}})"
     rf"(?:[T ]{_TIME}(?: ?(?:Z|UTC|[AaPp][Mm]|[+-][0-9]{{2}}:?[0-9]{{2}}))?)?$"
     rf"|^{_TIME}$"
+)
+
+
+# A decimal comma; thousands; and either with a currency, a percent sign or an accountant's brackets.
+_GROUPED = (
+    r"(?:[0-9]+,[0-9]+|[0-9]{1,3}(?:[.\u00a0\u2009\u202f'’][0-9]{3})+,[0-9]+"
+    r"|[0-9]{1,3}(?:[,\u00a0\u2009\u202f'’][0-9]{3})+(?:\.[0-9]+)?)"
+)
+_DIGITS, _CURRENCY = rf"(?:{_GROUPED}|[0-9]+(?:\.[0-9]+)?)", r"(?:[$€£¥]|USD|EUR|GBP|CHF|JPY)"
+_OTHER_NUMBER = (
+    rf"^(?:[+\-−]?{_GROUPED}|−{_DIGITS}|[+\-−]?{_CURRENCY}\s?[+\-−]?{_DIGITS}"
+    rf"|[+\-−]?{_DIGITS}\s?(?:%|{_CURRENCY})|\({_CURRENCY}?\s?{_DIGITS}\))$"
 )
 
 
@@ -300,6 +313,7 @@ def _decide_texts(
         refuse_other_cells(table, name, found, _remedies(table, name))
     if n_levels == 2 and frozenset(levels) in SPELLINGS:
         return _Decision("boolean")
+    _refuse_other_writing(table, name, texts(series, markers), found)
     if series.dtype in (pl.Date, pl.Datetime, pl.Time) or bool(cells.str.contains(_DATE).all()):
         reason = f"dates or times. To use it, derive a number from it, or say --categorical {argument}."
         return _Decision(None, reason)
@@ -310,6 +324,20 @@ def _decide_texts(
     if n_levels == cells.len():
         return _Decision(None, f"an identifier {counts}. {remedy}", is_identifier=True)
     return _Decision(None, f"free text {counts}. {remedy}")
+
+
+def _refuse_other_writing(table: Table, name: str, cells: pl.Series, found: Numbers) -> None:
+    """Rule 10 for numbers as people and offices write them, which are read neither as numbers nor as levels."""
+    rows = cells.str.contains(_OTHER_NUMBER).arg_true()
+    if found.has_codes or not rows.len() or 2 * (rows.len() + found.n_numbers) < found.n_cells:
+        return
+    row = int(rows[0])
+    argument = as_argument(table, name)
+    raise InputError(
+        f"{table.place(row, name)}: {shown(cells[row])} in column {shown(name)} looks like a number written another way "
+        f"({rows.len():,} of {found.n_cells:,} cells do). Write digits and a point alone, as in 1234.5, or say "
+        f"--categorical {argument}, or drop the column with --drop {argument}."
+    )
 
 
 def _remedies(table: Table, name: str) -> str:

@@ -162,7 +162,12 @@ class Design:
             try:
                 cell = row[name]
             except KeyError:
-                raise InputError(f"the row has no '{visible(name)}', which the model needs.") from None
+                absent = [f"'{visible(c.name)}'" for c in self.columns if c.name not in row]
+                more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+                raise InputError(
+                    f"the row has no {', '.join(absent[:5])}{more}, which the model needs. Where a value is not "
+                    f"known, give None."
+                ) from None
             for place, value in reader(cell):
                 terms[start + place] = value
         return terms

@@ -52,7 +52,7 @@ def spare_address_space() -> None:
 
     Threads that run already keep what they have: call it before libraries start theirs.
     """
-    if _address_limit() < math.inf:
+    if _limits():
         with contextlib.suppress(OSError, AttributeError, TypeError):
             ctypes.CDLL(None).mallopt(_MOST_ARENAS, 1)
 
@@ -62,22 +62,26 @@ def shown_size(number: float, rounded: Callable[[float], int] = round) -> str:
     return f"{rounded(number / 1e8) / 10:,.1f} GB" if number >= 1e9 else f"{rounded(number / 1e6):,} MB"
 
 
-def _address_limit() -> float:
+def _limits() -> list[tuple[int, int]]:
+    """Limits of address space and data that are set, each with the field of statm that counts against it."""
     try:
         import resource
     except ImportError:  # Windows has no such limits
-        return math.inf
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return math.inf if limit == resource.RLIM_INFINITY else limit
+        return []
+    found = [(resource.getrlimit(resource.RLIMIT_AS)[0], 0), (resource.getrlimit(resource.RLIMIT_DATA)[0], 5)]
+    return [(limit, field) for limit, field in found if limit != resource.RLIM_INFINITY]
 
 
 def _limits_left() -> Iterator[float]:
-    """Left under the limit of the address space, less the stacks of threads that are still to come."""
-    limit = _address_limit()
-    if limit < math.inf:
-        with contextlib.suppress(OSError):
-            pages = int(Path("/proc/self/statm").read_text().split()[0])
-            yield limit - pages * os.sysconf("SC_PAGE_SIZE") - _THREAD * (8 + (os.cpu_count() or 1))
+    """Left under each limit, less the stacks of threads that are still to come."""
+    limits = _limits()
+    if not limits:
+        return
+    with contextlib.suppress(OSError):
+        pages = Path("/proc/self/statm").read_text().split()
+        for limit, field in limits:
+            used = int(pages[field]) * os.sysconf("SC_PAGE_SIZE")
+            yield limit - used - _THREAD * (8 + (os.cpu_count() or 1))
 
 
 def _groups_left() -> Iterator[float]:

@@ -229,7 +229,8 @@ def _ordered(where: str, labels: Sequence[str], n_labels: int) -> tuple[str, ...
     """Labels sorted as numbers where all are numbers, else as texts."""
     if len(labels) == 1:
         raise InputError(
-            f"{where} has one class: {visible(labels[0])} (rows with a label: {n_labels:,}). Two are needed."
+            f"{where} has one class: {visible(labels[0])} (rows with a label: {n_labels:,}). Two are needed: add "
+            f"rows of another one, or choose another target."
         )
     values = {label: value for label in labels if (value := exact_number(label)) is not None}
     if len(values) < len(labels):

@@ -11,12 +11,13 @@ Figures that do not apply are None, never NaN, so that the record survives JSON.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from oddsmith.errors import InputError
+from oddsmith.errors import InputError, visible
 from oddsmith.evaluate.metrics import (
     Confusion,
     Cost,
@@ -132,6 +133,7 @@ def evaluation(
             of probabilities does not add to 1, no row has a positive weight, or thresholds or costs are
             given for more than two classes.
     """
+    _refuse_other_kinds(thresholds, cost)
     names = tuple(classes)
     K = len(names)
     codes = np.asarray(y)
@@ -264,6 +266,15 @@ def _class_report(
         auc=area,
         undefined=against_rest.undefined,
     )
+
+
+def _refuse_other_kinds(thresholds: Any, cost: Any) -> None:
+    if isinstance(thresholds, str) or not isinstance(thresholds, Sequence | np.ndarray):
+        raise InputError(
+            f"thresholds {visible(repr(thresholds))}: give a list of probabilities, as in [0.2, 0.5]."
+        )
+    if not isinstance(cost, Cost | None):
+        raise InputError(f"cost {visible(repr(cost))}: give an oddsmith.Cost, as in Cost(fn=120, fp=18).")
 
 
 def _threshold_reports(

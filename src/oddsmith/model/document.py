@@ -61,7 +61,7 @@ def read_document(path: str | Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise InputError(
             f"{name}:{error.lineno}:{error.colno}: not JSON ({error.msg[:1].lower()}{error.msg[1:]}). "
-            f"The file is truncated, or it is not a model file."
+            f"The file is truncated, or it is not a model file; commands name MODEL before DATA."
         ) from None
     try:
         fault = _fault(document, DEEPEST)

@@ -340,7 +340,10 @@ def load(path: str | Path) -> Model:
     except msgspec.ValidationError as error:
         raise InputError(f"{name}: not a sound model file: {visible(str(error), 300)}.") from None
     if canonical_digest(msgspec.to_builtins(record)) != record.digest:
-        raise InputError(f"{name}: its digest does not fit its content: the file was changed after training.")
+        raise InputError(
+            f"{name}: its digest does not fit its content: the file was changed after training. "
+            f"Take the file that training wrote, or train again."
+        )
     if dataclasses.asdict(record.reading) != document["reading"]:
         raise InputError(f"{name}: $.reading lacks keys, or has keys that are not known.")
     refuse_contradictions(record, name)

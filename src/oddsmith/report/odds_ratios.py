@@ -1,7 +1,7 @@
 """Odds ratios as a small HTML table: exp(coef), what one unit more of a column multiplies the odds by."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -13,11 +13,17 @@ SHOWN = 20
 
 
 def odds_ratio_table(
-    names: Sequence[str], labels: Sequence[str], coef: Floats, scale: Floats, note: str
+    names: Sequence[str],
+    labels: Sequence[str],
+    coef: Floats,
+    scale: Floats,
+    note: str,
+    held: Collection[str] = (),
 ) -> str:
     """A table of the columns' `names` (p,) by the equations' `labels` (k,), with `note` in its caption.
 
-    `coef` (k, p) are ordered by their size for one sigma, `scale` (p,), of their column.
+    `coef` (k, p) are ordered by their size for one sigma, `scale` (p,), of their column. The columns `held` at 0,
+    for others explain them, have no odds ratio.
     """
     strongest = np.argsort(-np.abs(coef * scale).max(axis=0), kind="stable")
     with np.errstate(over="ignore"):
@@ -25,7 +31,10 @@ def odds_ratio_table(
     head = "".join(f"<th>{_escaped(text)}</th>" for text in ("column", *labels))
     body = "".join(
         f"<tr><td>{_escaped(names[j])}</td>"
-        + "".join(f"<td>{ratio:.4g}</td>" for ratio in ratios[:, j].tolist())
+        + "".join(
+            "<td>held at 0</td>" if names[j] in held else f"<td>{ratio:.4g}</td>"
+            for ratio in ratios[:, j].tolist()
+        )
         + "</tr>"
         for j in strongest[:SHOWN].tolist()
     )

@@ -104,7 +104,10 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
     )
-    alpha = float(alpha)
+    try:
+        alpha = float(alpha)
+    except (TypeError, ValueError):
+        alpha = math.nan
     if not (math.isfinite(alpha) and alpha >= 0.0):
         raise InputError(f"--alpha {alpha}: the penalty must be a finite number, 0 or more.")
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
