@@ -308,7 +308,7 @@ def test_wrong_options_are_refused(options, sentence):
         ),
         (
             np.where(np.arange(N) == 1, np.nan, 1.0),
-            "table: row 2, column 'weight': an empty cell is no weight.",
+            "table: row 2, column 'weight': a missing cell is no weight.",
         ),
         (
             np.where(TABLE["y"] == "yes", 0.0, 1.0),

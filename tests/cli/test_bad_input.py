@@ -142,7 +142,7 @@ REFUSED = [
     (WITH.format("--encoding klingon"), "--encoding 'klingon': unknown."),
     (WITH.format("--flat"), "the flat form holds numbers only, and 'level' is not one."),
     (TRAIN.format("minus.csv") + " --weight w", "minus.csv:4:3: -2 is no weight. Weights are 0 or more."),
-    (TRAIN.format("gap.csv") + " --weight w", "gap.csv:4:3: an empty cell is no weight."),
+    (TRAIN.format("gap.csv") + " --weight w", "gap.csv:4:3: a missing cell is no weight."),
     (TRAIN.format("words.csv") + " --weight w", "words.csv:4:3: 'heavy' in numeric column 'w'"),
     (
         TRAIN.format("weightless.csv") + " --weight w",

@@ -371,3 +371,21 @@ def test_predictions_defuse_formulas_unless_raw(command):
         json.loads(line) for line in done(command("predict model.json rows.csv --json")).out.splitlines()
     ]
     assert [row["=id"] for row in as_json[:2]] == ["-0", "=id+1"]
+
+
+def test_messages_on_success_stay_short_unless_asked_for(command):
+    names = [f"a constant column with a long name, number {i}" for i in range(30)]
+    rows = ["x,y," + ",".join(f'"{name}"' for name in names)]
+    rows += [f"{(7 * i) % 11},{'ab'[i % 2]}" + ",1" * 30 for i in range(40)]
+    Path("rows.csv").write_text("\n".join(rows) + "\n")
+    outcome = done(command("train rows.csv --target y -o model.json"))
+    assert len(outcome.err) < 600
+    first, *_ = outcome.err.splitlines()
+    assert (
+        first == "'a constant column with a long name, number 0' is left out: constant, every value is '1'."
+    )
+    assert re.search(r"^2\d more such notes; -v shows all\.$", outcome.err, flags=re.MULTILINE)
+    told = done(command("train rows.csv --target y -o model.json -v")).err
+    assert sum("is left out: constant" in line for line in told.splitlines()) == 30
+    refused = command("train rows.csv --target y --alpha -1 -o model.json")
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1)

@@ -673,3 +673,32 @@ def test_numbers_written_another_way_are_refused_with_their_place(cell: str) -> 
 def test_other_texts_with_digits_are_levels(cell: str) -> None:
     table = text_table(x=[cell, "other"] * 8, y=["0", "1"] * 8)
     assert kinds(classify(table, ColumnOptions(), reserved=("y",))) == {"x": "categorical"}
+
+
+def test_a_few_leading_zeros_among_numbers_are_asked_about() -> None:
+    ages = ["05", *(str(20 + i) for i in range(9)), *(str(20 + i) for i in range(9)), "7"]
+    table = text_table(x=ages, y=["0", "1"] * 10)
+    with pytest.raises(InputError, match=r":2:1: '05' has leading zeros.*--numeric x if.*--categorical x if"):
+        classify(table, ColumnOptions(), reserved=("y",))
+    for kind in ("numeric", "categorical"):
+        plan = classify(table, ColumnOptions(**{kind: ("x",)}), reserved=("y",))
+        assert kinds(plan) == {"x": kind}
+
+
+def test_codes_of_one_length_or_mostly_with_zeros_stay_texts() -> None:
+    for cells in (["00501", "10001", "94110", "60601"], ["007", "0012", "019", "4"]):
+        table = text_table(x=cells * 4, y=["0", "1"] * 8)
+        assert kinds(classify(table, ColumnOptions(), reserved=("y",))) == {"x": "categorical"}
+
+
+def test_a_marker_in_most_cells_does_not_make_numbers_levels() -> None:
+    cells = ["?"] * 24 + [str(20 + i % 9) for i in range(16)]
+    table = text_table(x=cells, y=["0", "1"] * 20)
+    with pytest.raises(InputError, match=r":2:1: '\?' in numeric column 'x' \(16 of 40 cells are numbers\)"):
+        classify(table, ColumnOptions(), reserved=("y",))
+    assert kinds(classify(table, ColumnOptions(missing=("?",)), reserved=("y",))) == {"x": "numeric"}
+    few = text_table(x=(["a", "b", "1", "2", "3"] * 8), y=["0", "1"] * 20)
+    with pytest.raises(InputError, match="in numeric column 'x'"):  # 24 of 40 are numbers
+        classify(few, ColumnOptions(), reserved=("y",))
+    grades = text_table(x=(["A", "B", "A", "1", "2"] * 8), y=["0", "1"] * 20)
+    assert kinds(classify(grades, ColumnOptions(), reserved=("y",))) == {"x": "categorical"}

@@ -130,3 +130,11 @@ def test_decoding_asks_for_memory_first(little_memory):
 def test_other_encodings_become_utf8(text, codec):
     text = "x" + text if codec != "cp1252" else "x" + text.replace("😀", "")
     assert utf8_text(text.encode(codec), "t.csv", codec).decode("utf-8-sig") == text
+
+
+def test_a_codec_that_only_decodes_strictly_is_refused_in_a_sentence():
+    with pytest.raises(
+        InputError,
+        match=r"^rows\.csv(:3: byte 0xff on line 3 is not idna|: the text cannot be decoded as idna)",
+    ):
+        utf8_text(b"x1,y\n1,0\n\xff,1\n", "rows.csv", "idna")

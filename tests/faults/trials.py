@@ -7,20 +7,16 @@ ERRORS = ("ENOSPC", "EIO", "EACCES", "EDQUOT", "EROFS", "EMFILE", "EINTR", "ENOM
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 
 WRITING = (
-    "write", "pwrite64", "fsync", "fchmod", "ftruncate", "linkat", "rename", "unlink", "access", "faccessat2", "readlink",
-    "getcwd", "chdir", "mkdir", "getrandom",
+    "write", "pwrite64", "fsync", "fchmod", "ftruncate", "linkat", "rename", "unlink", "access", "faccessat2",
+    "readlink", "getcwd", "chdir", "mkdir",
 )  # fmt: skip
-"""System calls that are tried with every error and every signal."""
-
-NATIVE = {"getrandom": 1}
-"""Of these the first ones are made by Polars' native code, whose panic prints pages: no word of ours."""
+"""System calls that are tried with every error and every signal; our `getrandom` is os.urandom."""
 
 READING = ("openat", "read", "pread64", "close", "fstat", "newfstatat", "statx", "lseek")
 """System calls of which there are many: each is tried with two errors and a signal, in turn.
 
 Memory and threads are native code's own, and are limited in test_surroundings.py.
 """
-
 
 UNGUARDED = 2
 """Lines of `main` before its `try`: what meets them is still met by the interpreter's own start."""
@@ -90,8 +86,6 @@ def system_calls(counts, *, most):
     """System calls fail or are met by signals, in the main thread."""
     for call in (*WRITING, *READING):
         for turn, k in enumerate(places(counts.get(call, 0), most)):
-            if k <= NATIVE.get(call, 0):
-                continue
             every = call in WRITING
             for error in ERRORS if every else (ERRORS[2 * turn % 8], ERRORS[(2 * turn + 1) % 8]):
                 yield Trial(

@@ -68,7 +68,7 @@ def evaluate(
             table, thresholds=thresholds, cost=price, n_bins=bins, map_label=map_label
         )
     for note in notes:
-        voice.note(note)
+        voice.aside(note)
     if voice.json:
         voice.write_json(found)
     else:

@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from oddsmith.errors import counted, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from oddsmith.model import Model
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+ASIDES = 260
+"""Characters of messages about the data that are told without being asked for."""
 
 PATIENCE = 1.0
 """Seconds before a progress bar is worth drawing."""
@@ -32,9 +37,29 @@ class Voice:
     json: bool
     quiet: bool
     verbose: bool
+    asides: list[str] = field(default_factory=list)
 
     def note(self, message: str) -> None:
-        """A message, unless --quiet; on a terminal, wrapped between words."""
+        """A message, unless --quiet; on a terminal, wrapped between words. What was said aside comes first."""
+        self.tell_asides()
+        self._say(message)
+
+    def aside(self, message: str) -> None:
+        """A message about the data, told once the work has succeeded: an error stands alone."""
+        self.asides.append(message)
+
+    def tell_asides(self) -> None:
+        """The asides so far: all of them under --verbose, else the first and what fits in a few lines."""
+        asides, room = self.asides.copy(), ASIDES
+        self.asides.clear()
+        for told, message in enumerate(asides):
+            room -= len(message)
+            if told and room < 0 and not self.verbose:
+                self._say(f"{counted(len(asides) - told, 'more such note')}; -v shows all.")
+                break
+            self._say(message if self.verbose else visible(message, 2 * ASIDES))
+
+    def _say(self, message: str) -> None:
         if not self.quiet:
             click.echo(_wrapped(message) if sys.stderr.isatty() else message, err=True)
 
@@ -118,7 +143,10 @@ def voiced(command: Command) -> Command:
         from oddsmith.cli.surroundings import ensure_room
 
         ensure_room()
-        return command(*args, voice=Voice(as_json, quiet, verbose), **kwargs)
+        voice = Voice(as_json, quiet, verbose)
+        result = command(*args, voice=voice, **kwargs)
+        voice.tell_asides()
+        return result
 
     for option in (
         click.option(
@@ -194,11 +222,10 @@ def missing_option(command: Command) -> Command:
 def read(paths: Sequence[str], reading: Reading, voice: Voice) -> Table:
     """The table in files, one or several, or on standard input for "-"."""
     from oddsmith.data.read import read_table
-    from oddsmith.errors import counted
 
     table = read_table(paths, reading)
     for note in table.notes:
-        voice.note(note)
+        voice.aside(note)
     for name, digest in table.digests:
         voice.detail(f"{name}: sha256 {digest}")
     voice.detail(

@@ -90,7 +90,7 @@ def predict(
             frame, defused = without_formulas(frame)
         content = _written(frame, as_json=voice.json)
     for note in (*scores.notes, *([defused] if defused else [])):
-        voice.note(note)
+        voice.aside(note)
     _mention_unused(trained, table, voice)
     if output is None or output == "-":
         sys.stdout.buffer.write(content)
@@ -183,4 +183,4 @@ def _mention_unused(model: Model, table: Table, voice: Voice) -> None:
     if unknown:
         names = ", ".join(f"'{visible(name)}'" for name in unknown[:5])
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        voice.note(f"not used by the model: {names}{more}")
+        voice.aside(f"not used by the model: {names}{more}")

@@ -32,6 +32,10 @@ EXAMPLES = examples(
 )
 
 
+MOST_CLASSES = 6
+"""Classes whose figures are told; the model file has all."""
+
+
 @click.command(epilog=EXAMPLES)
 @click.argument("data", nargs=-1, required=True)
 @click.option(
@@ -142,10 +146,13 @@ def train(
     model.save(output, flat=flat)
     record = model.record
     for item in record.left_out:
-        voice.note(item.reason)
+        voice.aside(item.reason)
     for warning in caught:
-        what = f"{warning.message}" if warning.category is DataWarning else f"warning: {warning.message}."
-        voice.note(what)
+        if warning.category is DataWarning:
+            voice.aside(f"{warning.message}")
+    for warning in caught:
+        if warning.category is not DataWarning:
+            voice.note(f"warning: {warning.message}.")
     ended_well = not any(warning.category is FitWarning for warning in caught)
     if voice.json:
         voice.write_json(
@@ -165,32 +172,31 @@ def train(
     without = (
         f" ({training.rows_without_target:,} more without a label)" if training.rows_without_target else ""
     )
-    counts = ", ".join(
-        f"{visible(label)} {count:,}"
-        for label, count in list(zip(record.target.classes, training.class_counts, strict=True))[:12]
-    )
+    by_class = list(zip(record.target.classes, training.class_counts, strict=True))
+    counts = ", ".join(f"{visible(label, 24)} {count:,}" for label, count in by_class[:MOST_CLASSES])
+    counts += f" and {len(by_class) - MOST_CLASSES:,} more classes" if len(by_class) > MOST_CLASSES else ""
     voice.note(
         f"{counted(training.rows, 'row')}{without}, {counted(len(record.columns), 'column')}, "
         f"{counted(len(model.terms), 'term')}; {counts}."
     )
     if record.multi_class == "binary":
-        negative, positive = (visible(label) for label in record.target.classes)
+        negative, positive = (visible(label, 24) for label in record.target.classes)
         voice.note(f"probabilities are those of {positive}; for {negative}, say --positive.")
     if ended_well:
         voice.note(
             f"{record.fit.solver} {record.fit.message}, {counted(record.fit.iterations, 'iteration')}."
         )
     if record.fit.not_estimable:
-        names = ", ".join(f"'{visible(name)}'" for name in record.fit.not_estimable[:5])
-        more = f" and {len(record.fit.not_estimable) - 5} more" if len(record.fit.not_estimable) > 5 else ""
+        names = ", ".join(f"'{visible(name)}'" for name in record.fit.not_estimable[:3])
+        more = f" and {len(record.fit.not_estimable) - 3} more" if len(record.fit.not_estimable) > 3 else ""
         voice.note(
             f"held at 0, for other terms explain them (R^2 of 1 to eleven digits) or no row that counts has them: {names}{more}."
         )
     losses = [f"{value:.8f}" for value in record.fit.mean_loss]
     if record.multi_class == "ovr":
         losses = [
-            f"{visible(label)} {loss}" for label, loss in zip(record.target.classes, losses, strict=True)
-        ]
+            f"{visible(label, 24)} {loss}" for label, loss in zip(record.target.classes, losses, strict=True)
+        ][:MOST_CLASSES]
     baseline = "" if record.multi_class == "ovr" else f"; {record.training.null_loss:.8f} without any column"
     voice.note(f"mean loss {', '.join(losses)}{baseline}")
     voice.note(f"wrote {visible(output, 200)}")

@@ -39,7 +39,7 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 """What a cell that is a number looks like, without blanks around it."""
 
 
-_CODE = r"^[+-]?0[0-9]"
+LEADING_ZEROS = r"^[+-]?0[0-9]"
 _CASTING, _LOOKING = 40, 128
 """Bytes of memory for each cell while numbers are read, and while texts are looked at, beside two copies of them."""
 
@@ -122,7 +122,7 @@ def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
         n_numbers=int(is_number.sum()),
         first_text=_first(~is_number & ~missing),
         first_infinite=_first(values.is_infinite()),
-        has_codes=bool((cells.str.contains(_CODE) & is_number).any()),
+        has_codes=bool((cells.str.contains(LEADING_ZEROS) & is_number).any()),
     )
 
 
@@ -145,7 +145,7 @@ def _plain_numbers(series: pl.Series, markers: frozenset[str]) -> Numbers | None
     # Where there is no value, NumPy has NaN.
     if values.null_count() > series.null_count() or np.isfinite(values.to_numpy()).sum() < n_cells:
         return None
-    has_codes = series.dtype == pl.String and bool(series.str.contains(_CODE).any())
+    has_codes = series.dtype == pl.String and bool(series.str.contains(LEADING_ZEROS).any())
     return Numbers(values, n_cells, n_cells, None, None, has_codes)
 
 
@@ -177,7 +177,7 @@ def require_weights(table: Table, column: str, markers: frozenset[str]) -> Float
     bad = (found.is_null() | (found < 0.0)).arg_true()
     if bad.len():
         row = int(bad[0])
-        what = "an empty cell" if found[row] is None else f"{found[row]:g}"
+        what = "a missing cell" if found[row] is None else f"{found[row]:g}"
         raise InputError(f"{table.place(row, column)}: {what} is no weight. Weights are 0 or more.")
     return np.asarray(found.to_numpy(), dtype=np.float64)
 
@@ -218,7 +218,7 @@ def refuse_nested(table: Table, column: str) -> None:
 
 def exact_number(text: str) -> Decimal | None:
     """The number that a cell's text is; None for any other text, and for a code with leading zeros."""
-    if not NUMBER.fullmatch(text) or re.match(_CODE, text):
+    if not NUMBER.fullmatch(text) or re.match(LEADING_ZEROS, text):
         return None
     try:
         return Decimal(text)

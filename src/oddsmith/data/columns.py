@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from oddsmith.data.cells import (
+    LEADING_ZEROS,
     SPELLINGS,
     MissingMarkers,
     Numbers,
@@ -36,6 +37,8 @@ MAX_LEVELS = 50
 """A text column with more levels than this is free text, unless --categorical names it."""
 MIN_ROWS_PER_LEVEL = 2
 MIN_ROWS_OF_IDENTIFIER = 8
+MIN_NUMBERS, MOST_MARKERS = 8, 2
+"""So many different numbers beside so few other texts are numbers with markers of missing cells."""
 
 RULES = """\
  1. The target, and columns that a target expression reads, are never features.
@@ -50,8 +53,10 @@ RULES = """\
  8. All cells numbers: numeric. But whole numbers that are all different, none missing, in 8 rows or
     more, are an identifier if they count up or down by one from row to row, or if the column's name
     ends in id, index, key, number, no or uuid; named by --features, such a column is numeric.
- 9. A cell with leading zeros, such as 00123, is a code: its column is text (rule 13).
-10. Half of the cells or more are numbers, but not all: an error that names the first other cell.
+ 9. A cell with leading zeros, such as 00123, is a code: its column is text (rule 13). Where lengths
+    differ and most numbers have no leading zeros, it is an error that asks which they are.
+10. Half of the cells or more are numbers, but not all: an error that names the first other cell. So it
+    is where 8 different numbers or more stand beside one or two other texts.
     Numbers written another way, such as 1,5 or 1.234,5 or 1,234 or $3 or 12% or (7), are such cells.
 11. All cells True or False (or true/false, or TRUE/FALSE: one spelling): boolean.
 12. All cells dates, times of day, or dates with a time: left out.
@@ -262,14 +267,14 @@ def _decide_numbers(
     complete = found.n_cells == series.len()
     manner = _identifier_manner(name, series, markers, values) if complete and not wanted else None
     if manner is None:
-        _mention_rounding(table, name, markers, found.values)
+        mention_rounding(table, name, markers, found.values)
         return _Decision("numeric", values=found.values)
     remedy = f"To use it, say --numeric {as_argument(table, name)}."
     reason = f"an identifier (whole numbers, all different, {manner}). {remedy}"
     return _Decision(None, reason, is_identifier=True)
 
 
-def _mention_rounding(table: Table, name: str, markers: frozenset[str], values: pl.Series) -> None:
+def mention_rounding(table: Table, name: str, markers: frozenset[str], values: pl.Series) -> None:
     """Warn where whole numbers of a numeric column are beyond 2^53 and lose digits as doubles."""
     import polars as pl
 
@@ -309,7 +314,9 @@ def _decide_texts(
         return _Decision(forced)
     if n_levels == 1:
         return _Decision("categorical")
-    if not found.has_codes and 2 * found.n_numbers >= found.n_cells:
+    if found.has_codes:
+        _refuse_mixed_codes(table, name, texts(series, markers))
+    elif 2 * found.n_numbers >= found.n_cells or _levels_are_numbers(levels):
         refuse_other_cells(table, name, found, _remedies(table, name))
     if n_levels == 2 and frozenset(levels) in SPELLINGS:
         return _Decision("boolean")
@@ -324,6 +331,28 @@ def _decide_texts(
     if n_levels == cells.len():
         return _Decision(None, f"an identifier {counts}. {remedy}", is_identifier=True)
     return _Decision(None, f"free text {counts}. {remedy}")
+
+
+def _levels_are_numbers(levels: pl.Series) -> bool:
+    """Whether most different texts are numbers, and one or two are not, such as ? in most cells."""
+    found = numbers(levels, frozenset())
+    return found.n_numbers >= MIN_NUMBERS and found.n_cells - found.n_numbers <= MOST_MARKERS
+
+
+def _refuse_mixed_codes(table: Table, name: str, cells: pl.Series) -> None:
+    """Rule 9: digits are codes where all have one length, or half of them leading zeros; else they may be numbers."""
+    stripped = cells.str.strip_chars()
+    digits = cells.str.contains(r"^\s*[+-]?[0-9.]+\s*$")
+    codes = (digits & stripped.str.contains(LEADING_ZEROS)).fill_null(value=False)
+    lengths = stripped.filter(digits.fill_null(value=False)).str.len_chars()
+    if lengths.n_unique() <= 1 or 2 * int(codes.sum()) >= lengths.len():
+        return
+    row, argument = int(codes.arg_true()[0]), as_argument(table, name)
+    raise InputError(
+        f"{table.place(row, name)}: {shown(cells[row])} has leading zeros, as codes have, and most cells of column "
+        f"{shown(name)} have none. Say --numeric {argument} if they are numbers, --categorical {argument} if they "
+        f"are codes, or drop the column with --drop {argument}."
+    )
 
 
 def _refuse_other_writing(table: Table, name: str, cells: pl.Series, found: Numbers) -> None:

@@ -174,7 +174,9 @@ def _utf8(content: bytes, name: str, encoding: str) -> bytes:
     try:
         text = content.decode(codec).encode("utf-8")
     except UnicodeDecodeError as error:
-        line = 1 + content[: error.start].decode(codec, errors="ignore").count("\n")
+        line = line_at(content, error.start)
+        if codec.startswith(("utf-16", "utf-32")):
+            line = 1 + content[: error.start].decode(codec, errors="ignore").count("\n")
         raise InputError(
             f"{name}:{line}: byte 0x{content[error.start]:02x} on line {line} is not {codec}. "
             "Name the file's encoding with --encoding."
