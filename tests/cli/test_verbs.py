@@ -389,3 +389,11 @@ def test_messages_on_success_stay_short_unless_asked_for(command):
     assert sum("is left out: constant" in line for line in told.splitlines()) == 30
     refused = command("train rows.csv --target y --alpha -1 -o model.json")
     assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+
+
+def test_a_description_says_which_numbers_it_rounds(command):
+    Path("rows.csv").write_text("k\n9007199254740993\n9007199254740995\n9007199254740996\n")
+    outcome = done(command("describe rows.csv --json"))
+    assert outcome.err.startswith("rows.csv:2:1: '9007199254740993' has more digits than a double holds")
+    Path("rows.csv").write_text("k\n9007199254740992\n9007199254740994\n")
+    assert done(command("describe rows.csv")).err == ""

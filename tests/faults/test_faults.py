@@ -40,7 +40,7 @@ def test_any_fault_leaves_the_old_state_or_the_new_one_and_a_sentence(case, shop
     assert clean.files.keys() >= case.old.keys()
     assert not any(content in clean.files.values() for content in case.old.values())
     rng = random.Random(case.name)
-    few = 1 if case.name == "tutorial" else SAMPLE
+    few = SAMPLE if case.old else 1
     trials = rng.sample([*calls_of_os(counts, most=20)], few) + rng.sample([*lines(counts, most=200)], few)
     if case.old:
         writing = {name: counts[name] for name in ("write", "fsync", "chmod", "replace", "unlink", "close")}
@@ -66,7 +66,7 @@ def test_any_system_call_may_fail_or_be_the_last(case, shop, faults, tmp_path):
         clean, counts = faults.system_calls(case, shop, folder)
     except RuntimeError as error:
         pytest.skip(str(error))
-    for trial in random.Random(case.name).sample([*system_calls(counts, most=20)], 4 * SAMPLE):
+    for trial in random.Random(case.name).sample([*system_calls(counts, most=20)], 3 * SAMPLE):
         found = faults.run(case, shop, folder, **trial.fault)
         broken = complaints(case, clean, found, trial.codes, leftover=trial.leftover)
         assert faults.met

@@ -47,12 +47,18 @@ def describe(
     Numbers: count, missing, mean, standard deviation (n - 1), minimum, quartiles, maximum, skewness and
     distinct values. Other columns: count, missing, distinct values and the most common one.
     """
+    import warnings
+
+    from oddsmith.errors import DataWarning
     from oddsmith.report.terminal import description_like_pandas, draw_description
     from oddsmith.workflow import describe as summaries
 
-    with voice.working("describing"):
+    with warnings.catch_warnings(record=True) as caught, voice.working("describing"):
+        warnings.simplefilter("always", DataWarning)
         table = read(data, reading_from(chosen), voice)
         found = summaries(table, missing=missing_tokens(missing, table))
+    for warning in caught:
+        voice.aside(f"{warning.message}")
     if voice.json:
         voice.write_json(found)
     elif like_pandas:
