@@ -110,6 +110,8 @@ TYPES = {
 @pytest.mark.parametrize("kind", TYPES, ids=str)
 @pytest.mark.parametrize("gaps", [False, True])
 def test_every_type_is_read_as_written_or_refused_by_name_where_it_is_used(reads, kind, gaps):
+    if gaps and kind == pa.list_(pa.int64(), 2) and int(pa.__version__.partition(".")[0]) < 26:
+        pytest.skip("pyarrow before 26 cannot read lists of a fixed size with gaps, and says so")
     cells, expected, n_numbers = TYPES[kind]
     cells = [*cells, None] if gaps else cells
     table = reads(pa.table({"x": pa.array(cells, kind), "y": [0] * len(cells)}))
