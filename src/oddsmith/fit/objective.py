@@ -19,8 +19,8 @@ from oddsmith.engines import Engine, reduce
 from oddsmith.fit.cholesky import dependent_columns
 from oddsmith.fit.losses import Loss
 from oddsmith.fit.matrix import Standardisation
-from oddsmith.fit.penalties import Ridge, softmax_coupling
-from oddsmith.fit.stats import Reach, Stats, accumulate, reach
+from oddsmith.fit.penalties import Ridge
+from oddsmith.fit.stats import Reach, Stats, accumulate, pull, reach
 
 TOLERANCE = 1e-10
 """Converged within sqrt(2e-10) = 1.4e-5 standard errors."""
@@ -39,20 +39,20 @@ class Evaluation:
 class Objective:
     """Mean loss plus ridge for G independent problems with d coefficients each, intercept first.
 
-    `standardize` says whether `alpha` acts on standardised columns or on the user's; a Newton decrement of
-    at most `tolerance` is near enough to the optimum; `engine` does the work over the blocks.
+    A Newton decrement of at most `tolerance` is near enough to the optimum; `engine` does the work over the
+    blocks.
     """
 
     source: Source
     loss: Loss
     standardisation: Standardisation
-    alpha: float = 0.0
-    standardize: bool = True
+    penalty: Ridge
     fit_intercept: bool = True
     tolerance: float = TOLERANCE
     engine: Engine = reduce
     n_passes: float = field(default=0.0, init=False)
     """Reads of the data so far: the honest cost of a fit."""
+    _aim: Floats | None = field(default=None, init=False, repr=False)
 
     @property
     def n_problems(self) -> int:
@@ -67,26 +67,24 @@ class Objective:
     @property
     def n_rows(self) -> int:
         """Rows with positive weight."""
-        return int(self._totals[0])
+        return self._totals[0]
 
     @property
     def mean_weight(self) -> float:
         """Weight of a row on average, rows of weight 0 included."""
-        return float(self._totals[1]) / self.source.n_rows
+        return self._totals[1] / self.source.n_rows
 
     @cached_property
-    def _totals(self) -> Floats:
-        self.n_passes += 1
-        return self.engine(self.source, _rows_and_weight)
+    def _totals(self) -> tuple[int, float]:
+        w = self.source.sample_weight
+        if w is None:
+            return self.source.n_rows, float(self.source.n_rows)
+        return int(np.count_nonzero(w)), float(w.sum())
 
-    @cached_property
-    def penalty(self) -> Ridge:
-        """Ridge in standardised coefficients."""
-        scale = self.standardisation.scale
-        metric = np.ones_like(scale) if self.standardize or self.alpha == 0.0 else scale**-2
-        coupled = self.loss.n_coupled
-        coupling = np.ones((1, 1)) if coupled == 1 else softmax_coupling(coupled + 1)
-        return Ridge(self.alpha, np.concatenate([[0.0], metric]), coupling)
+    @property
+    def alpha(self) -> float:
+        """Strength of the penalty on the mean loss."""
+        return self.penalty.alpha
 
     @cached_property
     def free(self) -> NDArray[np.bool_]:
@@ -116,6 +114,33 @@ class Objective:
         """The objective at `theta` (G, d) from one pass over the rows."""
         self.n_passes += 1
         return self._mean(self.engine(self.source, self._kernel(theta, order)), theta, order)
+
+    def gradient(self, theta: Floats) -> Floats:
+        """The gradient (G, d) at `theta` (G, d) and no more: the cheapest pass over the rows.
+
+        The part of it that the classes alone determine is kept from the first call.
+        """
+        self.n_passes += 1
+        as_is = self.standardisation.is_near(self.source.dtype)
+        coef = self._rows(theta)
+        kernel = partial(
+            pull,
+            coef=self.standardisation.raw(coef) if as_is else coef,
+            loss=self.loss,
+            standardisation=self.standardisation,
+            as_is=as_is,
+            aim=self._aim is None,
+        )
+        mean, *aim = self.engine(self.source, kernel)
+        if aim:
+            self._aim = aim[0]
+        pulled = mean - self._aim
+        gradient = (self.standardisation.standardised(pulled) if as_is else pulled).reshape(theta.shape)
+        gradient /= self._totals[1]
+        if self.alpha > 0.0:
+            gradient += self.penalty.gradient(theta)
+        gradient[:, ~self.free] = 0.0
+        return gradient
 
     def evaluate_rows(self, theta: Floats, rows: NDArray[np.intp]) -> Evaluation:
         """The objective and gradient at `theta` (G, d) as these rows alone estimate them, without bias.
@@ -178,8 +203,3 @@ class Objective:
             hessian[:, fixed] = 0.0
             hessian[:, :, fixed] = 0.0
         return Evaluation(value, gradient, hessian)
-
-
-def _rows_and_weight(block: Block) -> Floats:
-    w = np.ones(len(block.X)) if block.sample_weight is None else block.sample_weight
-    return np.array([np.count_nonzero(w), w.sum()])
