@@ -7,6 +7,7 @@ in memory whole whatever the source.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,13 +21,50 @@ BLOCK_BYTES = 700_000
 
 
 @dataclass(frozen=True)
+class SparseRows:
+    """Rows (n, p) of which only the cells that are not zero are kept: a `csr_array` of doubles."""
+
+    matrix: Any
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, p)."""
+        n, p = self.matrix.shape
+        return n, p
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Doubles."""
+        return np.dtype(np.float64)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @cached_property
+    def turned(self) -> Any:
+        """The same cells as columns (p, n), without a copy."""
+        return self.matrix.T
+
+    @property
+    def squared(self) -> Any:
+        """Columns (p, n) of squared cells."""
+        return self.with_cells(np.square(self.matrix.data)).turned
+
+    def with_cells(self, cells: Floats) -> "SparseRows":
+        """Rows that hold other numbers in the same places."""
+        from scipy.sparse import csr_array
+
+        return SparseRows(csr_array((cells, self.matrix.indices, self.matrix.indptr), shape=self.shape))
+
+
+@dataclass(frozen=True)
 class Block:
     """Some rows: `X` (n, p), class codes `y` (n,), `sample_weight` (n,) or None for ones.
 
-    `X` is of doubles or single precision.
+    `X` is of doubles or single precision, or sparse.
     """
 
-    X: Floats
+    X: Floats | SparseRows
     y: Codes
     sample_weight: Floats | None = None
 

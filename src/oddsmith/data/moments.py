@@ -7,6 +7,9 @@
 Two parts merge without cancellation: the scatter about the joint mean is the sum of the scatters plus
 `w1 w2 / (w1 + w2) * (mean1 - mean2)^2` (Chan, Golub and LeVeque 1983). Squares neither overflow nor vanish
 where columns are measured in units of their own size.
+
+Zeros that sparse rows don't hold enter by their number. There sums of squares about zero do, but for columns that
+are nearly full and far from zero; of these a block writes out its own.
 """
 
 from dataclasses import dataclass
@@ -15,8 +18,11 @@ from typing import Self
 
 import numpy as np
 
-from oddsmith.data.block import Block, Floats, Source
+from oddsmith.data.block import Block, Floats, Source, SparseRows
 from oddsmith.engines import Engine, reduce
+
+CANCELLED = 1e-6
+"""A scatter that is this small beside the squares it comes from has lost digits."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ def moments(block: Block, unit: Floats | None = None) -> Moments:
     weight = float(len(block.X)) if w is None else float(w.sum())
     if weight == 0.0:
         return Moments(0.0, np.zeros(block.X.shape[1]), np.zeros(block.X.shape[1]))
+    if isinstance(block.X, SparseRows):
+        return _of_sparse(block.X, w, weight, unit)
     first = 0 if w is None else int(np.argmax(w > 0))
     origin = block.X[first].astype(np.float64)
     centred = np.empty(block.X.shape)
@@ -64,6 +72,23 @@ def moments(block: Block, unit: Floats | None = None) -> Moments:
     centred -= shift
     np.square(centred, out=centred)
     return Moments(weight, origin + shift, w @ centred)
+
+
+def _of_sparse(X: SparseRows, w: Floats | None, weight: float, unit: Floats | None) -> Moments:
+    """The moments of sparse rows that weigh `weight` > 0 in all."""
+    if unit is not None:
+        X = X.with_cells(X.matrix.data / unit[X.matrix.indices])
+    w = np.ones(len(X)) if w is None else w
+    squares = X.squared @ w
+    mean = X.turned @ w / weight
+    scatter = squares - weight * mean * mean
+    lost = np.flatnonzero(scatter < CANCELLED * squares)
+    if len(lost):
+        rows = w > 0
+        full = Block(X.matrix[rows][:, lost].toarray(), np.empty(0, dtype=np.int64), w[rows])
+        exact = moments(full)
+        mean[lost], scatter[lost] = exact.mean, exact.scatter
+    return Moments(weight, mean, scatter)
 
 
 @dataclass(frozen=True)
@@ -112,4 +137,8 @@ def measures(source: Source, engine: Engine = reduce) -> Measures:
 def extent(block: Block) -> Extent:
     """The extent of one block: a kernel for `reduce`."""
     X = block.X
+    if isinstance(X, SparseRows):
+        largest = np.zeros(X.shape[1])
+        np.maximum.at(largest, X.matrix.indices, np.abs(X.matrix.data))
+        return Extent(largest)
     return Extent(np.maximum(X.max(axis=0, initial=0.0), -X.min(axis=0, initial=0.0)).astype(np.float64))

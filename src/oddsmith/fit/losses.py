@@ -119,6 +119,10 @@ class Loss(Protocol):
         """Second derivatives in pairs of predictors."""
         ...
 
+    def bend(self, eta: Floats, moved: Floats) -> Floats:
+        """Curvature times a change `moved` of `eta`: by how much it changes the residual, (k, n)."""
+        ...
+
     def strain(self, eta: Floats, moved: Floats) -> Floats:
         """moved' curvature moved of each row of the data, (n_problems, n), for a change `moved` of `eta`."""
         ...
@@ -168,6 +172,10 @@ class Bernoulli:
         """proba (1 - proba), (n_problems, n)."""
         small = np.exp(-np.abs(eta))
         return small / (1.0 + small) ** 2, None
+
+    def bend(self, eta: Floats, moved: Floats) -> Floats:
+        """Curvature times the move, (n_problems, n)."""
+        return self.curvature(eta)[0] * moved
 
     def strain(self, eta: Floats, moved: Floats) -> Floats:
         """Curvature times the squared move, (n_problems, n)."""
@@ -237,6 +245,11 @@ class Softmax:
         np.put_along_axis(others, top, 0.0, axis=0)
         np.put_along_axis(complement, top, others.sum(axis=0, keepdims=True), axis=0)
         return proba[1:] * complement[1:], proba[1:]
+
+    def bend(self, eta: Floats, moved: Floats) -> Floats:
+        """proba_k times what the k-th move is beyond the mean move, (K - 1, n)."""
+        proba = self._proba(eta)[1:]
+        return np.asarray(proba * (moved - (proba * moved).sum(axis=0)))
 
     def strain(self, eta: Floats, moved: Floats) -> Floats:
         """Variance of the move under the row's probabilities, the reference's being 0: (1, n)."""

@@ -11,11 +11,14 @@ Where every centre is near zero, in units of its scale, the change of coefficien
     coef A' = slopes X' + intercept,  slopes = coef / scale,  intercept = coef_0 - slopes centre
     r A     = [sum r, (r X - centre sum r) / scale]
 
+Sparse rows always go that way, for centring them would fill them; what needs Z itself sees a few rows at a time.
+
 A fitted model scores rows about their training means, where log-odds far from zero keep their digits:
 
     log_odds(X) = average + (X - mean) @ coef'
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import BLOCK_BYTES, Floats
+from oddsmith.data.block import BLOCK_BYTES, Floats, SparseRows
 from oddsmith.data.moments import Measures
 
 NEAR, NEAR_SINGLE = 1000.0, 10.0
@@ -32,6 +35,8 @@ FEW = 4
 """Predictors up to which a product for each is faster than one product for all."""
 WIDE = 200
 """Columns beyond which a transposed product is the faster one."""
+LEAST_SQUARE = 1e-11
+"""The part of a sum of squares about zero below which the one about the centre is rounding."""
 COUPLED_BYTES = 4_000_000
 """Products of shares and columns that are held at once."""
 
@@ -66,10 +71,12 @@ class Standardisation:
         """Whether products with columns of this type as they are keep enough digits after centring."""
         return self.farthest <= (NEAR if dtype.itemsize == 8 else NEAR_SINGLE)
 
-    def columns(self, X: Floats) -> Floats:
-        """Z = (X - centre) / scale, (n, p); `X` itself where that is the same."""
+    def columns(self, X: "Floats | SparseRows") -> "Columns":
+        """Z = (X - centre) / scale, (n, p); `X` itself where that is the same, and only thought of if it is sparse."""
         if self.is_identity:
             return X
+        if isinstance(X, SparseRows):
+            return Implicit(X, self)
         Z = np.subtract(X, self.centre, out=np.empty(X.shape))
         Z /= self.scale
         return Z
@@ -88,14 +95,62 @@ class Standardisation:
         return coef[:, 0] - slopes @ self.centre, slopes
 
 
-def log_odds(X: NDArray[Any], mean: Floats, coef: Floats, average: Floats) -> Floats:
+@dataclass(frozen=True)
+class Implicit:
+    """Z = (X - centre) / scale of sparse rows, which is never written out."""
+
+    X: SparseRows
+    by: Standardisation
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, p)."""
+        return self.X.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Doubles."""
+        return self.X.dtype
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+
+Columns = Floats | SparseRows | Implicit
+"""Z (n, p): an array, or sparse rows as they are or standardised."""
+
+
+def written_out(Z: Columns, rows: slice = slice(None)) -> Floats:
+    """Some rows of Z as an array; a view of one that is."""
+    if isinstance(Z, Implicit):
+        X = Z.X.matrix[rows].toarray()
+        X -= Z.by.centre
+        X /= Z.by.scale
+        return np.asarray(X)
+    return Z.matrix[rows].toarray() if isinstance(Z, SparseRows) else Z[rows]
+
+
+def _parts(Z: Columns) -> Iterator[slice]:
+    """Stretches of rows that may be written out."""
+    rows = max(64, BLOCK_BYTES // (8 * max(Z.shape[1], 1)))
+    return (slice(start, start + rows) for start in range(0, len(Z), rows))
+
+
+def log_odds(X: Any, mean: Floats, coef: Floats, average: Floats) -> Floats:
     """Log-odds (n, k) of the rows of `X` (n, p); `mean` (p,), `coef` (k, p), `average` (k,).
 
     Sums run along each row by itself: a row's bits depend neither on its neighbours nor on `X`'s layout or
-    on a number of threads, as they would in a matrix product of BLAS. Overflow gives infinity or NaN.
+    on a number of threads, as they would in a matrix product of BLAS. Overflow gives infinity or NaN. Sparse `X`, a
+    `csr_array`, is scored without centring it.
     """
     n, p = X.shape
     eta = np.empty((n, len(coef)))
+    if not isinstance(X, np.ndarray):
+        with np.errstate(over="ignore", invalid="ignore"):
+            for j, row in enumerate(coef):
+                eta[:, j] = X @ row
+            eta += average - coef @ mean
+        return eta
     rows = max(1, BLOCK_BYTES // (8 * max(p, 1)))
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, n, rows):
@@ -106,8 +161,17 @@ def log_odds(X: NDArray[Any], mean: Floats, coef: Floats, average: Floats) -> Fl
     return eta
 
 
-def predictors(Z: Floats, coef: Floats) -> Floats:
+def predictors(Z: Columns, coef: Floats) -> Floats:
     """Linear predictors (k, n) of the k rows of `coef` (k, p + 1), as precise as `Z` (n, p)."""
+    if isinstance(Z, Implicit):
+        return predictors(Z.X, Z.by.raw(coef))
+    if isinstance(Z, SparseRows):
+        if len(coef) <= FEW:
+            eta = np.stack([Z.matrix @ row for row in coef[:, 1:]])
+        else:
+            eta = np.ascontiguousarray((Z.matrix @ np.ascontiguousarray(coef[:, 1:].T)).T)
+        eta += coef[:, :1]
+        return eta
     coef = coef.astype(Z.dtype, copy=False)
     k = len(coef)
     if k == 1:
@@ -124,12 +188,16 @@ def predictors(Z: Floats, coef: Floats) -> Floats:
     return eta
 
 
-def pulled_back(Z: Floats, residual: Floats) -> Floats:
+def pulled_back(Z: Columns, residual: Floats) -> Floats:
     """Sum over rows of residual times [1, z], (k, p + 1), for `residual` (k, n)."""
+    if isinstance(Z, Implicit):
+        return Z.by.standardised(pulled_back(Z.X, residual))
     k, p = len(residual), Z.shape[1]
     pulled = np.empty((k, p + 1))
     np.add.reduce(residual, axis=1, dtype=np.float64, out=pulled[:, 0])
-    if k <= FEW:
+    if isinstance(Z, SparseRows):
+        _by_column(Z.turned, residual, out=pulled[:, 1:])
+    elif k <= FEW:
         for j in range(k):
             pulled[j, 1:] = residual[j] @ Z
     elif p > WIDE:
@@ -139,11 +207,45 @@ def pulled_back(Z: Floats, residual: Floats) -> Floats:
     return pulled
 
 
-def gram(Z: Floats, d: Floats) -> Floats:
+def _by_column(turned: Any, residual: Floats, out: Floats) -> None:
+    """Sparse columns `turned` (p, n) times residuals (k, n), into `out` (k, p)."""
+    if len(residual) <= FEW:
+        for j, row in enumerate(residual):
+            out[j] = turned @ row
+    else:
+        out[:] = (turned @ np.ascontiguousarray(residual.T)).T
+
+
+def squared_lengths(Z: Columns, d: Floats) -> Floats:
+    """The diagonals of A' diag(d) A for A = [1, Z], (k, p + 1), of each of k weights `d` (k, n).
+
+    Of sparse columns far from zero little more than their signs is left: `LEAST_SQUARE` of what they were made of.
+    """
+    out = np.empty((len(d), Z.shape[1] + 1))
+    out[:, 0] = d.sum(axis=1)
+    if isinstance(Z, Implicit):
+        raw, centre = squared_lengths(Z.X, d)[:, 1:], Z.by.centre
+        first = np.empty_like(raw)
+        _by_column(Z.X.turned, d, out=first)
+        centred = raw + centre * (centre * out[:, :1] - 2.0 * first)
+        out[:, 1:] = np.maximum(centred, LEAST_SQUARE * raw) / Z.by.scale**2
+    elif isinstance(Z, SparseRows):
+        _by_column(Z.squared, d, out=out[:, 1:])
+    else:
+        out[:, 1:] = d @ np.square(Z)
+    return out
+
+
+def gram(Z: Columns, d: Floats) -> Floats:
     """A' diag(d) A for A = [1, Z], (p + 1, p + 1); `d` (n,) is not negative.
 
     A product of a matrix with itself takes half the work, and NumPy sees to that.
     """
+    if not isinstance(Z, np.ndarray):
+        total = np.zeros((Z.shape[1] + 1,) * 2)
+        for part in _parts(Z):
+            total += gram(written_out(Z, part), d[part])
+        return total
     root = np.sqrt(d)
     weighted = Z * root[:, None]
     out = np.empty((Z.shape[1] + 1,) * 2)
@@ -153,10 +255,14 @@ def gram(Z: Floats, d: Floats) -> Floats:
     return out
 
 
-def coupled_gram(Z: Floats, share: Floats) -> Floats:
+def coupled_gram(Z: Columns, share: Floats) -> Floats:
     """Sum over rows of (share (x) [1, z]) (share (x) [1, z])', (k (p + 1), k (p + 1)), for `share` (k, n)."""
     k, q = len(share), Z.shape[1] + 1
     out = np.zeros((k * q, k * q))
+    if not isinstance(Z, np.ndarray):
+        for part in _parts(Z):
+            out += coupled_gram(written_out(Z, part), share[:, part])
+        return out
     step = max(64, COUPLED_BYTES // (8 * k * q))
     for start in range(0, len(Z), step):
         part = slice(start, start + step)

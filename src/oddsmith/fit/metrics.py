@@ -7,6 +7,7 @@
 Each is positive definite on the coefficients that are not held, and solves in far less than a pass.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, Self
@@ -19,6 +20,7 @@ from oddsmith.fit.cholesky import Factor
 from oddsmith.fit.losses import Loss
 from oddsmith.fit.matrix import gram, predictors
 from oddsmith.fit.objective import Objective
+from oddsmith.fit.penalties import Ridge
 
 CURVATURE_AT_ZERO = 0.25
 
@@ -40,7 +42,7 @@ class Diagonal:
     @classmethod
     def of(cls, objective: Objective, held: NDArray[np.bool_]) -> Self:
         """Curvature at zero of independent standardised columns, and the penalty."""
-        diagonal = CURVATURE_AT_ZERO + np.diag(objective.penalty.hessian)
+        diagonal = CURVATURE_AT_ZERO + objective.penalty.diagonal
         return cls(np.where(held | ~objective.free, 0.0, 1.0 / diagonal))
 
     def solve(self, gradient: Floats) -> Floats:
@@ -72,23 +74,28 @@ class Kronecker:
     """
 
     mix: Floats
-    blocks: tuple[Factor, ...]
+    blocks: tuple[Metric, ...]
 
     @classmethod
     def of(cls, objective: Objective, theta: Floats, held: NDArray[np.bool_]) -> Self:
         """The metric of a softmax objective, as its rows at `theta` (1, d) show it: one pass."""
-        from scipy.linalg import eigh
-
         objective.n_passes += 1
         coef = theta.reshape(objective.loss.n_coupled, -1)
         pieces = objective.engine(objective.source, partial(_pieces, coef=coef, loss=objective.loss))
         k, q = coef.shape
-        covariance, spread = pieces[: k * k].reshape(k, k), pieces[k * k : -1].reshape(q, q) / pieces[-1]
-        covariance = covariance / (np.trace(covariance) + covariance.sum())
-        sizes, mix = eigh(covariance, objective.penalty.coupling)
+        spread = pieces[k * k : -1].reshape(q, q) / pieces[-1]
         ridge = np.diag(objective.penalty.alpha * objective.penalty.metric)
         held = held.reshape(k, q)[0]
-        return cls(mix, tuple(factored(size * spread + ridge, held) for size in sizes))
+        covariance = unit_trace(pieces[: k * k].reshape(k, k))
+        return cls.mixed(covariance, objective.penalty, lambda size: factored(size * spread + ridge, held))
+
+    @classmethod
+    def mixed(cls, covariance: Floats, penalty: Ridge, block: Callable[[float], Metric]) -> Self:
+        """From the classes' covariance (k, k) in units of its trace; `block` gives w S + alpha P for a size w."""
+        from scipy.linalg import eigh
+
+        sizes, mix = eigh(covariance, penalty.coupling)
+        return cls(mix, tuple(block(float(size)) for size in sizes))
 
     def solve(self, gradient: Floats) -> Floats:
         """One solve with (q, q) for each predictor."""
@@ -97,15 +104,24 @@ class Kronecker:
         return np.asarray(self.mix @ solved).ravel()
 
 
-def _pieces(block: Block, coef: Floats, loss: Loss) -> Floats:
-    """Covariance of the classes (k, k), Gram matrix (q, q) and weight of one block, in one flat array."""
-    Z = block.X
-    proba = loss.squash(predictors(Z, coef))
-    w = np.ones(len(Z), dtype=Z.dtype)
-    if block.sample_weight is not None:
-        w = block.sample_weight.astype(Z.dtype, copy=False)
+def unit_trace(covariance: Floats) -> Floats:
+    """Covariance of all classes but the first (k, k), divided by the trace of all of them."""
+    return np.asarray(covariance / (np.trace(covariance) + covariance.sum()))
+
+
+def class_pieces(proba: Floats, w: Floats) -> tuple[Floats, Floats]:
+    """Covariance (k, k) of the classes but the first, summed over rows, and 1 - |proba|^2 of each row (n,), times `w`."""
     reference = 1.0 - proba.sum(axis=0)
     spread = np.maximum(1.0 - (proba**2).sum(axis=0) - reference**2, 0.0)
     weighted = proba * w
-    covariance = np.diag(weighted.sum(axis=1)) - weighted @ proba.T
-    return np.concatenate([covariance.ravel(), gram(Z, spread * w).ravel(), [w.sum(dtype=np.float64)]])
+    return np.diag(weighted.sum(axis=1)) - weighted @ proba.T, spread * w
+
+
+def _pieces(block: Block, coef: Floats, loss: Loss) -> Floats:
+    """Covariance of the classes (k, k), Gram matrix (q, q) and weight of one block, in one flat array."""
+    Z = block.X
+    w = np.ones(len(Z), dtype=Z.dtype)
+    if block.sample_weight is not None:
+        w = block.sample_weight.astype(Z.dtype, copy=False)
+    covariance, spread = class_pieces(loss.squash(predictors(Z, coef)), w)
+    return np.concatenate([covariance.ravel(), gram(Z, spread).ravel(), [w.sum(dtype=np.float64)]])

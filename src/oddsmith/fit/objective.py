@@ -21,7 +21,7 @@ from oddsmith.fit.cholesky import dependent_columns
 from oddsmith.fit.losses import Loss
 from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.penalties import Ridge
-from oddsmith.fit.stats import Reach, Stats, Survey, accumulate, pull, reach, survey
+from oddsmith.fit.stats import Reach, Stats, Survey, accumulate, bend, diagonal, pull, reach, survey
 
 TOLERANCE = 1e-10
 """Converged within sqrt(2e-10) = 1.4e-5 standard errors."""
@@ -144,6 +144,23 @@ class Objective:
         )
         value = found.loss / self._totals[1] + self.penalty.value(theta)
         return Evaluation(value, self._slope(found.pulled, theta), np.empty(0)), found
+
+    def bent(self, theta: Floats, step: Floats) -> Floats:
+        """The Hessian at `theta` times `step`, all of them (G, d), without the Hessian: one pass."""
+        self.n_passes += 1
+        pulled = self.engine(
+            self.source, partial(bend, coef=self._given(theta), step=self._given(step), **self._columns)
+        )
+        return self._slope(pulled, step)
+
+    def diagonal(self, theta: Floats) -> Floats:
+        """The Hessians' diagonals (G, d) at `theta` (G, d): one pass."""
+        self.n_passes += 1
+        kernel = partial(
+            diagonal, coef=self._rows(theta), loss=self.loss, standardisation=self.standardisation
+        )
+        found = self.engine(self.source, kernel).reshape(theta.shape) / self._totals[1]
+        return found + self.penalty.diagonal
 
     @cached_property
     def _columns(self) -> dict[str, Any]:

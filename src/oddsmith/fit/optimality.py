@@ -61,11 +61,13 @@ class Nearby:
     """What a solver that takes no Hessian of all rows knows of where it ended.
 
     `now`: objective and gradient. `seen`: what its last step did to the rows. `steps` (G, d): its next ones.
+    `decrement` (G,): that of the steps or, where it is given, of the last ones before them, which it can't exceed.
     """
 
     now: Evaluation
     seen: Survey
     steps: Floats
+    decrement: Floats | None = None
 
 
 def newton_steps(objective: Objective, now: Evaluation, active: NDArray[np.bool_]) -> tuple[Floats, Floats]:
@@ -91,7 +93,9 @@ def optimality(objective: Objective, theta: Floats, nearby: Nearby | None = None
     else:
         now, seen, steps = nearby.now, nearby.seen, nearby.steps
         sound = _sound(objective, now)
-        decrement = 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows
+        decrement = nearby.decrement
+        if decrement is None:
+            decrement = 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows
         move, margin = seen.move, seen.margin
     strain = np.full(len(theta), np.inf)
     settled = (move < STILL_MOVING) & (decrement <= objective.tolerance) & ~(margin > 0.0)

@@ -46,6 +46,11 @@ class Ridge:
         """Penalty of each problem, (G,)."""
         return np.asarray(0.5 * (coef * self.gradient(coef)).sum(axis=1))
 
+    @property
+    def diagonal(self) -> Floats:
+        """The second derivative's diagonal, (d,)."""
+        return np.outer(np.diag(self.coupling), self.alpha * self.metric).ravel()
+
     @cached_property
     def hessian(self) -> Floats:
         """Second derivative, (d, d), the same for every problem."""

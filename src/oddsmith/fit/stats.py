@@ -14,7 +14,14 @@ import numpy as np
 
 from oddsmith.data.block import Block, Floats
 from oddsmith.fit.losses import Loss
-from oddsmith.fit.matrix import Standardisation, coupled_gram, gram, predictors, pulled_back
+from oddsmith.fit.matrix import (
+    Standardisation,
+    coupled_gram,
+    gram,
+    predictors,
+    pulled_back,
+    squared_lengths,
+)
 
 FAR = 33.0
 """Log-odds beyond which a step is measured against their size: here probabilities leave 1 behind."""
@@ -88,6 +95,29 @@ def pull(
         for part in parts:
             part *= w
     return np.stack([pulled_back(Z, part) for part in parts]) if aim else pulled_back(Z, parts[0])[None]
+
+
+def bend(
+    block: Block, coef: Floats, step: Floats, *, loss: Loss, standardisation: Standardisation, as_is: bool
+) -> Floats:
+    """The Hessian at `coef` times `step`, both (k, p + 1), in one block: sum_i w_i curvature_i (step a_i) a_i.
+
+    `coef`, `step` and the sum are those of the columns `as_is`, or standardised.
+    """
+    Z = block.X if as_is else standardisation.columns(block.X)
+    bent = loss.bend(predictors(Z, coef), predictors(Z, step))
+    if block.sample_weight is not None:
+        bent *= block.sample_weight.astype(Z.dtype, copy=False)
+    return pulled_back(Z, bent)
+
+
+def diagonal(block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation) -> Floats:
+    """The Hessian's diagonal in one block at `coef`, both (k, p + 1): sum_i w_i curvature_i a_i^2."""
+    Z = standardisation.columns(block.X)
+    own, _ = loss.curvature(predictors(Z, coef))
+    if block.sample_weight is not None:
+        own = own * block.sample_weight
+    return squared_lengths(Z, own)
 
 
 @dataclass(frozen=True)
@@ -165,10 +195,10 @@ class Reach:
 def reach(block: Block, coef: Floats, step: Floats, *, loss: Loss, standardisation: Standardisation) -> Reach:
     """The reach of `step` at `coef`, both (n_problems * n_coupled, p + 1), in one block."""
     Z, truth = standardisation.columns(block.X), loss.truth(block.y)
+    eta, moved = predictors(Z, coef), predictors(Z, step)
     if block.sample_weight is not None:
         counted = block.sample_weight > 0
-        Z, truth = Z[counted], truth[:, counted]
-    eta, moved = predictors(Z, coef), predictors(Z, step)
+        eta, moved, truth = eta[:, counted], moved[:, counted], truth[:, counted]
     share = np.abs(moved) / np.maximum(1.0, np.abs(eta) / FAR)
     return Reach(
         share.max(axis=1, initial=0.0).reshape(loss.n_problems, -1).max(axis=1),

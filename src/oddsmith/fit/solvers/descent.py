@@ -89,16 +89,20 @@ class Plan:
     """Passes with one metric before they are foretold."""
     rescaled: bool = False
     """Whether the first metrics are right in shape and not in size."""
+    due: tuple[int, ...] = ()
+    """Passes after which they are rebuilt whatever is foretold."""
+    rough: float = 0.0
+    """A decrement at which another way is the faster one."""
 
 
 def descend(
     objective: Objective, theta: Floats, plan: Plan, max_iter: int, progress: Progress
-) -> tuple[Floats, int, Nearby]:
+) -> tuple[Floats, int, Nearby, Sequence[Memory]]:
     """From `theta` (G, d) to the optimum: where it ended, after how many passes, and what is known of that place.
 
     Once `plan` has shown no progress, each step is Newton's, or that of a new metric, and checked by the loss.
     """
-    tolerance = objective.tolerance
+    tolerance = max(objective.tolerance, plan.rough)
     if objective.source.dtype == np.float32:
         tolerance = max(tolerance, SINGLE * objective.n_rows)
     elif objective.n_rows * objective.n_coefficients**2 < CHEAP:
@@ -112,7 +116,8 @@ def descend(
     while True:
         steps, decrement = _steps(objective, memories, gradient, active)
         foretold = since >= plan.first_look and _to_come(decrement, first, since, tolerance)[active].max()
-        if plan.rebuild is not None and (checked or foretold > plan.worth):
+        pays = foretold > plan.worth or (checked and plan.worth < np.inf)
+        if plan.rebuild is not None and (pays or n_iter in plan.due):
             memories = [Memory(metric, rescaled=False) for metric in plan.rebuild(theta)]
             steps, decrement = _steps(objective, memories, gradient, active)
             since = 0
@@ -120,15 +125,17 @@ def descend(
             first = decrement
         gain = _gain(decrement, before)
         arrived = decrement * gain <= tolerance
-        arrived |= (decrement <= objective.tolerance) & (gain >= STALLED) & np.isfinite(before)
+        arrived |= (
+            (decrement <= max(objective.tolerance, plan.rough)) & (gain >= STALLED) & np.isfinite(before)
+        )
         moves = np.where(active[:, None], steps, 0.0)
         if arrived[active].all() or lost or n_iter >= max_iter:
             theta = theta - np.where(arrived[:, None], moves, 0.0)
             now, seen = objective.survey(theta, moves)
             steps, left = _steps(objective, memories, now.gradient, np.ones_like(active))
-            again = active & (left > objective.tolerance) & (left < STALLED * decrement)
+            again = active & (left > max(objective.tolerance, plan.rough)) & (left < STALLED * decrement)
             if not again.any() or lost or n_iter >= max_iter:
-                return theta, n_iter, Nearby(now, seen, steps)
+                return theta, n_iter, Nearby(now, seen, steps), memories
             lengths, after = np.asarray(active, dtype=np.float64), now.gradient
             active = again
         else:

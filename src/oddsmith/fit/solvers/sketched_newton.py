@@ -20,20 +20,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import ArraySource, Block, Codes, Floats
+from oddsmith.data.sparse import SparseSource
 from oddsmith.fit.cholesky import dependent_columns
-from oddsmith.fit.matrix import Standardisation, gram
+from oddsmith.fit.matrix import LEAST_SQUARE, Standardisation, gram, squared_lengths, written_out
 from oddsmith.fit.metrics import Diagonal, Kronecker, Metric, factored
 from oddsmith.fit.objective import Evaluation, Objective
 from oddsmith.fit.sample import Sample, drawn, systematic
+from oddsmith.fit.solvers.conjugate import finish
 from oddsmith.fit.solvers.descent import Plan, descend
 from oddsmith.fit.solvers.newton import Newton
 from oddsmith.fit.solvers.solution import Path, Progress, silent
+from oddsmith.fit.sparse_metric import Look
 
 WIDE = 400
 """Columns beyond which a sampled Hessian has to show that it pays."""
@@ -47,6 +51,10 @@ LOOSE = 0.1
 SUSPECT = 1e-4
 """A pivot in single precision from which on a column may be one that others explain."""
 HALVINGS = 12
+REBUILT = (2, 5)
+"""Steps after which the metrics of sparse columns are rebuilt."""
+ROUGH = 1e-5
+"""Decrement at which conjugate gradients take over."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +70,31 @@ class SketchedNewton:
         """Minimise, from zero on the sample and from its optimum on all rows."""
         draws = np.random.default_rng(self.seed)
         n, p = objective.source.n_rows, objective.source.n_columns
+        if isinstance(objective.source, SparseSource) and p > WIDE:
+            return self._of_sparse(objective, draws, progress)
         wide = objective.loss.n_coupled == 1 and p > WIDE and n > 4 * p and self.sample_rows is None
         m = n if wide else self.sample_rows or sample_rows(objective)
         if not wide and m >= WORTH_ALL * n:
             return Newton()(objective, progress)
         sampled = _wide if wide else _sampled
         theta, plan, held = sampled(objective, m, draws)
-        theta, n_iter, nearby = descend(objective, theta, plan, self.max_iter, progress)
+        theta, n_iter, nearby, _ = descend(objective, theta, plan, self.max_iter, progress)
         history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter, nearby.now.value)]
         return Path(theta, n_iter, history, held, nearby)
+
+    def _of_sparse(self, objective: Objective, draws: np.random.Generator, progress: Progress) -> Path:
+        theta, plan, held = _sparse(objective, draws)
+        theta, n_iter, nearby, memories = descend(objective, theta, plan, self.max_iter, progress)
+        theta, more, nearby = finish(objective, theta, nearby, memories, max(self.max_iter - n_iter, 1))
+        history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter + more, nearby.now.value)]
+        return Path(theta, n_iter + more, history, held, nearby)
 
 
 def sample_rows(objective: Objective) -> int:
     """Rows that a sample needs to find the neighbourhood and the curvature of the optimum."""
     n, q, coupled = objective.source.n_rows, objective.source.n_columns + 1, objective.loss.n_coupled
+    if isinstance(objective.source, SparseSource):
+        return max(20 * q, LEAST)
     if coupled == 1:
         return int(max(50 * q, min(n / 16, 2 * n / (q * objective.n_problems)), LEAST))
     if coupled * q <= MOST_COUPLED:
@@ -90,7 +109,7 @@ def sketch(objective: Objective, sample: Sample) -> Objective:
     weight = block.sample_weight
     if sample.weight is not None:
         weight = sample.weight if weight is None else sample.weight * weight
-    Z = objective.standardisation.columns(block.X).astype(np.float32)
+    Z = written_out(objective.standardisation.columns(block.X)).astype(np.float32)
     return _of_rows(objective, Z, block.y, weight)
 
 
@@ -146,6 +165,47 @@ def _wide(objective: Objective, m: int, draws: np.random.Generator) -> tuple[Flo
         Plan([Diagonal.of(objective, h) for h in held], of_sample, worth=14.0, first_look=4, rescaled=True),
         held,
     )
+
+
+def _sparse(objective: Objective, draws: np.random.Generator) -> tuple[Floats, Plan, NDArray[np.bool_]]:
+    """The classes' shares, metrics of many sparse columns, and which coefficients (G, d) are held."""
+    theta = _shares(objective)
+    flat = (
+        _flat(objective) if objective.alpha == 0.0 else np.zeros(objective.source.n_columns + 1, dtype=bool)
+    )
+    flat[0] = not objective.fit_intercept
+    look = Look.at(objective, flat, draws)
+
+    def at(theta: Floats) -> Sequence[Metric]:
+        return look.metrics(theta, objective.diagonal(theta))
+
+    held = np.tile(flat, (objective.n_problems, objective.loss.n_coupled))
+    return theta, Plan(at(theta), at, due=REBUILT, rough=ROUGH), held
+
+
+def _shares(objective: Objective) -> Floats:
+    """Coefficients (G, d) that give each row the classes' shares, or zero without an intercept."""
+    theta = np.zeros((objective.n_problems, objective.loss.n_coupled, objective.source.n_columns + 1))
+    if objective.fit_intercept:
+        y = objective.source.y
+        weight = np.bincount(y, objective.source.sample_weight)
+        truth = objective.loss.truth(np.arange(len(weight)))
+        share = (truth @ weight / weight.sum()).reshape(theta.shape[:2])
+        theta[:, :, 0] = np.log(share / (1.0 - share.sum(axis=1, keepdims=True)))
+    return theta.reshape(objective.n_problems, -1)
+
+
+def _flat(objective: Objective) -> NDArray[np.bool_]:
+    """Which columns (q,), the intercept in front, are constant in all rows that count."""
+    objective.n_passes += 1
+    centred, raw = objective.engine(objective.source, partial(_lengths, by=objective.standardisation))
+    raw[1:] /= objective.standardisation.scale**2
+    return np.asarray(centred <= 2.0 * LEAST_SQUARE * raw)
+
+
+def _lengths(block: Block, by: Standardisation) -> Floats:
+    w = (np.ones(len(block.X)) if block.sample_weight is None else block.sample_weight)[None]
+    return np.concatenate([squared_lengths(by.columns(block.X), w), squared_lengths(block.X, w)])
 
 
 def _part(whole: Objective, places: NDArray[np.intp]) -> Objective:

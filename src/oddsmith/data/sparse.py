@@ -1,0 +1,149 @@
+"""Sparse rows as a source: what is zero is neither stored nor multiplied.
+
+    bytes = (8 or 4 for the cell + 4 for its column) a non-zero,    a pass = two multiplications a non-zero
+
+Small problems of few columns are written out, and take the ways of dense rows:
+
+    p <= 400  and  n p <= 1e6        8 MB, in which Newton's method is exact and as fast
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.data.block import ArraySource, Block, Codes, Floats, Source, SparseRows
+from oddsmith.errors import InputError
+
+FEW_COLUMNS = 400
+"""Columns up to which sparse rows are multiplied out: all of them where they are few, a sample where not."""
+FEW_CELLS = 1_000_000
+BLOCK_CELLS = 1 << 17
+"""Non-zeros of a block at least."""
+PAYS = 8
+"""Non-zeros of a block for each column, so that adding the blocks' sums costs little beside making them."""
+BLOCK_ROWS = 1 << 15
+"""Rows of a block, on average, at most."""
+SHARED = 1_500_000
+"""Non-zeros from which on threads are worth starting."""
+
+
+def source_of(X: Any, y: Codes, sample_weight: Floats | None = None) -> Source:
+    """Rows `X` (n, p), an array or one that `compressed` has made, as the source that suits their size."""
+    if isinstance(X, np.ndarray):
+        return ArraySource(X, y, sample_weight)
+    n, p = X.shape
+    if p <= FEW_COLUMNS and n * p <= FEW_CELLS:
+        return ArraySource(X.toarray(order="C"), y, sample_weight)
+    return SparseSource(X, y, sample_weight)
+
+
+def compressed(X: Any) -> Any:
+    """A scipy.sparse matrix of real numbers as a `csr_array` of doubles or single precision.
+
+    Its indices are sorted, each cell is there once, and they take 4 bytes where that is enough. Nothing is copied
+    that is so already; `X` itself is never changed.
+
+    Raises:
+        InputError: its indices point outside of it.
+    """
+    from scipy.sparse import csr_array
+
+    try:
+        rows = csr_array(X)
+        rows.check_format(full_check=True)
+    except ValueError as error:
+        raise InputError(f"X is no sound sparse matrix: {error}. Make it anew from its cells.") from None
+    if rows.dtype not in (np.float32, np.float64):
+        rows = rows.astype(np.float64)
+    if not rows.has_canonical_format:
+        rows = rows.copy()
+        rows.sum_duplicates()
+    index = np.int32 if max(rows.nnz, *rows.shape) < 2**31 else np.int64
+    if rows.indices.dtype != index or rows.indptr.dtype != index:
+        parts = (rows.data, rows.indices.astype(index, copy=False), rows.indptr.astype(index, copy=False))
+        rows = csr_array(parts, shape=rows.shape)
+        rows.has_canonical_format = True
+    return rows
+
+
+@dataclass(frozen=True)
+class SparseSource:
+    """Sparse rows in memory as a source.
+
+    `X` (n, p) as `compressed` makes it, `y` (n,) class codes, `sample_weight` (n,) non-negative or None for ones.
+    Blocks hold about equally many non-zeros. They are views of doubles; of single precision they are copies in
+    doubles, one at a time.
+    """
+
+    X: Any
+    y: Codes
+    sample_weight: Floats | None = None
+    block_rows: int | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in all."""
+        return int(self.X.shape[0])
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of `X`, without the intercept."""
+        return int(self.X.shape[1])
+
+    @property
+    def n_stored(self) -> int:
+        """Non-zeros in all."""
+        return int(self.X.nnz)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Doubles, in which all sums are computed."""
+        return np.dtype(np.float64)
+
+    @cached_property
+    def borders(self) -> NDArray[np.intp]:
+        """Row numbers between which the blocks lie, 0 and n included."""
+        n, cells = self.n_rows, self.n_stored
+        if self.block_rows:
+            return np.append(np.arange(0, n, self.block_rows), n)
+        blocks = max(1, cells // max(BLOCK_CELLS, PAYS * self.n_columns), -(-n // BLOCK_ROWS))
+        if cells > SHARED:
+            blocks = max(blocks, 2)
+        even = np.searchsorted(self.X.indptr, np.arange(1, blocks) * (cells / blocks))
+        return np.unique(np.concatenate([[0], even, [n]])).astype(np.intp)
+
+    @cached_property
+    def _parts(self) -> list[Any]:
+        return [
+            self._rows(start, end) for start, end in zip(self.borders[:-1], self.borders[1:], strict=True)
+        ]
+
+    def _rows(self, start: int, end: int) -> Any:
+        """Rows `start` to `end`, whose cells are views."""
+        from scipy.sparse import csr_array
+
+        X = self.X
+        cells = slice(int(X.indptr[start]), int(X.indptr[end]))
+        parts = (X.data[cells], X.indices[cells], X.indptr[start : end + 1] - X.indptr[start])
+        return csr_array(parts, shape=(end - start, self.n_columns))
+
+    @cached_property
+    def _kept(self) -> list[SparseRows]:
+        return [SparseRows(part) for part in self._parts]
+
+    def __iter__(self) -> Iterator[Block]:
+        double = self.X.dtype == np.float64
+        for k, start in enumerate(self.borders[:-1].tolist()):
+            rows = slice(start, int(self.borders[k + 1]))
+            X = self._kept[k] if double else SparseRows(self._parts[k].astype(np.float64))
+            yield Block(X, self.y[rows], None if self.sample_weight is None else self.sample_weight[rows])
+
+    def take(self, rows: NDArray[np.intp]) -> Block:
+        """The rows with these numbers, as one block."""
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        X = SparseRows(self.X[rows].astype(np.float64, copy=False))
+        return Block(X, self.y[rows], weight)
