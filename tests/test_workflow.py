@@ -274,7 +274,7 @@ def test_settings_of_other_number_types_make_sound_files(options, tmp_path):
             "gradient-descent, full-batch gradient descent, one pass a step; sgd, stochastic gradient descent, "
             "one row a step; mini-batch, stochastic gradient descent, a batch of rows a step.",
         ),
-        ({"iterations": 3}, "--iterations is not for --solver newton, which takes no settings."),
+        ({"iterations": 3}, "--iterations is not for --solver auto, which takes no settings."),
         (
             {"solver": "sgd", "batch_size": 3},
             "--batch-size is not for --solver sgd, which takes --learning-rate, --",
