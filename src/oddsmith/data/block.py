@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
+Codes = NDArray[np.integer[Any]]
 
 BLOCK_BYTES = 700_000
 """A block stays in a core's cache : rows = clip(700 kB / (8 p), 256, 8192)."""
