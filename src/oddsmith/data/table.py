@@ -7,7 +7,7 @@ empty cell is a null. Tables handed over in Python, and those of Parquet files, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,10 @@ class Table:
         return replace(
             self, frame=self.frame[kept], place_of=lambda row, column: self.place(int(kept[row]), column)
         )
+
+    def only(self, columns: Collection[str]) -> Table:
+        """These columns of it, those that it has."""
+        return replace(self, frame=self.frame.select([c for c in self.frame.columns if c in columns]))
 
     def completed(self, names: Iterable[str]) -> Table:
         """With a column of zeros for each of `names` that svmlight rows leave unsaid; any other table as it is.
