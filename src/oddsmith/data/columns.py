@@ -68,7 +68,8 @@ RULES = """\
 13. Other text: categorical with at most 50 levels and 2 rows a level on average; an identifier, left
     out, if all its cells differ; else free text, left out.
 Missing cells count in none of these unless it is said. Of more than 4,194,304 cells, at least so many
-decide whether all differ. The first identifier becomes the id that predictions echo, where --id names none."""
+decide whether all differ. The first identifier becomes the id that predictions echo, where --id names
+none."""
 
 _LONGEST_COMPARED = 200
 _MOST_COMPARED = 20_000

@@ -198,9 +198,8 @@ class NumberFacts:
         assert self._steps is not None
         whole: NDArray[np.int64] | Floats | None = None
         if self.n_cells == self.n_rows and bool((values == np.floor(values)).all()):
-            whole = (
-                values if max(-self.lowest, self.highest) < EXACT else _whole(series, self.markers, values)
-            )
+            exact = max(-self.lowest, self.highest) < EXACT
+            whole = values.astype(np.int64) if exact else _whole(series, self.markers, values)
             self._steps.add(whole)
             if self._cells is not None and sum(map(len, self._cells)) < MOST_TOLD:
                 differ = len(np.unique(whole)) == len(whole)
