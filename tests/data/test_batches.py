@@ -50,6 +50,7 @@ class Cut:
 
     table: Table
     ends: list[int]
+    digests: tuple = ()
 
     def read(self, only=None):
         borders = [0, *sorted(self.ends), self.table.frame.height]

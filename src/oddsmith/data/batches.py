@@ -10,44 +10,41 @@ its rows lay in memory or were read piece by piece, and however long the pieces 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from oddsmith.data.native import as_table, is_paths
+from oddsmith.data.pieces import OnePiece, Pieces
 from oddsmith.data.table import Table
 from oddsmith.errors import InputError
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from oddsmith.data.read import Reading
+
 _CELLS = 1 << 21
 """Of a batch: some 50 MB as text."""
 _FEWEST, _MOST = 256, 1 << 16
 
 
-class Pieces(Protocol):
-    """Tables of consecutive rows with the same columns, which can be read again and again."""
+class Piecewise(Protocol):
+    """Tables of consecutive rows with the same columns, which can be read again and again: see `pieces.py`."""
 
-    def read(self, only: Collection[str] | None = None) -> Iterator[Table]:
-        """Every row in order, with `only` these columns where that is cheaper; one table at least."""
+    @property
+    def digests(self) -> tuple[tuple[str, str], ...]:
+        """Name and SHA-256 of each file, after the first read."""
         ...
 
-
-@dataclass(frozen=True)
-class Whole:
-    """A table in memory as pieces: there is one."""
-
-    table: Table
-
     def read(self, only: Collection[str] | None = None) -> Iterator[Table]:
-        """The table."""
-        yield self.table
+        """Every row in order, with `only` these columns; one table at least."""
+        ...
 
 
 class Batches:
     """The rows of pieces in batches."""
 
-    def __init__(self, pieces: Pieces) -> None:
+    def __init__(self, pieces: Piecewise) -> None:
         self.pieces = pieces
         self.head = _head(pieces)
         """The first piece that has rows, if one has: columns, their types, and how messages call the rows."""
@@ -55,9 +52,13 @@ class Batches:
         """Rows of a batch; the last one may have fewer."""
 
     @classmethod
-    def of(cls, rows: Table | Self) -> Self:
-        """A table's rows as batches; batches as they are."""
-        return cls(Whole(rows)) if isinstance(rows, Table) else rows
+    def of(cls, data: Any, reading: Reading | None = None, memory: float | None = None) -> Self:
+        """The batches of files, read piece by piece in so much memory, or of what `as_table` takes; or as they are."""
+        if isinstance(data, cls):
+            return data
+        if is_paths(data):
+            return cls(Pieces(data, reading, memory))
+        return cls(OnePiece(as_table(data)))
 
     def read(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, Table]]:
         """Each batch with the number of its first row, in order; with these columns only, where they are named."""
@@ -87,7 +88,7 @@ class Batches:
         )
 
 
-def _head(pieces: Pieces) -> Table:
+def _head(pieces: Piecewise) -> Table:
     tables = pieces.read()
     first = next(tables)
     return next((table for table in chain([first], tables) if table.frame.height), first)

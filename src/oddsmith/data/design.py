@@ -141,10 +141,14 @@ class Design:
         X = self._room_for(table.frame.height)
         return X, self._fill(X, cells)
 
+    def need(self, n_rows: int) -> int:
+        """Bytes of memory that the design matrix of so many rows takes while it is filled."""
+        return n_rows * (_TERM * len(self.terms) + _ROW)
+
     def _room_for(self, n_rows: int) -> Floats:
         """A matrix (n, p) to be filled, if there is memory for it."""
-        need = n_rows * (_TERM * len(self.terms) + _ROW)
-        require(need, f"the design matrix of {counted(n_rows, 'row')} and {counted(len(self.terms), 'term')}")
+        what = f"the design matrix of {counted(n_rows, 'row')} and {counted(len(self.terms), 'term')}"
+        require(self.need(n_rows), what)
         return np.empty((n_rows, len(self.terms)))
 
     def _fill(self, X: Floats, cells: Sequence[Floats | pl.Series]) -> list[str]:

@@ -121,7 +121,8 @@ class Survey:
         """For each batch, how many of its rows count."""
         self.kept: list[dict[str, Cells]] | None = []
         """For each batch, the cells of each column in rows that count; None where there was no room."""
-        self._held = 0.0
+        self.held = 0.0
+        """Bytes of the cells that were kept."""
         self._is_read = False
 
     def look(self, columns: Sequence[ColumnFacts]) -> None:
@@ -223,9 +224,9 @@ class Survey:
         if self.kept is None:
             return
         self.kept[number][name] = cells
-        self._held += cells.nbytes if isinstance(cells, np.ndarray) else cells.estimated_size()
-        if self._held > self.room:
-            self.kept = None
+        self.held += cells.nbytes if isinstance(cells, np.ndarray) else cells.estimated_size()
+        if self.held > self.room:
+            self.kept, self.held = None, 0.0
 
     def _refuse_weights(self, name: str) -> None:
         markers = self.markers.of(name)
