@@ -62,7 +62,19 @@ def trained(path: Path, model: Path, *options: str) -> tuple[float, float, dict]
         "try: main(sys.argv[1:])\n"
         "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
     )
-    command = [sys.executable, "-c", code, "train", str(path), "--target", "y", "-o", str(model), "--json", *options]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "train",
+        str(path),
+        "--target",
+        "y",
+        "-o",
+        str(model),
+        "--json",
+        *options,
+    ]
     start = perf_counter()
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,6 +17,7 @@ from oddsmith.errors import counted, visible
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from oddsmith.data.batches import Piecewise
     from oddsmith.data.block import Floats
     from oddsmith.data.read import Reading
     from oddsmith.data.table import Table
@@ -81,13 +83,10 @@ class Voice:
         click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
     @contextmanager
-    def working(self, doing: str) -> Iterator[Callable[[int, int, Floats], None]]:
-        """While the block runs, a bar on the terminal if it takes over a second.
-
-        Yields a callback for solvers: iterations done, at most, and the objective of each problem.
-        """
+    def working(self, doing: str) -> Iterator[Working]:
+        """While the block runs, a bar on the terminal if it takes over a second."""
         if self.quiet or not sys.stderr.isatty():
-            yield lambda done, most, value: None
+            yield Working(lambda **fields: None)
             return
         from threading import Timer
 
@@ -104,12 +103,6 @@ class Voice:
         )
         task = bar.add_task(doing, total=None, figures="")
 
-        def report(done: int, most: int, value: Floats) -> None:
-            losses = ", ".join(f"{v:.6g}" for v in value[:6] if v == v)
-            bar.update(
-                task, completed=done, total=most, figures=f"{done}/{most}  {losses and 'loss ' + losses}"
-            )
-
         def appear() -> None:
             # Where no more threads can be started, there is no bar.
             with suppress(RuntimeError):
@@ -120,12 +113,37 @@ class Voice:
         try:
             with suppress(RuntimeError):
                 soon.start()
-            yield report
+            yield Working(lambda **fields: bar.update(task, **fields))
         finally:
             soon.cancel()
             if soon.ident is not None:
                 soon.join()
             bar.stop()
+
+
+class Working:
+    """What a bar says: the fit's iterations and loss, the rows that are read, and how fast."""
+
+    def __init__(self, show: Callable[..., None]) -> None:
+        self.show = show
+        self.fit = ""
+        self.began: float | None = None
+        self.n_rows = 0
+
+    def __call__(self, done: int, most: int, value: Floats) -> None:
+        """Iterations done, at most, and the objective of each problem: a callback for solvers."""
+        losses = ", ".join(f"{v:.6g}" for v in value[:6])
+        self.fit = f"{done}/{most}  loss {losses}"
+        self.show(completed=done, total=most, figures=self.fit)
+
+    def rows(self, number: int, total: int | None = None) -> None:
+        """So many more rows were read, of `total` in a pass where it is known."""
+        now = perf_counter()
+        self.began = now if self.began is None else self.began
+        self.n_rows += number
+        passes = f"{self.n_rows:,} rows" if not total else f"pass {self.n_rows / total:.1f}"
+        pace = f", {self.n_rows / (now - self.began):,.0f} rows/s" if now > self.began else ""
+        self.show(figures=f"{self.fit}  {passes}{pace}".strip())
 
 
 def _wrapped(message: str) -> str:
@@ -223,17 +241,21 @@ def missing_option(command: Command) -> Command:
 
 def read(paths: Sequence[str], reading: Reading, voice: Voice) -> Table:
     """The table in files, one or several, or on standard input for "-"."""
+    from oddsmith.data.pieces import OnePiece
     from oddsmith.data.read import read_table
 
     table = read_table(paths, reading)
-    for note in table.notes:
-        voice.aside(note)
-    for name, digest in table.digests:
-        voice.detail(f"{name}: sha256 {digest}")
-    voice.detail(
-        f"{table.name}: {counted(table.frame.height, 'row')}, {counted(table.frame.width, 'column')}"
-    )
+    told(OnePiece(table), voice)
     return table
+
+
+def told(pieces: Piecewise, voice: Voice) -> None:
+    """Say of files that were read what is worth saying."""
+    for note in pieces.notes:
+        voice.aside(note)
+    for name, digest in pieces.digests:
+        voice.detail(f"{name}: sha256 {digest}")
+    voice.detail(f"{pieces.name}: {counted(pieces.n_rows, 'row')}, {counted(len(pieces.columns), 'column')}")
 
 
 def load(path: str, voice: Voice) -> Model:

@@ -9,7 +9,7 @@ its rows lay in memory or were read piece by piece, and however long the pieces 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -28,12 +28,40 @@ _CELLS = 1 << 21
 _FEWEST, _MOST = 256, 1 << 16
 
 
+Watch = Callable[..., None]
+"""Called with the number of rows that were read; and of the rows of a pass, where they are known."""
+
+
+def unwatched(number: int, total: int | None = None) -> None:
+    """Nobody looks on."""
+
+
 class Piecewise(Protocol):
     """Tables of consecutive rows with the same columns, which can be read again and again: see `pieces.py`."""
 
     @property
+    def name(self) -> str:
+        """How messages call it."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        ...
+
+    @property
     def digests(self) -> tuple[tuple[str, str], ...]:
         """Name and SHA-256 of each file, after the first read."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was left out, after the first read."""
+        ...
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in all, after the first read."""
         ...
 
     def read(self, only: Collection[str] | None = None) -> Iterator[Table]:
@@ -44,27 +72,34 @@ class Piecewise(Protocol):
 class Batches:
     """The rows of pieces in batches."""
 
-    def __init__(self, pieces: Piecewise) -> None:
-        self.pieces = pieces
+    def __init__(self, pieces: Piecewise, watch: Watch = unwatched) -> None:
+        self.pieces, self.watch = pieces, watch
         self.head = _head(pieces)
         """The first piece that has rows, if one has: columns, their types, and how messages call the rows."""
         self.size = min(max(_CELLS // max(self.head.frame.width, 1), _FEWEST), _MOST)
         """Rows of a batch; the last one may have fewer."""
 
     @classmethod
-    def of(cls, data: Any, reading: Reading | None = None, memory: float | None = None) -> Self:
+    def of(
+        cls,
+        data: Any,
+        reading: Reading | None = None,
+        memory: float | None = None,
+        watch: Watch = unwatched,
+    ) -> Self:
         """The batches of files, read piece by piece in so much memory, or of what `as_table` takes; or as they are."""
         if isinstance(data, cls):
             return data
         if is_paths(data):
-            return cls(Pieces(data, reading, memory))
-        return cls(OnePiece(as_table(data)))
+            return cls(Pieces(data, reading, memory), watch)
+        return cls(OnePiece(as_table(data)), watch)
 
     def read(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, Table]]:
         """Each batch with the number of its first row, in order; with these columns only, where they are named."""
         parts: list[tuple[Table, int, int]] = []
         start = held = 0
         for piece in self.pieces.read(columns):
+            self.watch(piece.frame.height)
             at, height = 0, piece.frame.height
             while at < height:
                 taken = min(self.size - held, height - at)

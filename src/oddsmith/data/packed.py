@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from threading import Lock
@@ -35,15 +35,22 @@ class PackedSource:
     """A source that reads its rows from a file of its own; classes and weights are in memory."""
 
     def __init__(
-        self, parts: Iterable[Floats], shape: tuple[int, int], y: Codes, sample_weight: Floats | None
+        self,
+        parts: Iterable[Floats],
+        shape: tuple[int, int],
+        y: Codes,
+        sample_weight: Floats | None,
+        watch: Callable[[int, int], None] = lambda number, total: None,
     ) -> None:
         """Write `parts` (m, p) of a matrix of this shape (n, p) one after the other.
+
+        `watch` is called with the number of rows read in a pass, and of all.
 
         Raises:
             InputError: there is no folder for temporary files, or no room in it.
         """
         self.n_rows, self.n_columns = shape
-        self.y, self.sample_weight = y, sample_weight
+        self.y, self.sample_weight, self.watch = y, sample_weight, watch
         self.dtype: np.dtype[Any] = np.dtype(np.float64)
         self._lock = Lock()
         self._what = f"the design matrix of {counted(shape[0], 'row')} and {counted(shape[1], 'term')}"
@@ -89,7 +96,9 @@ class PackedSource:
         block = rows_of_block(self.n_columns)
         rows = block * max(1, CHUNK // max(block * self._row, 1))
         for start in range(0, self.n_rows, rows):
-            yield self._read(start, min(start + rows, self.n_rows))
+            part = self._read(start, min(start + rows, self.n_rows))
+            self.watch(len(part), self.n_rows)
+            yield part
 
     def take(self, rows: NDArray[np.intp]) -> Block:
         """The rows with these numbers, as one block: neighbours in one read, others by seeking."""

@@ -42,7 +42,9 @@ def source_of(
     if design.need(survey.n_rows) <= room:
         yield ArraySource(design.whole(survey), y, sample_weight)
     elif cache:
-        with closing(PackedSource(design.parts(survey), shape, y, sample_weight)) as packed:
+        with closing(
+            PackedSource(design.parts(survey), shape, y, sample_weight, survey.rows.watch)
+        ) as packed:
             yield packed
     else:
         yield RowsSource(design, survey, y, sample_weight)
