@@ -277,11 +277,11 @@ def refuse_other_cells(table: Table, column: str, found: Numbers, remedy: str) -
     if row is None:
         return
     cell = as_written(table.frame[column].slice(row, 1))[0]
-    why = f"({found.n_numbers:,} of {found.n_cells:,} cells are numbers)"
+    why = f" ({found.n_numbers:,} of {found.n_cells:,} cells are numbers)" if found.n_cells > 1 else ""
     if found.first_text is None:
-        why = "is beyond the range of a double"
+        why = " is beyond the range of a double"
     raise InputError(
-        f"{table.place(row, column)}: {shown(cell)} in numeric column {shown(column)} {why}. {remedy}"
+        f"{table.place(row, column)}: {shown(cell)} in numeric column {shown(column)}{why}. {remedy}"
     )
 
 

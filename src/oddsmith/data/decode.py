@@ -115,7 +115,7 @@ def utf8_text(raw: bytes, name: str, encoding: str) -> bytes:
     """
     content = _unzipped(raw, name) if raw.startswith(b"\x1f\x8b") else raw
     _refuse_foreign(content, name)
-    return _utf8(content, name, encoding)
+    return decoded(content, name, encoding)
 
 
 def _unzipped(raw: bytes, name: str) -> bytes:
@@ -152,13 +152,19 @@ def _refuse_foreign(content: bytes, name: str) -> None:
         raise InputError(f"{name}: this is a tar archive. Unpack it and name a file in it.")
 
 
-def _utf8(content: bytes, name: str, encoding: str) -> bytes:
-    """The text as UTF-8, proved to decode and to hold no NUL; a byte order mark stays at its start."""
+def decoded(content: bytes, name: str, encoding: str, first_line: int = 1) -> bytes:
+    """The text as UTF-8, proved to decode and to hold no NUL; a byte order mark stays at its start.
+
+    `first_line` is the line on which `content` begins, where it is a part of a text.
+
+    Raises:
+        InputError: as for `utf8_text`.
+    """
     try:
         codec = codecs.lookup(encoding).name
     except (LookupError, ValueError) as error:
         raise InputError(f"--encoding {visible(encoding)!r}: unknown. Use a name like latin-1.") from error
-    for mark, marked in _MARKS:
+    for mark, marked in _MARKS if first_line == 1 else ():
         if content.startswith(mark):
             if not codec.startswith(marked.lower()):
                 raise InputError(
@@ -167,16 +173,16 @@ def _utf8(content: bytes, name: str, encoding: str) -> bytes:
                 )
             break
     if codec in ("utf-8", "utf-8-sig"):
-        _refuse_nul(content, name)
-        _refuse_other_than_utf8(content, name)
+        _refuse_nul(content, name, first_line)
+        _refuse_other_than_utf8(content, name, first_line)
         return content
     require(_DECODING * len(content), f"{name}: decoding {shown_size(len(content))} as {codec}")
     try:
         text = content.decode(codec).encode("utf-8")
     except UnicodeDecodeError as error:
-        line = line_at(content, error.start)
+        line = first_line - 1 + line_at(content, error.start)
         if codec.startswith(("utf-16", "utf-32")):
-            line = 1 + content[: error.start].decode(codec, errors="ignore").count("\n")
+            line = first_line + content[: error.start].decode(codec, errors="ignore").count("\n")
         raise InputError(
             f"{name}:{line}: byte 0x{content[error.start]:02x} on line {line} is not {codec}. "
             "Name the file's encoding with --encoding."
@@ -185,11 +191,11 @@ def _utf8(content: bytes, name: str, encoding: str) -> bytes:
         raise InputError(
             f"{name}: the text cannot be decoded as {codec}. Choose another --encoding."
         ) from error
-    _refuse_nul(text, name)
+    _refuse_nul(text, name, first_line)
     return text
 
 
-def _refuse_other_than_utf8(content: bytes, name: str) -> None:
+def _refuse_other_than_utf8(content: bytes, name: str, first_line: int) -> None:
     if content.isascii():
         return
     view, position = memoryview(content), 0
@@ -199,18 +205,18 @@ def _refuse_other_than_utf8(content: bytes, name: str) -> None:
             position += codecs.utf_8_decode(piece, "strict", position + len(piece) == len(view))[1]
         except UnicodeDecodeError as error:
             position += error.start
-            line = line_at(content, position)
+            line = first_line - 1 + line_at(content, position)
             raise InputError(
                 f"{name}:{line}: byte 0x{content[position]:02x} on line {line} is not UTF-8. Name the file's "
                 "encoding, for instance --encoding latin-1 or --encoding cp1252."
             ) from error
 
 
-def _refuse_nul(text: bytes, name: str) -> None:
+def _refuse_nul(text: bytes, name: str, first_line: int) -> None:
     position = text.find(b"\0")
     if position < 0:
         return
-    line = line_at(text, position)
+    line = first_line - 1 + line_at(text, position)
     if not np.frombuffer(text, dtype=np.uint8, offset=position).any():
         raise InputError(
             f"{name}:{line}: NUL bytes from line {line} to the end of the file, as after a crash or a broken copy. "

@@ -74,7 +74,7 @@ def read_table(paths: Paths, reading: Reading | None = None) -> Table:
     if reading.format not in get_args(Format):
         known = ", ".join(get_args(Format))
         raise InputError(f"--format '{visible(str(reading.format))}': unknown. There are {known}.")
-    _dialect(reading)
+    dialect(reading)
     return joined([_read_file(path, reading) for path in files_of(paths)])
 
 
@@ -90,9 +90,9 @@ def _read_file(path: str, reading: Reading) -> Table:
             f"{name}: this is a Parquet file, compressed once more with gzip. Unpack it and read it as it is."
         )
     text = utf8_text(raw, name, reading.encoding)
-    if text and _is_svmlight(text, path, reading):
+    if text and is_svmlight(text, path, reading):
         return read_svmlight(text, name, digest)
-    return _delimited(text, name, digest, reading)
+    return delimited(text, name, digest, reading)
 
 
 def _refuse_other_format(raw: bytes, name: str, wanted: Format) -> None:
@@ -114,18 +114,18 @@ def _first_unzipped(raw: bytes) -> bytes:
         return b""
 
 
-def _is_svmlight(text: bytes, path: str, reading: Reading) -> bool:
+def is_svmlight(text: bytes, path: str, reading: Reading) -> bool:
     """Whether that is asked for, or else said by the file's first row or by its name."""
     if reading.format != "auto":
         return reading.format == "svmlight"
-    delimiter, _ = _dialect(reading)
+    delimiter, _ = dialect(reading)
     named = path.lower().removesuffix(".gz").endswith(_SVMLIGHT_NAMES)
     return named or (delimiter not in " \t:" and looks_svmlight(text))
 
 
-def _delimited(text: bytes, name: str, digest: str, reading: Reading) -> Table:
+def delimited(text: bytes, name: str, digest: str, reading: Reading) -> Table:
     """The table in delimited text, in UTF-8."""
-    delimiter, quote = _dialect(reading)
+    delimiter, quote = dialect(reading)
     blanks = (b" " if delimiter == "\t" else b" \t") if reading.strip else b""
     first = re.compile(rb"[\r\n" + blanks + rb"]*([^\r\n]*)").match(text, text_start(text))
     if first is None or not first[1]:
@@ -135,6 +135,12 @@ def _delimited(text: bytes, name: str, digest: str, reading: Reading) -> Table:
             else f"{name}: no header and no rows: the file holds only empty lines."
         )
     _refuse_other_dialect(first[1], f"{name}:{line_at(text, first.start(1))}", delimiter, quote)
+    return table_of_records(text, name, digest, reading)
+
+
+def table_of_records(text: bytes, name: str, digest: str, reading: Reading) -> Table:
+    """The table in delimited text whose first line, here or before, has been seen to be divided by this delimiter."""
+    delimiter, quote = dialect(reading)
     if reading.strip:
         text = strip_blanks(text, delimiter=delimiter, quote=quote)
     structure = scan(text, name, delimiter=delimiter, quote=quote, header=reading.header)
@@ -155,13 +161,14 @@ def _delimited(text: bytes, name: str, digest: str, reading: Reading) -> Table:
     def place_of(row: int, column: str) -> str:
         position, line = position_of[column], line_of(row + header)
         if quoted is not None:
-            line += _line_ends(quoted.row(row)[: position - 1])
+            line += line_ends(quoted.row(row)[: position - 1])
         return f"{name}:{line}:{position}"
 
     return Table(rows, name, ((name, digest),), place_of, tuple(f"{name}: {note}" for note in notes))
 
 
-def _dialect(reading: Reading) -> tuple[str, str]:
+def dialect(reading: Reading) -> tuple[str, str]:
+    """The delimiter and the quote, each one character; no quote is the empty text."""
     delimiter = _DELIMITER_NAMES.get(reading.delimiter, reading.delimiter)
     quote = "" if reading.quote == "none" else reading.quote
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in "\r\n\0":
@@ -238,7 +245,7 @@ def _cells(structure: Structure, name: str, delimiter: str, quote: str, strip: b
     return frame
 
 
-def _line_ends(cells: Iterable[str | None]) -> int:
+def line_ends(cells: Iterable[str | None]) -> int:
     """Line ends inside cells: those that follow on their record stand so many lines below its first."""
     return sum(len(_LINE_END.findall(cell)) for cell in cells if cell)
 
@@ -247,7 +254,7 @@ def _named(rows: pl.DataFrame, names: list[str], name: str, line: int) -> pl.Dat
     """The rows under the header's names, without nameless empty columns at the end; the header is on `line`."""
 
     def place(position: int) -> str:
-        return f"{name}:{line + _line_ends(names[: position - 1])}:{position}"
+        return f"{name}:{line + line_ends(names[: position - 1])}:{position}"
 
     width = len(names)
     while width and not names[width - 1] and rows.to_series(width - 1).null_count() == rows.height:
@@ -276,7 +283,12 @@ def _blank_lines(structure: Structure, quote: str) -> tuple[str, ...]:
     blank = structure.line_of(structure.n_records - 1) - structure.n_records
     if structure.n_fields > 1 or blank <= 0 or (quote and quote.encode() in structure.body):
         return ()
-    return (f"{counted(blank, 'blank line')} skipped. A missing cell in a single column is written as NA.",)
+    return (blank_lines_skipped(blank),)
+
+
+def blank_lines_skipped(n_lines: int) -> str:
+    """What is said of blank lines where a row is a single cell."""
+    return f"{counted(n_lines, 'blank line')} skipped. A missing cell in a single column is written as NA."
 
 
 def _notes(kept: int, names: list[str]) -> tuple[str, ...]:

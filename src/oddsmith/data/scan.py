@@ -79,19 +79,29 @@ def scan(body: bytes, name: str, *, delimiter: str, quote: str, header: bool) ->
     )
 
 
-def prove(body: bytes, name: str, *, delimiter: str, quote: str, header: bool) -> Structure:
+def prove(
+    body: bytes,
+    name: str,
+    *,
+    delimiter: str,
+    quote: str,
+    header: bool,
+    n_fields: int = 0,
+    first_line: int = 1,
+) -> Structure:
     """Prove that every record of `body` has the same number of cells, and find the line of each.
 
     `body` is UTF-8 text; a byte order mark at its start belongs to no cell. `delimiter` is one ASCII
     character, `quote` one or none. Blank lines outside quotes are no records. `header` only tells messages
-    how to call the first record. A body without records gives `n_records=0`.
+    how to call the first record. A body without records gives `n_records=0`. `n_fields` is known already where
+    `body` is a part of a text, which begins on its line `first_line`.
 
     Raises:
         InputError: a record has fewer or more cells than the first; a quote stands inside an unquoted cell;
             text follows a closing quote; a quote is never closed; there are more than `MAX_FIELDS` fields; there
             are two byte order marks; a record is too long for the memory there is.
     """
-    return _Scanner(body, name, delimiter, quote, header).structure()
+    return _Scanner(body, name, delimiter, quote, header, n_fields, first_line).structure()
 
 
 def text_start(body: bytes) -> int:
@@ -174,7 +184,9 @@ class _Lines:
 
 
 class _Scanner:
-    def __init__(self, body: bytes, name: str, delimiter: str, quote: str, header: bool) -> None:
+    def __init__(
+        self, body: bytes, name: str, delimiter: str, quote: str, header: bool, n_fields: int, first_line: int
+    ) -> None:
         self.body = body
         self.text: Bytes = np.frombuffer(body, dtype=np.uint8)
         self.name = name
@@ -183,9 +195,9 @@ class _Scanner:
         self.first_record = "the header" if header else "the first line"
         self.is_edge = _members(delimiter.encode() + b"\r\n")
         self.has_cr = b"\r" in body
-        self.n_fields = 0
+        self.n_fields = n_fields
         self.lines = _Lines()
-        self.next_line = 1
+        self.first_line = self.next_line = first_line
         self.pieces: list[memoryview | bytes] = []
         self.changed = False
         self.longest = 0
@@ -235,7 +247,7 @@ class _Scanner:
     def _require_memory(self, start: int, size: int) -> None:
         """Masks and positions of a record, where it is a long one."""
         if size > _LONG:
-            line = line_at(self.body, start)
+            line = self._line_at(start)
             marks = {self.quote, self.delimiter, _LF, _CR} - {-1}
             n_marks = sum(self.body.count(mark, start, start + size) for mark in marks)
             require(
@@ -297,7 +309,7 @@ class _Scanner:
         if not self.n_fields and not blank.all():
             self.n_fields = int(counts[~blank][0])
             if self.n_fields > MAX_FIELDS:
-                line = line_at(self.body, start + int(starts[~blank][0]))
+                line = self._line_at(start + int(starts[~blank][0]))
                 raise InputError(
                     f"{self.name}:{line}: line {line} has {self.n_fields:,} fields; at most {MAX_FIELDS:,} columns are "
                     "read. Check the delimiter, or keep fewer columns."
@@ -351,13 +363,16 @@ class _Scanner:
         wrong = [*opening[~begins][:1].tolist(), *closing[~ends][:1].tolist()]
         return min(wrong) if wrong else None
 
+    def _line_at(self, position: int) -> int:
+        return self.first_line - 1 + line_at(self.body, position)
+
     def _place(self, record: int, position: int) -> str:
         """`file:line:column` of the cell that holds the byte at `position`, in the record from `record`."""
         piece = self.text[record:position]
         delimiters = piece == self.delimiter
         if self.quote >= 0:
             delimiters &= ~_parity(piece == self.quote)
-        return f"{self.name}:{line_at(self.body, position)}:{1 + int(np.count_nonzero(delimiters))}"
+        return f"{self.name}:{self._line_at(position)}:{1 + int(np.count_nonzero(delimiters))}"
 
     def _opened_at(self, quotes: NDArray[np.int64]) -> int:
         """The quote that began the last quoted cell among `quotes`, passing over doubled ones."""
@@ -373,7 +388,7 @@ class _Scanner:
             stripped = self.body[position - 1] in blank
         else:
             quotes = record + np.flatnonzero(self.text[record : position + 1] == self.quote)
-            opened = line_at(self.body, self._opened_at(quotes))
+            opened = self._line_at(self._opened_at(quotes))
             fault = f"text after the closing quote ({sign}) of a cell that begins on line {opened}"
             stripped = self.body[position + 1] in blank
         blanks = "If there are blanks around quoted cells, add --strip. " if stripped else ""
@@ -390,7 +405,7 @@ class _Scanner:
         )
 
     def _ragged(self, position: int, found: int, *, cut_short: bool) -> InputError:
-        line = line_at(self.body, position)
+        line = self._line_at(position)
         expected = self.n_fields
         if found < expected and cut_short:
             remedy = "The file seems to be cut short: fetch it again, or remove this line."
