@@ -204,6 +204,11 @@ def _opened(path: str | None) -> Iterator[_Rejects | None]:
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:
     """What has arrived, whenever something has, until the end."""
     raw = getattr(stream, "raw", stream)
+    # Linux lets a pipe hold more than its 64 KiB, so that more rows can wait while others are scored.
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(raw, fcntl.F_SETPIPE_SZ, _PIECE)
     while True:
         piece = raw.read(_PIECE)
         if piece is None:

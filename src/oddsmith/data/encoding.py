@@ -154,7 +154,7 @@ def read_column(table: Table, name: str, kind: Kind, markers: frozenset[str]) ->
 
 def floats(series: pl.Series) -> Floats:
     """A Float64 series as an array (n,), null as NaN."""
-    return np.asarray(series.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+    return np.asarray(series.to_numpy(), dtype=np.float64)
 
 
 def fill_categorical(part: Floats, column: CategoricalColumn, cells: pl.Series) -> list[Unseen]:
