@@ -51,6 +51,61 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             ) from error
 
 
+class Growing:
+    """A new file that grows: what `write` was given is with the system when it returns, whatever ends the process."""
+
+    def __init__(self, path: str, option: str) -> None:
+        """Make the file; a device or a pipe is written to as it is.
+
+        Raises:
+            InputError: there is such a file already, which `option` is to name otherwise, or it cannot be made.
+        """
+        self._name = visible(path, 200)
+        flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        try:
+            old = _status(path)
+            new = old is None or stat.S_ISREG(old.st_mode)
+            self._descriptor = os.open(path, flags | (os.O_CREAT | os.O_EXCL if new else 0), 0o666)
+        except FileExistsError as error:
+            raise InputError(
+                f"{self._name}: there is such a file already, and it is not replaced. Move it away, or name another "
+                f"one with {option}."
+            ) from error
+        except (OSError, ValueError) as error:
+            raise self._refused(error) from error
+
+    def write(self, content: bytes) -> None:
+        """Add `content` at the end.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        rest = memoryview(content)
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def close(self) -> None:
+        """Force the file to disk, where it lies on one, and close it.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):
+                raise self._refused(error) from error
+        finally:
+            with contextlib.suppress(OSError):
+                os.close(self._descriptor)
+
+    def _refused(self, error: OSError | ValueError) -> InputError:
+        return InputError(f"{self._name}: cannot be written: {_cause(error)}. Choose another place.")
+
+
 def discard_unfinished() -> None:
     """Remove what a write in progress has given a name, for a process that ends without unwinding."""
     for hidden in tuple(_unfinished):

@@ -36,13 +36,14 @@ EXAMPLES = examples(
     oddsmith predict model.json requests.csv --proba
     oddsmith predict model.json requests.csv --proba --explain --json
     cat requests.csv | oddsmith predict model.json -
+    cat requests.csv | oddsmith predict model.json --stream --rejects rejects.csv
     """
 )
 
 
 @click.command(epilog=EXAMPLES)
 @click.argument("model")
-@click.argument("data", nargs=-1, required=True)
+@click.argument("data", nargs=-1)
 @click.option("-o", "--output", metavar="OUT", help="The file to write. [default: standard output]")
 @click.option("--proba", is_flag=True, help="Add the probability of every class.")
 @click.option(
@@ -56,6 +57,17 @@ EXAMPLES = examples(
     is_flag=True,
     help="Write texts as they are, those too that a spreadsheet would run: = + - @, tab or CR at the start.",
 )
+@click.option(
+    "--stream",
+    is_flag=True,
+    help="Answer each row of standard input, delimited text, as soon as it has come; DATA is left out.",
+)
+@click.option(
+    "--rejects",
+    metavar="FILE",
+    help="With --stream: a new CSV file for the rows that cannot be read, as line,reason,row; the stream goes on. "
+    "[default: the first such row ends it]",
+)
 @reading_options
 @voiced
 def predict(
@@ -65,6 +77,8 @@ def predict(
     proba: bool,
     explain: bool,
     raw: bool,
+    stream: bool,
+    rejects: str | None,
     voice: Voice,
     chosen: dict[str, Any],
 ) -> None:
@@ -74,7 +88,24 @@ def predict(
     rows are numbered from 1. A text that a spreadsheet would run as a formula gets an apostrophe in front,
     unless --raw is said. With --json, one JSON object a line. DATA is one file or several, whose rows follow
     one another, of any format, read as the training data was, unless options say otherwise.
+
+    With --stream rows are scored as they arrive: one line out for one row in, in order, at once. Rows without an
+    id are numbered as they came, rejected ones too. A row is rejected with its line, the reason and its bytes;
+    they are in FILE before any later row is answered.
     """
+    if stream:
+        from oddsmith.cli.stream import answer
+
+        if data not in ((), ("-",)) or output not in (None, "-"):
+            raise click.UsageError("--stream reads standard input and writes standard output: name no files.")
+        trained = load(model, voice)
+        reading = reading_from(chosen, trained.record.reading)
+        answer(trained, reading, voice, rejects, proba=proba, explain=explain, raw=raw)
+        return
+    if rejects is not None:
+        raise click.UsageError("--rejects goes with --stream.")
+    if not data:
+        raise click.UsageError("Missing argument 'DATA...'.")
     from oddsmith.report.spreadsheet import without_formulas
 
     if output is not None:
@@ -84,14 +115,14 @@ def predict(
     with voice.working("predicting"):
         table = read(data, reading, voice)
         scores = trained.score(table)
-        frame = _predictions(trained, table, scores, proba=proba, explain=explain)
+        frame = predictions(trained, table, scores, proba=proba, explain=explain)
         defused = None
         if not (raw or voice.json):
             frame, defused = without_formulas(frame)
-        content = _written(frame, as_json=voice.json)
+        content = written(frame, as_json=voice.json)
     for note in (*scores.notes, *([defused] if defused else [])):
         voice.aside(note)
-    _mention_unused(trained, table, voice)
+    mention_unused(trained, table, voice)
     if output is None or output == "-":
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
@@ -103,7 +134,7 @@ def predict(
     voice.note(f"wrote {counted(frame.height, 'prediction')} to {visible(output, 200)}")
 
 
-def _predictions(model: Model, table: Table, scores: Scores, *, proba: bool, explain: bool) -> pl.DataFrame:
+def predictions(model: Model, table: Table, scores: Scores, *, proba: bool, explain: bool) -> pl.DataFrame:
     """The rows to write: id, label, and what was asked for."""
     import numpy as np
     import polars as pl
@@ -152,7 +183,7 @@ def _predictions(model: Model, table: Table, scores: Scores, *, proba: bool, exp
     return pl.DataFrame(columns)
 
 
-def _written(frame: pl.DataFrame, *, as_json: bool) -> bytes:
+def written(frame: pl.DataFrame, *, as_json: bool, header: bool = True) -> bytes:
     """The rows as CSV, or as one JSON object a line; memory is asked for as the first rows foretell it."""
     import io
 
@@ -164,7 +195,7 @@ def _written(frame: pl.DataFrame, *, as_json: bool) -> bytes:
         if as_json:
             rows.write_ndjson(buffer)
         else:
-            rows.write_csv(buffer, line_terminator="\n")
+            rows.write_csv(buffer, include_header=header, line_terminator="\n")
         return buffer.getvalue()
 
     first = frame.head(_FIRST)
@@ -174,7 +205,7 @@ def _written(frame: pl.DataFrame, *, as_json: bool) -> bytes:
     return text(frame)
 
 
-def _mention_unused(model: Model, table: Table, voice: Voice) -> None:
+def mention_unused(model: Model, table: Table, voice: Voice) -> None:
     """Name columns that training did not know, once."""
     from oddsmith.errors import visible
 

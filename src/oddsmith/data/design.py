@@ -29,6 +29,7 @@ from oddsmith.data.encoding import (
     NumericColumn,
     Term,
     Terms,
+    Unseen,
     cell_reader,
     fill_categorical,
     floats,
@@ -107,8 +108,8 @@ class Design:
         design = cls(columns, markers)
         return design, design._filled(cells, table.frame.height)[0]
 
-    def matrix(self, table: Table) -> tuple[Floats, list[str]]:
-        """The design matrix (n, p) of a table's rows, and sentences about levels never seen before.
+    def matrix(self, table: Table) -> tuple[Floats, list[Unseen]]:
+        """The design matrix (n, p) of a table's rows, and the levels never seen before.
 
         Raises:
             InputError: a column is absent, or a cell of a numeric or boolean column cannot be read.
@@ -128,25 +129,25 @@ class Design:
         ]
         return self._filled(cells, table.frame.height)
 
-    def _filled(self, cells: Sequence[Floats | pl.Series], n_rows: int) -> tuple[Floats, list[str]]:
-        """The design matrix of columns that are read already, and sentences about unseen levels."""
+    def _filled(self, cells: Sequence[Floats | pl.Series], n_rows: int) -> tuple[Floats, list[Unseen]]:
+        """The design matrix of columns that are read already, and unseen levels."""
         need = n_rows * (_TERM * len(self.terms) + _ROW)
         require(need, f"the design matrix of {counted(n_rows, 'row')} and {counted(len(self.terms), 'term')}")
         X = np.empty((n_rows, len(self.terms)))
-        notes: list[str] = []
+        unseen: list[Unseen] = []
         at = 0
         for column, found in zip(self.columns, cells, strict=True):
             width = len(terms_of(column))
             part = X[:, at : at + width]
             if isinstance(column, CategoricalColumn):
-                notes += fill_categorical(part, column, cast("pl.Series", found))
+                unseen += fill_categorical(part, column, cast("pl.Series", found))
             else:
                 missing = np.isnan(found)
                 part[:, 0] = np.where(missing, column.mean, found)
                 if width == 2:
                     part[:, 1] = missing
             at += width
-        return X, notes
+        return X, unseen
 
     def vector(self, row: Mapping[str, Any]) -> list[float]:
         """The design matrix's row (p,) of one row of cells; None, NaN and markers are missing.
