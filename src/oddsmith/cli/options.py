@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from oddsmith.data.block import Floats
+    from oddsmith.data.pieces import Pieces
     from oddsmith.data.read import Reading
     from oddsmith.data.table import Table
     from oddsmith.model import Model
@@ -86,8 +87,32 @@ class Voice:
 
         Yields a callback for solvers: iterations done, at most, and the objective of each problem.
         """
+        with self._bar(doing) as update:
+
+            def report(done: int, most: int, value: Floats) -> None:
+                losses = ", ".join(f"{v:.6g}" for v in value[:6])
+                update(done, most, f"{done}/{most}  loss {losses}")
+
+            yield report
+
+    @contextmanager
+    def reading(self, doing: str) -> Iterator[Callable[[int, int | None], None]]:
+        """While the block runs, such a bar. Yields a callback: rows that were read, and of how many, where known."""
+        from time import monotonic
+
+        start = monotonic()
+        with self._bar(doing) as update:
+
+            def report(rows: int, of: int | None) -> None:
+                speed = rows / max(monotonic() - start, 1e-3)
+                update(rows, of, f"{rows:,} rows  {speed:,.0f} rows/s")
+
+            yield report
+
+    @contextmanager
+    def _bar(self, doing: str) -> Iterator[Callable[[int, int | None, str], None]]:
         if self.quiet or not sys.stderr.isatty():
-            yield lambda done, most, value: None
+            yield lambda done, most, figures: None
             return
         from threading import Timer
 
@@ -104,9 +129,8 @@ class Voice:
         )
         task = bar.add_task(doing, total=None, figures="")
 
-        def report(done: int, most: int, value: Floats) -> None:
-            losses = ", ".join(f"{v:.6g}" for v in value[:6])
-            bar.update(task, completed=done, total=most, figures=f"{done}/{most}  loss {losses}")
+        def update(done: int, most: int | None, figures: str) -> None:
+            bar.update(task, completed=done, total=most, figures=figures)
 
         def appear() -> None:
             # Where no more threads can be started, there is no bar.
@@ -118,7 +142,7 @@ class Voice:
         try:
             with suppress(RuntimeError):
                 soon.start()
-            yield report
+            yield update
         finally:
             soon.cancel()
             if soon.ident is not None:
@@ -217,6 +241,32 @@ def missing_option(command: Command) -> Command:
         help="More markers of missing cells, everywhere or in one column. "
         "Empty, NA, NaN, nan, NULL and null always are.",
     )(command)
+
+
+def memory_option(command: Command) -> Command:
+    """How much memory the work may take."""
+    return click.option(
+        "--memory",
+        metavar="SIZE",
+        help="The memory that the work may take in all, such as 1GB; files may be larger. [default: what there is]",
+    )(command)
+
+
+@contextmanager
+def pieces_of(paths: Sequence[str], reading: Reading, memory: str | None, voice: Voice) -> Iterator[Pieces]:
+    """The rows of files of any size, for work that keeps to `memory`; what was read is told after it."""
+    from oddsmith.data.memory import limited, size_of
+    from oddsmith.data.pieces import Pieces
+
+    size = None if memory is None else size_of(memory)
+    with limited(size):
+        pieces = Pieces(paths, reading, size)
+        yield pieces
+    for note in pieces.notes:
+        voice.aside(note)
+    for name, digest in pieces.digests:
+        voice.detail(f"{name}: sha256 {digest}")
+    voice.detail(f"{pieces.name}: {counted(pieces.n_rows, 'row')}, {counted(len(pieces.columns), 'column')}")
 
 
 def read(paths: Sequence[str], reading: Reading, voice: Voice) -> Table:
