@@ -173,13 +173,13 @@ def test_the_order_of_rows_changes_nothing_that_is_learned() -> None:
 def test_levels_that_training_never_saw_are_counted_and_named() -> None:
     design, _ = learned(text_table(level=[*"abacbcab"], x=[*"15224361"]))
     table = text_table(level=["a", "new", None, "new", "b"], x=["1"] * 5)
-    X, notes = design.matrix(table)
+    X, unseen = design.matrix(table)
     np.testing.assert_array_equal(X[:, :2], [[0, 0], [0, 0], [0, 0], [0, 0], [1, 0]])
-    assert notes == [
+    assert [str(one) for one in unseen] == [
         "'level': 3 rows have a level that training never saw, such as 'new'. "
         "It counts as none of the known ones and scores like the reference level."
     ]
-    assert design.matrix(table.take(np.array([2])))[1][0].startswith(
+    assert str(design.matrix(table.take(np.array([2])))[1][0]).startswith(
         "'level': 1 row has a level that training never saw, such as an empty cell."
     )
     for cell, shown in (("new", "'new'"), (None, "an empty cell")):

@@ -10,12 +10,13 @@ from oddsmith.cli.options import (
     Voice,
     column_names,
     examples,
+    memory_option,
     missing_option,
     missing_tokens,
+    pieces_of,
     reading_from,
     reading_options,
     refuse_overwriting,
-    told,
     voiced,
 )
 
@@ -93,11 +94,7 @@ MOST_CLASSES = 6
 @click.option("--epochs", type=int, help="Passes of sgd and mini-batch. [default: 50]")
 @click.option("--batch-size", type=int, help="Rows a step of mini-batch. [default: 32]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all randomness.")
-@click.option(
-    "--memory",
-    metavar="SIZE",
-    help="Memory to work in, such as 1GB; files may be larger. [default: what there is]",
-)
+@memory_option
 @click.option(
     "--no-cache",
     is_flag=True,
@@ -132,7 +129,6 @@ def train(
     import warnings
 
     from oddsmith.data.batches import Batches
-    from oddsmith.data.memory import size_of
     from oddsmith.errors import DataWarning, FitWarning, InputError, counted, visible
     from oddsmith.workflow import train as fit
 
@@ -140,9 +136,12 @@ def train(
         raise InputError("-o -: a model is kept in a file. Name one, such as -o model.json.")
     refuse_overwriting(output, data)
     reading = reading_from(chosen)
-    with warnings.catch_warnings(record=True) as caught, voice.working("training") as working:
-        room = None if memory is None else size_of(memory)
-        rows = Batches.of(data, reading, room, working.rows)
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        voice.working("training") as working,
+        pieces_of(data, reading, memory, voice) as pieces,
+    ):
+        rows = Batches(pieces, working.rows)
         table = rows.head
         warnings.simplefilter("always", FitWarning)
         warnings.simplefilter("always", DataWarning)
@@ -156,12 +155,11 @@ def train(
             numeric=column_names(numeric, table),
             missing=missing_tokens(missing, table),
             reading=reading,
-            memory=room,
+            memory=memory,
             cache=not no_cache,
             progress=working,
             **options,
         )
-    told(rows.pieces, voice)
     model.save(output, flat=flat)
     record = model.record
     for item in record.left_out:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,8 +93,15 @@ class Numbers:
     """Row of the first cell that is not a number."""
     first_infinite: int | None
     """Row of the first number that is infinite, or too large for a double."""
-    has_codes: bool
-    """Whether a number has leading zeros, as a text."""
+    texts: pl.Series | None = None
+    """The cells as texts, where they are."""
+
+    @cached_property
+    def has_codes(self) -> bool:
+        """Whether a number has leading zeros, as a text."""
+        if self.texts is None:
+            return False
+        return bool((self.texts.str.contains(LEADING_ZEROS) & self.values.is_not_null()).any())
 
 
 def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
@@ -113,7 +121,7 @@ def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
     n_cells = series.len() - int(missing.sum())
     if series.dtype.is_numeric():
         values = series.cast(pl.Float64).set(missing, None)
-        return Numbers(values, n_cells, n_cells, None, first_of(values.is_infinite()), has_codes=False)
+        return Numbers(values, n_cells, n_cells, None, first_of(values.is_infinite()))
     cells = as_written(series).set(missing, None)
     values = _parsed(cells)
     is_number = values.is_not_null()
@@ -123,7 +131,7 @@ def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
         n_numbers=int(is_number.sum()),
         first_text=first_of(~is_number & ~missing),
         first_infinite=first_of(values.is_infinite()),
-        has_codes=bool((cells.str.contains(LEADING_ZEROS) & is_number).any()),
+        texts=cells,
     )
 
 
@@ -146,8 +154,7 @@ def _plain_numbers(series: pl.Series, markers: frozenset[str]) -> Numbers | None
     # Where there is no value, NumPy has NaN.
     if values.null_count() > series.null_count() or np.isfinite(values.to_numpy()).sum() < n_cells:
         return None
-    has_codes = series.dtype == pl.String and bool(series.str.contains(LEADING_ZEROS).any())
-    return Numbers(values, n_cells, n_cells, None, None, has_codes)
+    return Numbers(values, n_cells, n_cells, None, None, series if series.dtype == pl.String else None)
 
 
 def require_numbers(
@@ -276,10 +283,10 @@ def refuse_other_cells(table: Table, column: str, found: Numbers, remedy: str) -
 
 def wrong_cell(place: str, cell: str, column: str, counts: tuple[int, int] | None, remedy: str) -> str:
     """A sentence on a cell that is no finite number: `counts` are numbers and cells, None where it is infinite."""
-    why = "is beyond the range of a double"
+    why = " is beyond the range of a double"
     if counts is not None:
-        why = f"({counts[0]:,} of {counts[1]:,} cells are numbers)"
-    return f"{place}: {shown(cell)} in numeric column {shown(column)} {why}. {remedy}"
+        why = f" ({counts[0]:,} of {counts[1]:,} cells are numbers)" if counts[1] > 1 else ""
+    return f"{place}: {shown(cell)} in numeric column {shown(column)}{why}. {remedy}"
 
 
 def column_at(columns: Sequence[str], position: str) -> str | None:

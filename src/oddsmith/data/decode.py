@@ -81,10 +81,25 @@ def utf8_chunks(opened: Opened, name: str, encoding: str, size: int | None) -> I
     else:
         raw = partial(read_chunks, opened, size)
     _refuse_foreign(head, name)
-    codec = _codec(encoding, head, name)
+    return _text(raw, _codec(encoding, head, name), name)
+
+
+def decoded(content: bytes, name: str, encoding: str, first_line: int = 1) -> bytes:
+    """The text as UTF-8, proved to decode and to hold no NUL; a byte order mark stays at its start.
+
+    `first_line` is the line on which `content` begins, where it is a part of a text.
+
+    Raises:
+        InputError: as for `utf8_text`.
+    """
+    codec = _codec(encoding, content[:HEAD] if first_line == 1 else b"", name)
+    return b"".join(_text(lambda: iter((content,)), codec, name, first_line))
+
+
+def _text(raw: Chunks, codec: str, name: str, first_line: int = 1) -> Iterator[bytes]:
     if codec in ("utf-8", "utf-8-sig"):
-        return _as_utf8(_without_nul(raw, name), raw, name)
-    return _without_nul(lambda: _recoded(raw(), codec, name), name)
+        return _as_utf8(_without_nul(raw, name, first_line), raw, name, first_line)
+    return _without_nul(lambda: _recoded(raw(), codec, name, first_line), name, first_line)
 
 
 def _unzipped(opened: Opened, name: str, size: int | None) -> Iterator[bytes]:
@@ -141,9 +156,9 @@ def _codec(encoding: str, head: bytes, name: str) -> str:
     return codec
 
 
-def _recoded(chunks: Iterable[bytes], codec: str, name: str) -> Iterator[bytes]:
+def _recoded(chunks: Iterable[bytes], codec: str, name: str, first_line: int) -> Iterator[bytes]:
     """Chunks of text in another encoding as UTF-8."""
-    decoder, lines = None, 0
+    decoder, lines = None, first_line - 1
     for chunk, last in ended(chunks):
         require(_DECODING * len(chunk), f"{name}: decoding {shown_size(len(chunk))} as {codec}")
         try:
@@ -171,19 +186,19 @@ def _recoded(chunks: Iterable[bytes], codec: str, name: str) -> Iterator[bytes]:
         yield content
 
 
-def _as_utf8(chunks: Iterable[bytes], again: Chunks, name: str) -> Iterator[bytes]:
+def _as_utf8(chunks: Iterable[bytes], again: Chunks, name: str, first_line: int) -> Iterator[bytes]:
     """The chunks themselves, but for characters that a border divides, once it is proved that they decode."""
     rest, offset = b"", 0
     for chunk, last in ended(chunks):
         content = rest + chunk if rest else chunk
-        end = len(content) if content.isascii() else _proved(content, last, again, offset, name)
+        end = len(content) if content.isascii() else _proved(content, last, again, offset, name, first_line)
         rest = content[end:]
         offset += end
         if content:
             yield content[:end]
 
 
-def _proved(content: bytes, last: bool, again: Chunks, offset: int, name: str) -> int:
+def _proved(content: bytes, last: bool, again: Chunks, offset: int, name: str, first_line: int) -> int:
     """How many of the bytes from `offset` on are whole characters."""
     view, position = memoryview(content), 0
     while position < len(view):
@@ -193,7 +208,7 @@ def _proved(content: bytes, last: bool, again: Chunks, offset: int, name: str) -
             position += codecs.utf_8_decode(piece, "strict", ends and last)[1]
         except UnicodeDecodeError as error:
             position += error.start
-            line = _line_of(again(), offset + position)
+            line = _line_of(again(), offset + position, first_line)
             raise InputError(
                 f"{name}:{line}: byte 0x{content[position]:02x} on line {line} is not UTF-8. Name the file's "
                 "encoding, for instance --encoding latin-1 or --encoding cp1252."
@@ -203,19 +218,19 @@ def _proved(content: bytes, last: bool, again: Chunks, offset: int, name: str) -
     return position
 
 
-def _without_nul(again: Chunks, name: str) -> Iterator[bytes]:
+def _without_nul(again: Chunks, name: str, first_line: int) -> Iterator[bytes]:
     """The chunks as they are, once it is proved that they hold no NUL."""
     offset = 0
     for chunk in again():
         at = chunk.find(b"\0")
         if at >= 0:
-            raise _nul(again, offset + at, name)
+            raise _nul(again, offset + at, name, first_line)
         offset += len(chunk)
         yield chunk
 
 
-def _nul(again: Chunks, position: int, name: str) -> InputError:
-    line, offset = _line_of(again(), position), 0
+def _nul(again: Chunks, position: int, name: str, first_line: int) -> InputError:
+    line, offset = _line_of(again(), position, first_line), 0
     for chunk in again():
         rest = np.frombuffer(chunk, dtype=np.uint8)[max(0, position - offset) :]
         offset += len(chunk)
@@ -230,9 +245,9 @@ def _nul(again: Chunks, position: int, name: str) -> InputError:
     )
 
 
-def _line_of(chunks: Iterable[bytes], position: int) -> int:
-    """`line_at` of a text that is read once more for it, up to `position`."""
-    line, held = 1, b""
+def _line_of(chunks: Iterable[bytes], position: int, line: int) -> int:
+    """`line_at` of a text that begins on `line`, and is read once more for it, up to `position`."""
+    held = b""
     for chunk in chunks:
         content = held + chunk[:position]
         position -= len(chunk)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oddsmith.data.cells import NUMBER
@@ -65,12 +66,17 @@ class Delimited:
                 empty = table
         if not n_records:
             raise InputError(f"{self.dialect.name}: no header and no rows: the file holds only blanks.")
-        notes = _blank_lines(line - n_records if n_fields == 1 and not quoted else 0)
-        if self.dialect.header:
-            notes += _notes(len(self.columns), self._header)
+        notes = _notes(len(self.columns), self._header) if self.dialect.header else ()
+        if n_fields == 1 and not quoted and line > n_records:
+            notes = (blank_lines_skipped(line - n_records), *notes)
         self.notes = tuple(f"{self.dialect.name}: {note}" for note in notes)
         if empty is not None and n_records == int(self.dialect.header):
             yield empty
+
+    def whole(self, text: bytes) -> Table:
+        """All rows of a text at once."""
+        (table,) = self.tables((text,))
+        return replace(table, notes=self.notes)
 
     def _table(self, structure: Structure, only: Collection[str] | None, *, first: bool) -> Table:
         name, header = self.dialect.name, int(self.dialect.header and first)
@@ -97,7 +103,7 @@ class Delimited:
         def place_of(row: int, column: str) -> str:
             position, line = position_of[column], line_of(row + header)
             if broken is not None:
-                line += _line_ends(broken.row(row)[: position - 1])
+                line += line_ends(broken.row(row)[: position - 1])
             return f"{name}:{line}:{position}"
 
         if only is not None and not chosen:
@@ -211,7 +217,7 @@ def cells(
     return frame
 
 
-def _line_ends(cells: Iterable[str | None]) -> int:
+def line_ends(cells: Iterable[str | None]) -> int:
     """Line ends inside cells: those that follow on their record stand so many lines below its first."""
     return sum(len(_LINE_END.findall(cell)) for cell in cells if cell)
 
@@ -220,7 +226,7 @@ def _named(rows: pl.DataFrame, names: list[str], name: str, line: int) -> pl.Dat
     """The rows under the header's names, without nameless empty columns at the end; the header is on `line`."""
 
     def place(position: int) -> str:
-        return f"{name}:{line + _line_ends(names[: position - 1])}:{position}"
+        return f"{name}:{line + line_ends(names[: position - 1])}:{position}"
 
     width = len(names)
     while width and not names[width - 1] and rows.to_series(width - 1).null_count() == rows.height:
@@ -244,11 +250,9 @@ def _named(rows: pl.DataFrame, names: list[str], name: str, line: int) -> pl.Dat
     return rows
 
 
-def _blank_lines(blank: int) -> tuple[str, ...]:
-    """In a single column a blank line might mean a missing cell: say that it counts as no row."""
-    if blank <= 0:
-        return ()
-    return (f"{counted(blank, 'blank line')} skipped. A missing cell in a single column is written as NA.",)
+def blank_lines_skipped(blank: int) -> str:
+    """In a single column a blank line might mean a missing cell: that it counts as no row is said."""
+    return f"{counted(blank, 'blank line')} skipped. A missing cell in a single column is written as NA."
 
 
 def _notes(kept: int, names: list[str]) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from oddsmith.data.encoding import (
     NumericColumn,
     Term,
     Terms,
+    Unseen,
     as_kind,
     cell_reader,
     fill_categorical,
@@ -119,8 +120,8 @@ class Design:
             pass
         return X
 
-    def matrix(self, table: Table) -> tuple[Floats, list[str]]:
-        """The design matrix (n, p) of a table's rows, and sentences about levels never seen before.
+    def matrix(self, table: Table) -> tuple[Floats, list[Unseen]]:
+        """The design matrix (n, p) of a table's rows, and the levels never seen before.
 
         Raises:
             InputError: a column is absent, or a cell of a numeric or boolean column cannot be read.
@@ -151,22 +152,22 @@ class Design:
         require(self.need(n_rows), what)
         return np.empty((n_rows, len(self.terms)))
 
-    def _fill(self, X: Floats, cells: Sequence[Floats | pl.Series]) -> list[str]:
-        """Write the terms (n, p) of columns that are read already; sentences about unseen levels."""
-        notes: list[str] = []
+    def _fill(self, X: Floats, cells: Sequence[Floats | pl.Series]) -> list[Unseen]:
+        """Write the terms (n, p) of columns that are read already; returns the levels never seen before."""
+        unseen: list[Unseen] = []
         at = 0
         for column, found in zip(self.columns, cells, strict=True):
             width = len(terms_of(column))
             part = X[:, at : at + width]
             if isinstance(column, CategoricalColumn):
-                notes += fill_categorical(part, column, cast("pl.Series", found))
+                unseen += fill_categorical(part, column, cast("pl.Series", found))
             else:
                 missing = np.isnan(found)
                 part[:, 0] = np.where(missing, column.mean, found)
                 if width == 2:
                     part[:, 1] = missing
             at += width
-        return notes
+        return unseen
 
     def vector(self, row: Mapping[str, Any]) -> list[float]:
         """The design matrix's row (p,) of one row of cells; None, NaN and markers are missing.

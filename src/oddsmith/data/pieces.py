@@ -28,8 +28,9 @@ class Pieces:
     """
 
     def __init__(self, paths: Paths, reading: Reading | None = None, memory: float | None = None) -> None:
-        size = piece_size(memory)
-        self._files = [File(path, reading or Reading(), size) for path in files_of(paths)]
+        self.size = piece_size(memory)
+        """About so many bytes of a file make a piece."""
+        self._files = [File(path, reading or Reading(), self.size) for path in files_of(paths)]
         self.name = joined_name([file.name for file in self._files])
         """How messages call it."""
 

@@ -84,7 +84,6 @@ class File:
         if reading.format not in get_args(Format):
             known = ", ".join(get_args(Format))
             raise InputError(f"--format '{visible(str(reading.format))}': unknown. There are {known}.")
-        delimiter, quote = _dialect(reading)
         self.path = path
         self.name = "standard input" if path == "-" else visible(path, limit=200)
         self.reading = reading
@@ -92,7 +91,7 @@ class File:
         self._content = (
             InMemory(read_bytes(path, self.name), self.name) if size is None else content_at(path, self.name)
         )
-        self._text = Delimited(Dialect(self.name, delimiter, quote, reading.header), strip=reading.strip)
+        self._text = Delimited(dialect(reading, self.name), strip=reading.strip)
         self._svmlight: Table | None = None
 
     def whole(self) -> Table:
@@ -142,7 +141,7 @@ class File:
                 f"{self.name}: this is a Parquet file, compressed once more with gzip. Unpack it and read it as it is."
             )
         start, chunks = _with_start(utf8_chunks(self._content.open, self.name, self.reading.encoding, size))
-        if start and self._is_svmlight(start):
+        if start and is_svmlight(start, self.path, self.reading):
             table = read_svmlight(b"".join(chunks), self.name)
             self.notes, self._svmlight = table.notes, table
             yield table
@@ -151,12 +150,13 @@ class File:
         yield from self._text.tables(chunks, only)
         self.notes = self._text.notes
 
-    def _is_svmlight(self, start: bytes) -> bool:
-        """Whether that is asked for, or else said by the file's first row or by its name."""
-        if self.reading.format != "auto":
-            return self.reading.format == "svmlight"
-        named = self.path.lower().removesuffix(".gz").endswith(_SVMLIGHT_NAMES)
-        return named or (self._text.dialect.delimiter not in " \t:" and looks_svmlight(start))
+
+def is_svmlight(start: bytes, path: str, reading: Reading) -> bool:
+    """Whether that is asked for, or else said by the first row of a text or by its file's name."""
+    if reading.format != "auto":
+        return reading.format == "svmlight"
+    named = path.lower().removesuffix(".gz").endswith(_SVMLIGHT_NAMES)
+    return named or (dialect(reading, "").delimiter not in " \t:" and looks_svmlight(start))
 
 
 def _with_start(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
@@ -188,7 +188,12 @@ def _first_unzipped(raw: bytes) -> bytes:
         return b""
 
 
-def _dialect(reading: Reading) -> tuple[str, str]:
+def dialect(reading: Reading, name: str) -> Dialect:
+    """How delimited text is divided; messages call it `name`.
+
+    Raises:
+        InputError: delimiter and quote are not two different characters.
+    """
     delimiter = _DELIMITER_NAMES.get(reading.delimiter, reading.delimiter)
     quote = "" if reading.quote == "none" else reading.quote
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in "\r\n\0":
@@ -202,4 +207,4 @@ def _dialect(reading: Reading) -> tuple[str, str]:
         )
     if delimiter == quote:
         raise InputError(f"--delimiter {delimiter!r}: the delimiter and the quote are the same. Change one.")
-    return delimiter, quote
+    return Dialect(name, delimiter, quote, reading.header)
