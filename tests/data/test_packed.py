@@ -145,6 +145,6 @@ def test_memory_file_and_rows_give_the_same_model(tmp_path, monkeypatch, options
     assert trained() == kept
     assert trained(cache=False) == kept
     monkeypatch.setattr(training, "HELD", 0.6)
-    assert trained(memory="400MB") == kept
+    assert trained(memory="3GB") == kept
     monkeypatch.setattr("oddsmith.data.batches._MOST", 1 << 16)
     assert trained(memory=1e12) == expected
