@@ -18,11 +18,12 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import ArraySource, Floats
+from oddsmith.data.block import Floats
 from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers
 from oddsmith.data.design import LARGEST, Design
 from oddsmith.data.encoding import NumericColumn
 from oddsmith.data.moments import Measures, measures
+from oddsmith.data.sparse import compressed, is_sparse, place_of_cell, source_of
 from oddsmith.data.target import type_of_labels
 from oddsmith.errors import FitWarning, InputError, counted, visible
 from oddsmith.fit.matrix import log_odds
@@ -53,7 +54,7 @@ except ImportError as error:
 
 
 class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Logistic regression by Newton's method, to the optimum, with the evidence for it.
+    """Logistic regression to the optimum, with the evidence for it.
 
     Minimises the mean loss of the rows plus alpha / 2 times the sum of squared coefficients. Coming from
     scikit-learn's estimator of this name:
@@ -64,23 +65,26 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     * A fit that has no optimum or stopped early says so in a `FitWarning`, in `status_` and in `message_`.
     * `to_model()` makes a fit a file that `oddsmith predict` reads, with the same probabilities to the bit.
 
-    `X` is a dense array or a pandas, Polars or Arrow table of numbers, none missing: `oddsmith.train` reads
-    tables with text, dates and gaps.
+    `X` is an array, a scipy.sparse matrix of any format, or a pandas, Polars or Arrow table of numbers, none missing:
+    `oddsmith.train` reads tables with text, dates and gaps. Of sparse rows no zero is ever stored or multiplied. With
+    more than 400 sparse columns and no penalty, columns that others explain are not looked for: log-odds are unique
+    then, and coefficients are those of one optimum among many.
 
     Args:
         alpha: ridge on the mean loss, alpha / 2 * sum of squared coefficients, never the intercept.
         l1_ratio: 0, for ridge is the only penalty so far.
         standardize: whether `alpha` acts on columns divided by their sigma; coefficients are on the user's.
-        solver: "auto" (Newton), or "newton", "gradient-descent", "sgd" or "mini-batch".
+        solver: "auto" chooses by the numbers of rows and coefficients; or "newton", "sketched-newton", "lbfgs",
+            "gradient-descent", "sgd" or "mini-batch".
         multi_class: for three classes or more, "softmax" (one joint model) or "ovr" (each against the rest).
         fit_intercept: whether there is an intercept.
         class_weight: None; a weight for each label, 1 for those not named; or "balanced", which gives all
             classes the same total weight.
-        max_iter: iterations at most; None is the solver's own number, 100 for Newton.
+        max_iter: iterations at most; None is the solver's own number, 100 for Newton, 1,000 for L-BFGS.
         tol: the Newton decrement, half a squared distance to the optimum in standard errors, up to which a
             fit has converged.
         n_threads: threads that share the rows; None is as many as there are cores. No bit depends on it.
-        random_state: of the solvers that shuffle, "sgd" and "mini-batch".
+        random_state: of the solvers that draw rows, all but "newton", "lbfgs" and "gradient-descent"; None is 0.
 
     Attributes:
         coef_: (1, p) for two classes, (K, p) for more; those of softmax sum to zero.
@@ -88,6 +92,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_: (K,) labels in order.
         n_features_in_, feature_names_in_: columns of `X`, and their names where it has some.
         n_iter_: (1,) iterations done.
+        solver_: the solver that did them.
         status_: "converged", "iteration_limit" or "no_finite_optimum".
         newton_decrement_: of each problem, one for two classes and softmax, K for one-vs-rest.
         not_estimable_: names of the columns whose coefficients are 0, without a penalty, because they are
@@ -150,10 +155,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"Two are needed."
             )
         weight = row_weights(sample_weight, self.class_weight, codes, self.classes_)
-        n_classes, solver = len(self.classes_), "newton" if self.solver == "auto" else self.solver
-        row = SOLVERS[solver]
-        with threads_for(self.n_threads, X.shape[1], n_classes, self.multi_class) as engine:
-            source = ArraySource(X, codes, weight)
+        n_classes = len(self.classes_)
+        source = source_of(X, codes, weight)
+        with threads_for(self.n_threads, source, n_classes, self.multi_class) as engine:
             columns = measures(source, engine)
             self._check_columns(X, columns)
             found = fit(
@@ -165,11 +169,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 alpha=float(self.alpha),
                 standardize=bool(self.standardize),
                 fit_intercept=bool(self.fit_intercept),
-                solver=solver,
-                settings={} if self.max_iter is None else {row.limit: int(self.max_iter)},
+                solver=self.solver,
+                max_iter=None if self.max_iter is None else int(self.max_iter),
                 engine=engine,
                 tolerance=float(self.tol),
-                seed=self._seed() if row.shuffles else 0,
+                seed=self._seed(),
             )
         if found.status is Status.diverged:
             raise InputError(
@@ -178,6 +182,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.coef_ = found.coef.copy()
         self.intercept_ = found.intercept.copy()
         self.n_iter_ = np.array([found.solution.n_iter])
+        self.solver_ = found.solver
         self.status_ = found.status.name
         self.newton_decrement_ = found.solution.optimality.newton_decrement
         self.not_estimable_ = [
@@ -270,8 +275,10 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _rows(self, X: Any, y: Any = None) -> Any:
         """`X` (n, p) real numbers of any width and layout, and `y` (n,) where given, checked as scikit-learn does."""
+        if is_sparse(X):
+            X = compressed(as_numbers(X))
         refuse_unfit(X)
-        options: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}
+        options: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False, "accept_sparse": "csr"}
         try:
             if y is None:
                 return as_numbers(validate_data(self, X, reset=False, **options))
@@ -282,8 +289,14 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     f"X holds text: {visible(str(error), 200).rstrip('.')}. {NO_NUMBER}"
                 ) from None
             raise
-        check_classification_targets(y)
+        if y.dtype.kind not in "iubU":  # these are labels whatever they hold
+            check_classification_targets(y)
         return as_numbers(X), y
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def _log_odds(self, X: Any) -> Floats:
         check_is_fitted(self)
@@ -311,18 +324,19 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             [f"x{j}" for j in range(self.n_features_in_)] if names is None else [str(name) for name in names]
         )
 
-    def _refuse_gaps(self, X: NDArray[Any]) -> None:
+    def _refuse_gaps(self, X: Any) -> None:
         """Raise InputError at the first cell that is NaN or infinite, if there is one."""
-        strange = ~np.isfinite(X)
+        strange = ~np.isfinite(X.data if is_sparse(X) else X)
         if strange.any():
-            row, column = map(int, np.unravel_index(int(strange.argmax()), strange.shape))
+            first = int(strange.argmax())
+            row, column = place_of_cell(X, first) if is_sparse(X) else divmod(first, X.shape[1])
             what = "NaN" if np.isnan(X[row, column]) else "infinity"
             raise InputError(
                 f"X contains {what} in row {row} (from 0) of column '{visible(self._names()[column])}'. "
                 f"Impute it in a pipeline, or use oddsmith.train, which imputes missing cells by itself."
             )
 
-    def _check_columns(self, X: NDArray[Any], columns: Measures) -> None:
+    def _check_columns(self, X: Any, columns: Measures) -> None:
         if not np.isfinite(columns.largest).all():
             self._refuse_gaps(X)
         # A long double that no double can hold is infinite here and not there.
@@ -338,6 +352,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
 
     def _seed(self) -> int:
+        if self.random_state is None:
+            return 0
         if _is_seed(self.random_state):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -20,6 +20,7 @@ from oddsmith.fit.solvers import solve
 SETTINGS = {
     "newton": {},
     "sketched-newton": {},
+    "lbfgs": {},
     "gradient-descent": {"iterations": 400},
     "sgd": {"epochs": 10},
     "mini-batch": {"epochs": 20},
@@ -168,4 +169,4 @@ STOPS_AT = {  # gradient-descent, sgd, mini-batch
 
 
 def stops_at(name, solver):
-    return STOPS_AT[name][list(SETTINGS).index(solver) - 2]
+    return STOPS_AT[name][list(SETTINGS).index(solver) - 3]

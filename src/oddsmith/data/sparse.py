@@ -41,6 +41,21 @@ def source_of(X: Any, y: Codes, sample_weight: Floats | None = None) -> Source:
     return SparseSource(X, y, sample_weight)
 
 
+def is_sparse(X: Any) -> bool:
+    """Whether `X` is a matrix of scipy.sparse, which need not be imported to know it."""
+    return hasattr(X, "toarray") and hasattr(X, "nnz")
+
+
+def place_of_cell(X: Any, number: int) -> tuple[int, int]:
+    """Row and column of the stored cell with this number."""
+    return int(np.searchsorted(X.indptr, number, side="right")) - 1, int(X.indices[number])
+
+
+def pays_threads(source: Source) -> bool:
+    """Whether a pass over a source takes long enough for threads to share it."""
+    return not isinstance(source, SparseSource) or source.n_stored >= SHARED
+
+
 def compressed(X: Any) -> Any:
     """A scipy.sparse matrix of real numbers as a `csr_array` of doubles or single precision.
 
@@ -48,10 +63,12 @@ def compressed(X: Any) -> Any:
     that is so already; `X` itself is never changed.
 
     Raises:
-        InputError: its indices point outside of it.
+        InputError: it is no matrix, or its indices point outside of it.
     """
     from scipy.sparse import csr_array
 
+    if X.ndim != 2:
+        raise InputError(f"X is sparse in {X.ndim} dimension(s). Give rows and columns.")
     try:
         rows = csr_array(X)
         rows.check_format(full_check=True)

@@ -38,6 +38,9 @@ Curvature = tuple[Floats, Floats | None]
 """Second derivatives in the k-th and m-th predictor of one problem: `own[k]` where k = m, and
 `-share[k] * share[m]` elsewhere. (k, n) each; no `share` where problems have one predictor."""
 
+SAFE = 80.0
+"""A log-odds whose exponential, times many classes, is in the range of single precision."""
+
 
 def expit(eta: Floats) -> Floats:
     """1 / (1 + exp(-eta)), without overflow, full relative precision in both tails."""
@@ -219,18 +222,19 @@ class Softmax:
         others = np.where(true, 0.0, proba).sum(axis=0)
         return np.where(truth, -others, proba[1:])
 
-    def squash(self, eta: Floats) -> Floats:
-        """Probabilities, (K - 1, n)."""
-        top = eta.max(axis=0)
-        np.maximum(top, 0.0, out=top)
-        eta -= top
-        np.exp(eta, out=eta)
-        total = eta.sum(axis=0)
-        np.negative(top, out=top)
-        total += np.exp(top, out=top)
+    def squash(self, scaled: Floats) -> Floats:
+        """Probabilities, (K - 1, n); shifted by the largest of a row where an exponential might overflow."""
+        reference: Floats | float = 1.0
+        if not scaled.max(initial=0.0) < SAFE:
+            top = np.maximum(scaled.max(axis=0), 0.0)
+            scaled -= top
+            reference = np.exp(-top)
+        np.exp(scaled, out=scaled)
+        total = scaled.sum(axis=0)
+        total += reference
         np.reciprocal(total, out=total)
-        eta *= total
-        return eta
+        scaled *= total
+        return scaled
 
     def aim(self, truth: Truth) -> Floats:
         """The indicators as numbers."""

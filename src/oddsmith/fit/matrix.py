@@ -24,7 +24,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oddsmith.data.block import BLOCK_BYTES, Floats, SparseRows
 from oddsmith.data.moments import Measures
@@ -37,6 +36,8 @@ WIDE = 200
 """Columns beyond which a transposed product is the faster one."""
 LEAST_SQUARE = 1e-11
 """The part of a sum of squares about zero below which the one about the centre is rounding."""
+SCORED_CELLS = 1 << 18
+"""Cells of sparse rows that are scored at once."""
 COUPLED_BYTES = 4_000_000
 """Products of shares and columns that are held at once."""
 
@@ -146,9 +147,12 @@ def log_odds(X: Any, mean: Floats, coef: Floats, average: Floats) -> Floats:
     n, p = X.shape
     eta = np.empty((n, len(coef)))
     if not isinstance(X, np.ndarray):
+        rows = max(1, n * SCORED_CELLS // max(X.nnz, 1))
         with np.errstate(over="ignore", invalid="ignore"):
-            for j, row in enumerate(coef):
-                eta[:, j] = X @ row
+            for start in range(0, n, rows):
+                part = X[start : start + rows].astype(np.float64, copy=False)
+                for j, row in enumerate(coef):
+                    eta[start : start + rows, j] = part @ row
             eta += average - coef @ mean
         return eta
     rows = max(1, BLOCK_BYTES // (8 * max(p, 1)))

@@ -14,24 +14,22 @@ from numpy.typing import NDArray
 
 from oddsmith.data.block import Codes
 from oddsmith.data.native import is_missing
+from oddsmith.data.sparse import is_sparse
 from oddsmith.errors import InputError, visible
 
 NO_NUMBER = (
     "Encode it as numbers in a pipeline, or use oddsmith.train, which reads text columns as categories."
 )
-_DENSE = "A OneHotEncoder takes sparse_output=False, a ColumnTransformer sparse_threshold=0."
 
 
 def refuse_unfit(X: Any) -> None:
-    """Raise InputError where `X` is sparse, has two columns of one name, or some that are no numbers."""
+    """Raise InputError where `X` has two columns of one name, or some that are no numbers."""
     if isinstance(X, np.ndarray):
         if X.dtype.kind in "USMm":
             raise InputError(f"X holds {X.dtype}, which is no number. {NO_NUMBER}")
         return
-    if hasattr(X, "toarray"):
-        raise InputError(
-            f"X is sparse, which this estimator does not read so far. Give X.toarray(). {_DENSE}"
-        )
+    if is_sparse(X):
+        return
     import narwhals as nw
 
     try:
@@ -46,8 +44,8 @@ def refuse_unfit(X: Any) -> None:
         return
     if any(str(dtype).startswith("Sparse[") for dtype in getattr(X, "dtypes", ())):
         raise InputError(
-            "X has sparse columns, which this estimator does not read so far. Give dense ones, in pandas by "
-            "X.sparse.to_dense() or get_dummies(..., sparse=False)."
+            "X has sparse columns. Give one sparse matrix, in pandas X.sparse.to_coo(), or dense columns, "
+            "X.sparse.to_dense()."
         )
     for name, dtype in schema.items():
         if not (dtype.is_numeric() or dtype in (nw.Boolean, nw.Object, nw.Unknown)):
@@ -56,8 +54,8 @@ def refuse_unfit(X: Any) -> None:
             )
 
 
-def as_numbers(X: NDArray[Any]) -> NDArray[Any]:
-    """`X` (n, p) with Python objects - decimals, booleans with gaps - as doubles, None as NaN.
+def as_numbers(X: Any) -> Any:
+    """`X` (n, p), an array or sparse, with Python objects - decimals, booleans with gaps - as doubles, None as NaN.
 
     Raises:
         InputError: it holds something that is no real number.

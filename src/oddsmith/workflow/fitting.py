@@ -17,22 +17,32 @@ from numpy.typing import NDArray
 
 from oddsmith.data.block import ArraySource, Floats, Source
 from oddsmith.data.memory import require
+from oddsmith.data.sparse import SparseSource, pays_threads
 from oddsmith.engines import Engine, available_cores, threads
 from oddsmith.errors import InputError
 from oddsmith.fit.losses import Bernoulli, Loss, Softmax
-from oddsmith.fit.matrix import Standardisation
+from oddsmith.fit.matrix import Standardisation, written_out
 from oddsmith.fit.objective import TOLERANCE, Objective
 from oddsmith.fit.optimality import Status
 from oddsmith.fit.penalties import Ridge
 from oddsmith.fit.row_space import RowSpace
-from oddsmith.fit.solvers import SOLVERS, Progress, Solution, silent, solve
+from oddsmith.fit.solvers import (
+    MOST_COEFFICIENTS,
+    SOLVERS,
+    Progress,
+    Solution,
+    chosen,
+    is_sparse,
+    silent,
+    solve,
+)
 
-MOST_COEFFICIENTS = 5000
-"""Coefficients of one problem: beyond this its Hessian is out of proportion."""
 _COPIES = 4
 """Copies of the rows that a rotation holds at once."""
 _HESSIANS = 12
 """Hessians that a fit holds at once, its blocks' and its factors among them."""
+_VECTORS = 100
+"""Vectors of coefficients that a fit without Hessians holds at once, its memory of steps and gradients first of all."""
 
 NARROW = 1e-150
 """A sigma whose inverse squared still leaves room."""
@@ -56,6 +66,8 @@ class Fit:
     scale: Floats
     """(p,): sigma of each column, 1 where it is constant."""
     solver: str
+    choice: str
+    """Why this solver, where that was left to the rule; else empty."""
     settings: dict[str, float]
     """What bounds and steers the solver; its defaults filled in."""
     seed: int
@@ -78,13 +90,15 @@ class Fit:
 
 
 def threads_for(
-    n_threads: int | None, n_terms: int, n_classes: int, multi_class: str
+    n_threads: int | None, source: Source, n_classes: int, multi_class: str
 ) -> AbstractContextManager[Engine]:
-    """An engine of `n_threads` threads, or of this process's cores; fewer where Hessians are large."""
+    """An engine of `n_threads` threads, or of this process's cores: fewer where Hessians are large or cells few."""
+    n_threads = n_threads or (available_cores() if pays_threads(source) else 1)
+    n_terms = source.n_columns if source.n_columns < MOST_COEFFICIENTS else 0  # beyond there are no Hessians
     coupled = n_classes - 1 if multi_class == "softmax" else 1
     problems = n_classes if n_classes > 2 and coupled == 1 else 1
     hessian = 8.0 * problems * (coupled * (n_terms + 1)) ** 2
-    return threads(max(1, min(n_threads or available_cores(), int(AT_WORK / (2.0 * hessian)))))
+    return threads(max(1, min(n_threads, int(AT_WORK / (2.0 * hessian)))))
 
 
 def fit(
@@ -97,8 +111,9 @@ def fit(
     alpha: float,
     standardize: bool,
     solver: str,
-    settings: Mapping[str, float],
     engine: Engine,
+    settings: Mapping[str, float] = {},
+    max_iter: int | None = None,
     fit_intercept: bool = True,
     tolerance: float = TOLERANCE,
     seed: int = 0,
@@ -106,7 +121,8 @@ def fit(
 ) -> Fit:
     """Fit the rows of a source, in which every one of `n_classes` classes occurs with positive weight.
 
-    `mean` and `scale` (p,) are those of the columns; `settings` are the solver's that differ from its own.
+    `mean` and `scale` (p,) are those of the columns; `solver` is one of the table or "auto"; `settings` are the
+    solver's that differ from its own; `max_iter` bounds whatever counts as an iteration.
 
     Raises:
         InputError: more coefficients than can be fitted at once, or columns that overflow.
@@ -137,14 +153,16 @@ def fit(
     )
     n_rows, n_terms = source.n_rows, source.n_columns
     rotation = None
-    if alpha > 0.0 and SOLVERS[solver].factors and RowSpace.fits(n_rows, objective.penalty.metric[1:]):
+    exact = solver == "auto" or SOLVERS[solver].factors
+    sparse = isinstance(source, SparseSource)
+    if alpha > 0.0 and exact and not sparse and RowSpace.fits(n_rows, objective.penalty.metric[1:]):
         require(
             _COPIES * 8.0 * n_rows * n_terms,
             f"a fit of {n_terms:,} columns to {n_rows:,} rows",
             "Use fewer columns or levels, or a machine with more memory.",
         )
         everything = source.take(np.arange(n_rows))
-        rotation = RowSpace.of(everything.X, standardisation, objective.penalty.metric[1:])
+        rotation = RowSpace.of(written_out(everything.X), standardisation, objective.penalty.metric[1:])
         unit = np.ones(n_rows)
         objective = replace(
             objective,
@@ -152,19 +170,28 @@ def fit(
             standardisation=Standardisation(0.0 * unit, unit),
             penalty=Ridge.of(alpha, unit, loss.n_coupled),
         )
-    if objective.n_coefficients > MOST_COEFFICIENTS:
+    choice = ""
+    if solver == "auto":
+        solver, choice = chosen(objective)
+    row = SOLVERS[solver]
+    if max_iter is not None:
+        settings = {**settings, row.limit: max_iter}
+    factors = row.factors and not (solver == "sketched-newton" and is_sparse(objective))
+    if factors and objective.n_coefficients > MOST_COEFFICIENTS:
         remedies = ["Leave columns out"]
         if form == "softmax":
             remedies.append("fit each class against the rest (ovr)")
         if alpha == 0.0 and loss.n_coupled * (n_rows + 1) <= MOST_COEFFICIENTS:
             remedies.append("add a penalty, which needs no more coefficients than rows")
+        remedies.append("take the solver lbfgs")
         raise InputError(
             f"{objective.n_coefficients:,} coefficients ({len(mean):,} terms, {n_classes:,} classes) are more "
             f"than the {MOST_COEFFICIENTS:,} that can be fitted at once. {', or '.join(remedies)}."
         )
     problems = f" for each of {objective.n_problems:,} classes" if objective.n_problems > 1 else ""
+    numbers = _HESSIANS * objective.n_coefficients**2 if factors else _VECTORS * objective.n_coefficients
     require(
-        _HESSIANS * 8.0 * objective.n_problems * objective.n_coefficients**2,
+        8.0 * objective.n_problems * numbers,
         f"a fit of {objective.n_coefficients:,} coefficients{problems}",
         "Use fewer columns or levels, or a machine with more memory.",
     )
@@ -191,7 +218,8 @@ def fit(
         mean=mean,
         scale=scale,
         solver=solver,
-        settings={**SOLVERS[solver].settings, **settings},
+        choice=choice,
+        settings={**row.settings, **settings},
         seed=seed,
         alpha=alpha,
         standardize=standardize,

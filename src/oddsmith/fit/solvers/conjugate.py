@@ -43,7 +43,7 @@ def finish(
     now = nearby.now
     while True:
         steps, decrement, products = newton_steps(
-            objective, theta, now.gradient, metrics, max(max_iter - n_iter, DELAY)
+            objective, theta, now.gradient, metrics, max(max_iter - n_iter, 1)
         )
         n_iter += products + 1
         lengths = np.ones(len(theta))

@@ -11,16 +11,21 @@ the numbers of rows n, columns p and classes K; q = p + 1:
                                      rows' where that saves 4 + q / 8 passes or more
     binary, one-vs-rest, p > 400     no sample; a diagonal, and the Hessian of 8 q rows where that saves 14
     softmax, (K - 1) q <= 700        m = max(30 q, min(n / 16, 2 n / (q (K - 1)^2)), 4096); the sample's Hessian
+    sparse rows, p <= 400            m = max(20 q, 4096) unless softmax, whose samples are as above: here passes cost
+                                     less than Hessians
+    sparse rows, p > 400             metrics of head and tail, conjugate gradients at the end: `sparse_descent.py`
     softmax, beyond                  m = max(6 q, min(n / 16, 2 n / q), 4096); the Kronecker metric
 
 Where the sample would be 0.3 n or more, Newton on all rows is as cheap, and exact.
+
+Sources: Erdogdu and Montanari (2015), Convergence rates of sub-sampled Newton methods; Martens and Grosse
+(2015), Optimizing neural networks with Kronecker-factored approximate curvature, for the last row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,15 +34,14 @@ from numpy.typing import NDArray
 from oddsmith.data.block import ArraySource, Block, Codes, Floats
 from oddsmith.data.sparse import SparseSource
 from oddsmith.fit.cholesky import dependent_columns
-from oddsmith.fit.matrix import LEAST_SQUARE, Standardisation, gram, squared_lengths, written_out
+from oddsmith.fit.matrix import Standardisation, gram, written_out
 from oddsmith.fit.metrics import Diagonal, Kronecker, Metric, factored
 from oddsmith.fit.objective import Evaluation, Objective
 from oddsmith.fit.sample import Sample, drawn, systematic
-from oddsmith.fit.solvers.conjugate import finish
 from oddsmith.fit.solvers.descent import Plan, descend
 from oddsmith.fit.solvers.newton import Newton
 from oddsmith.fit.solvers.solution import Path, Progress, silent
-from oddsmith.fit.sparse_metric import Look
+from oddsmith.fit.solvers.sparse_descent import descend_sparse, is_sparse
 
 WIDE = 400
 """Columns beyond which a sampled Hessian has to show that it pays."""
@@ -51,10 +55,6 @@ LOOSE = 0.1
 SUSPECT = 1e-4
 """A pivot in single precision from which on a column may be one that others explain."""
 HALVINGS = 12
-REBUILT = (2, 5)
-"""Steps after which the metrics of sparse columns are rebuilt."""
-ROUGH = 1e-5
-"""Decrement at which conjugate gradients take over."""
 
 
 @dataclass(frozen=True)
@@ -69,31 +69,30 @@ class SketchedNewton:
     def __call__(self, objective: Objective, progress: Progress = silent) -> Path:
         """Minimise, from zero on the sample and from its optimum on all rows."""
         draws = np.random.default_rng(self.seed)
-        n, p = objective.source.n_rows, objective.source.n_columns
-        if isinstance(objective.source, SparseSource) and p > WIDE:
-            return self._of_sparse(objective, draws, progress)
-        wide = objective.loss.n_coupled == 1 and p > WIDE and n > 4 * p and self.sample_rows is None
-        m = n if wide else self.sample_rows or sample_rows(objective)
-        if not wide and m >= WORTH_ALL * n:
-            return Newton()(objective, progress)
-        sampled = _wide if wide else _sampled
-        theta, plan, held = sampled(objective, m, draws)
+        if is_sparse(objective):
+            return descend_sparse(objective, draws, self.max_iter, progress)
+        if is_wide(objective):
+            theta, plan, held = _wide(objective, draws)
+        else:
+            m = self.sample_rows or sample_rows(objective)
+            if m >= WORTH_ALL * objective.source.n_rows:
+                return Newton(min(self.max_iter, Newton.max_iter))(objective, progress)
+            theta, plan, held = _sampled(objective, m, draws)
         theta, n_iter, nearby, _ = descend(objective, theta, plan, self.max_iter, progress)
         history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter, nearby.now.value)]
         return Path(theta, n_iter, history, held, nearby)
 
-    def _of_sparse(self, objective: Objective, draws: np.random.Generator, progress: Progress) -> Path:
-        theta, plan, held = _sparse(objective, draws)
-        theta, n_iter, nearby, memories = descend(objective, theta, plan, self.max_iter, progress)
-        theta, more, nearby = finish(objective, theta, nearby, memories, max(self.max_iter - n_iter, 1))
-        history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter + more, nearby.now.value)]
-        return Path(theta, n_iter + more, history, held, nearby)
+
+def is_wide(objective: Objective) -> bool:
+    """Whether there are so many columns that a Hessian, even a sample's, has to show that it pays."""
+    n, p = objective.source.n_rows, objective.source.n_columns
+    return objective.loss.n_coupled == 1 and p > WIDE and n > 4 * p
 
 
 def sample_rows(objective: Objective) -> int:
     """Rows that a sample needs to find the neighbourhood and the curvature of the optimum."""
     n, q, coupled = objective.source.n_rows, objective.source.n_columns + 1, objective.loss.n_coupled
-    if isinstance(objective.source, SparseSource):
+    if coupled == 1 and isinstance(objective.source, SparseSource):
         return max(20 * q, LEAST)
     if coupled == 1:
         return int(max(50 * q, min(n / 16, 2 * n / (q * objective.n_problems)), LEAST))
@@ -146,8 +145,8 @@ def _sampled(
     return theta, Plan(metrics, all_rows, worth=4.0 + objective.n_coefficients / 8.0), held
 
 
-def _wide(objective: Objective, m: int, draws: np.random.Generator) -> tuple[Floats, Plan, NDArray[np.bool_]]:
-    """Zero, a diagonal, and sampled Hessians for later; `m` is of no account."""
+def _wide(objective: Objective, draws: np.random.Generator) -> tuple[Floats, Plan, NDArray[np.bool_]]:
+    """Zero, a diagonal, and sampled Hessians for later."""
     p = objective.source.n_columns
     look = sketch(objective, Sample(systematic(objective.source.n_rows, 2 * p, draws), None))
     held = _held(objective, look)
@@ -156,7 +155,7 @@ def _wide(objective: Objective, m: int, draws: np.random.Generator) -> tuple[Flo
         rows = systematic(objective.source.n_rows, 8 * (p + 1), draws)
         found = sketch(objective, Sample(rows, None)).evaluate(theta, order=2).hessian
         ridge = objective.penalty.hessian
-        found = (found - ridge) / (1.0 - (p + 1) / max(len(rows), p + 2)) + ridge
+        found = (found - ridge) / (1.0 - (p + 1) / (len(rows) + 1)) + ridge
         return [factored(hessian, h) for hessian, h in zip(found, held, strict=True)]
 
     zero = np.zeros((objective.n_problems, objective.n_coefficients))
@@ -167,50 +166,9 @@ def _wide(objective: Objective, m: int, draws: np.random.Generator) -> tuple[Flo
     )
 
 
-def _sparse(objective: Objective, draws: np.random.Generator) -> tuple[Floats, Plan, NDArray[np.bool_]]:
-    """The classes' shares, metrics of many sparse columns, and which coefficients (G, d) are held."""
-    theta = _shares(objective)
-    flat = (
-        _flat(objective) if objective.alpha == 0.0 else np.zeros(objective.source.n_columns + 1, dtype=bool)
-    )
-    flat[0] = not objective.fit_intercept
-    look = Look.at(objective, flat, draws)
-
-    def at(theta: Floats) -> Sequence[Metric]:
-        return look.metrics(theta, objective.diagonal(theta))
-
-    held = np.tile(flat, (objective.n_problems, objective.loss.n_coupled))
-    return theta, Plan(at(theta), at, due=REBUILT, rough=ROUGH), held
-
-
-def _shares(objective: Objective) -> Floats:
-    """Coefficients (G, d) that give each row the classes' shares, or zero without an intercept."""
-    theta = np.zeros((objective.n_problems, objective.loss.n_coupled, objective.source.n_columns + 1))
-    if objective.fit_intercept:
-        y = objective.source.y
-        weight = np.bincount(y, objective.source.sample_weight)
-        truth = objective.loss.truth(np.arange(len(weight)))
-        share = (truth @ weight / weight.sum()).reshape(theta.shape[:2])
-        theta[:, :, 0] = np.log(share / (1.0 - share.sum(axis=1, keepdims=True)))
-    return theta.reshape(objective.n_problems, -1)
-
-
-def _flat(objective: Objective) -> NDArray[np.bool_]:
-    """Which columns (q,), the intercept in front, are constant in all rows that count."""
-    objective.n_passes += 1
-    centred, raw = objective.engine(objective.source, partial(_lengths, by=objective.standardisation))
-    raw[1:] /= objective.standardisation.scale**2
-    return np.asarray(centred <= 2.0 * LEAST_SQUARE * raw)
-
-
-def _lengths(block: Block, by: Standardisation) -> Floats:
-    w = (np.ones(len(block.X)) if block.sample_weight is None else block.sample_weight)[None]
-    return np.concatenate([squared_lengths(by.columns(block.X), w), squared_lengths(block.X, w)])
-
-
 def _part(whole: Objective, places: NDArray[np.intp]) -> Objective:
     block = whole.source.take(places)
-    return _of_rows(whole, block.X, block.y, block.sample_weight)
+    return _of_rows(whole, written_out(block.X), block.y, block.sample_weight)
 
 
 def _held(objective: Objective, sketched: Objective) -> NDArray[np.bool_]:
