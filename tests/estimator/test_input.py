@@ -159,6 +159,8 @@ def with_cell(value):
 TEXT = (
     "which is no number. Encode it as numbers in a pipeline, or use oddsmith.train, which reads text columns"
 )
+BEYOND = scipy.sparse.csr_array(X)
+BEYOND.indices[7] = 1000
 REFUSED = {
     "NaN": (
         with_cell(np.nan),
@@ -193,19 +195,24 @@ REFUSED = {
     ),
     "sparse columns": (
         pd.get_dummies(pd.Series(YES_NO), sparse=True),
-        "X has sparse columns, which this estimator does not read so far. Give dense ones, in pandas by "
-        "X.sparse.to_dense() or get_dummies(..., sparse=False).",
+        "X has sparse columns. Give one sparse matrix, in pandas X.sparse.to_coo(), or dense columns, "
+        "X.sparse.to_dense().",
     ),
     "booleans with a gap": (
         pl.DataFrame({"a": BINARY > 0}).with_columns(b=pl.lit(None, pl.Boolean)),
         "X contains NaN in row 0 (from 0) of column 'b'.",
     ),
-    "sparse matrix": (
-        scipy.sparse.csr_matrix(X),
-        "X is sparse, which this estimator does not read so far. Give X.toarray(). A OneHotEncoder takes "
-        "sparse_output=False, a ColumnTransformer sparse_threshold=0.",
+    "a sparse matrix with a gap": (
+        scipy.sparse.csr_matrix(with_cell(np.nan)),
+        "X contains NaN in row 33 (from 0) of column 'x1'. Impute it in a pipeline",
     ),
-    "sparse array": (scipy.sparse.coo_array(X), "X is sparse"),
+    "a sparse matrix with infinity": (
+        scipy.sparse.coo_array(with_cell(np.inf)),
+        "X contains infinity in row 33 (from 0) of column 'x1'.",
+    ),
+    "a sparse row": (scipy.sparse.coo_array(X[0]), "X is sparse in 1 dimension(s). Give rows and columns."),
+    "sparse complex numbers": (scipy.sparse.csr_array(X * 1j), "X holds complex128, which is no number."),
+    "a sparse matrix that points beyond itself": (BEYOND, "X is no sound sparse matrix: "),
     "too large": (
         with_cell(1e260),
         "column 'x1' of X holds numbers as large as 1e+260, which leave a double no room to compute. "

@@ -45,10 +45,20 @@ class SparseRows:
     def __len__(self) -> int:
         return self.shape[0]
 
+    @classmethod
+    def of(cls, cells: Floats, columns: NDArray[Any], borders: NDArray[Any], n_columns: int) -> "SparseRows":
+        """Rows from the arrays of a `csr_array`, which are kept as they are."""
+        from scipy.sparse import csr_array
+
+        return cls(_filled(csr_array((len(borders) - 1, n_columns)), cells, columns, borders))
+
     @cached_property
     def turned(self) -> Any:
-        """The same cells as columns (p, n), without a copy."""
-        return self.matrix.T
+        """The same cells as columns (p, n)."""
+        from scipy.sparse import csc_array
+
+        X = self.matrix
+        return _filled(csc_array(X.shape[::-1]), X.data, X.indices, X.indptr)
 
     @property
     def squared(self) -> Any:
@@ -57,9 +67,13 @@ class SparseRows:
 
     def with_cells(self, cells: Floats) -> "SparseRows":
         """Rows that hold other numbers in the same places."""
-        from scipy.sparse import csr_array
+        return SparseRows.of(cells, self.matrix.indices, self.matrix.indptr, self.shape[1])
 
-        return SparseRows(csr_array((cells, self.matrix.indices, self.matrix.indptr), shape=self.shape))
+
+def _filled(empty: Any, cells: Floats, indices: NDArray[Any], borders: NDArray[Any]) -> Any:
+    """A compressed array of these parts; its constructor would copy those that are views."""
+    empty.data, empty.indices, empty.indptr = cells, indices, borders
+    return empty
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ Small problems of few columns are written out, and take the ways of dense rows:
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -134,30 +135,20 @@ class SparseSource:
         return np.unique(np.concatenate([[0], even, [n]])).astype(np.intp)
 
     @cached_property
-    def _parts(self) -> list[Any]:
-        return [
-            self._rows(start, end) for start, end in zip(self.borders[:-1], self.borders[1:], strict=True)
-        ]
-
-    def _rows(self, start: int, end: int) -> Any:
-        """Rows `start` to `end`, whose cells are views."""
-        from scipy.sparse import csr_array
-
-        X = self.X
-        cells = slice(int(X.indptr[start]), int(X.indptr[end]))
-        parts = (X.data[cells], X.indices[cells], X.indptr[start : end + 1] - X.indptr[start])
-        return csr_array(parts, shape=(end - start, self.n_columns))
-
-    @cached_property
-    def _kept(self) -> list[SparseRows]:
-        return [SparseRows(part) for part in self._parts]
+    def _blocks(self) -> list[SparseRows]:
+        X, blocks = self.X, []
+        for start, end in pairwise(self.borders.tolist()):
+            cells = slice(int(X.indptr[start]), int(X.indptr[end]))
+            borders = X.indptr[start : end + 1] - X.indptr[start]
+            blocks.append(SparseRows.of(X.data[cells], X.indices[cells], borders, self.n_columns))
+        return blocks
 
     def __iter__(self) -> Iterator[Block]:
         double = self.X.dtype == np.float64
-        for k, start in enumerate(self.borders[:-1].tolist()):
-            rows = slice(start, int(self.borders[k + 1]))
-            X = self._kept[k] if double else SparseRows(self._parts[k].astype(np.float64))
-            yield Block(X, self.y[rows], None if self.sample_weight is None else self.sample_weight[rows])
+        for rows, (start, end) in zip(self._blocks, pairwise(self.borders.tolist()), strict=True):
+            X = rows if double else rows.with_cells(rows.matrix.data.astype(np.float64))
+            weight = None if self.sample_weight is None else self.sample_weight[start:end]
+            yield Block(X, self.y[start:end], weight)
 
     def take(self, rows: NDArray[np.intp]) -> Block:
         """The rows with these numbers, as one block."""

@@ -27,6 +27,10 @@ SHARP = 1e-5
 """The part of a decrement that a step may leave: less would be undone by the loss not being quadratic."""
 ENOUGH = 0.1
 """The part of the tolerance below which nothing need be left."""
+STALLED = 0.5
+"""A decrement that falls no further than this has met rounding."""
+PRODUCTS = 200
+"""Products for a step at most."""
 HALVINGS = 30
 NOISE = 1e-13
 
@@ -41,9 +45,10 @@ def finish(
     """
     n_iter = 0
     now = nearby.now
+    before = np.full(len(theta), np.inf)
     while True:
         steps, decrement, products = newton_steps(
-            objective, theta, now.gradient, metrics, max(max_iter - n_iter, 1)
+            objective, theta, now.gradient, metrics, min(max(max_iter - n_iter, 1), PRODUCTS)
         )
         n_iter += products + 1
         lengths = np.ones(len(theta))
@@ -62,7 +67,9 @@ def finish(
             )
         theta, now = theta - moves, after
         apart = (seen.margin > 0.0) & (objective.alpha == 0.0)
-        if ((decrement <= objective.tolerance) | apart).all() or n_iter >= max_iter:
+        done = (decrement <= objective.tolerance) | (decrement > STALLED * before) | apart
+        before = decrement
+        if done.all() or n_iter >= max_iter:
             return theta, n_iter, Nearby(now, seen, steps, decrement)
 
 

@@ -88,7 +88,7 @@ class Plan:
     first_look: int = 5
     """Passes with one metric before they are foretold."""
     rescaled: bool = False
-    """Whether the first metrics are right in shape and not in size."""
+    """Whether the first metrics are right in shape and not in size, and those due as well."""
     due: tuple[int, ...] = ()
     """Passes after which they are rebuilt whatever is foretold."""
     rough: float = 0.0
@@ -105,7 +105,7 @@ def descend(
     tolerance = max(objective.tolerance, plan.rough)
     if objective.source.dtype == np.float32:
         tolerance = max(tolerance, SINGLE * objective.n_rows)
-    elif objective.n_rows * objective.n_coefficients**2 < CHEAP:
+    elif not plan.rough and objective.n_rows * objective.n_coefficients**2 < CHEAP:
         tolerance = min(tolerance, FLOOR)
     memories = [Memory(metric, plan.rescaled) for metric in plan.metrics]
     unknown = np.full(len(theta), np.inf)
@@ -117,8 +117,12 @@ def descend(
         steps, decrement = _steps(objective, memories, gradient, active)
         foretold = since >= plan.first_look and _to_come(decrement, first, since, tolerance)[active].max()
         pays = foretold > plan.worth or (checked and plan.worth < np.inf)
-        if plan.rebuild is not None and (pays or n_iter in plan.due):
-            memories = [Memory(metric, rescaled=False) for metric in plan.rebuild(theta)]
+        due = n_iter in plan.due
+        if plan.rebuild is not None and (pays or due):
+            memories = [
+                Memory(metric, due and plan.rescaled, size=memory.size if due else 1.0)
+                for metric, memory in zip(plan.rebuild(theta), memories, strict=True)
+            ]
             steps, decrement = _steps(objective, memories, gradient, active)
             since = 0
         if since <= 1:

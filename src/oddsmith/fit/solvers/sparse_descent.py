@@ -35,6 +35,9 @@ REBUILT = (2, 5)
 ROUGH = 1e-5
 """Decrement at which conjugate gradients take over."""
 
+LONG = 200
+"""Steps of descent after which they take over wherever it is."""
+
 
 def is_sparse(objective: Objective) -> bool:
     """Whether the rows are sparse and of so many columns that no sample is written out whole."""
@@ -45,7 +48,7 @@ def descend_sparse(
     objective: Objective, draws: np.random.Generator, max_iter: int, progress: Progress
 ) -> Path:
     """Minimise over sparse rows in `max_iter` passes at most; `draws` takes the sample."""
-    theta = _shares(objective)
+    theta, spread = _shares(objective)
     flat = np.zeros(objective.source.n_columns + 1, dtype=bool)
     if objective.alpha == 0.0:
         flat = _flat(objective)
@@ -55,8 +58,10 @@ def descend_sparse(
     def metrics(theta: Floats) -> Sequence[Metric]:
         return look.metrics(theta, objective.diagonal(theta) - objective.penalty.diagonal)
 
-    plan = Plan(metrics(theta), metrics, due=REBUILT, rough=ROUGH)
-    theta, n_iter, nearby, memories = descend(objective, theta, plan, max_iter, progress)
+    # One curvature for all rows: then the diagonal is that of standardised columns, and no pass is needed.
+    first = look.metrics(theta, spread) if objective.fit_intercept else metrics(theta)
+    plan = Plan(first, metrics, due=REBUILT, rescaled=True, rough=ROUGH)
+    theta, n_iter, nearby, memories = descend(objective, theta, plan, min(max_iter, LONG), progress)
     theta, more, nearby = finish(objective, theta, nearby, memories, max_iter - n_iter)
     n_iter += more
     history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter, nearby.now.value)]
@@ -64,15 +69,20 @@ def descend_sparse(
     return Path(theta, n_iter, history, held, nearby)
 
 
-def _shares(objective: Objective) -> Floats:
-    """Coefficients (G, d) that give each row the classes' shares; zero without an intercept."""
-    theta = np.zeros((objective.n_problems, objective.loss.n_coupled, objective.source.n_columns + 1))
+def _shares(objective: Objective) -> tuple[Floats, Floats]:
+    """Coefficients (G, d) that give each row the classes' shares, and the curvature there, for each of them (G, d).
+
+    Coefficients are zero without an intercept.
+    """
+    shape = (objective.n_problems, objective.loss.n_coupled, objective.source.n_columns + 1)
+    weight = np.bincount(objective.source.y, objective.source.sample_weight)
+    truth = objective.loss.truth(np.arange(len(weight)))
+    share = (truth @ weight / weight.sum()).reshape(shape[:2])
+    theta = np.zeros(shape)
     if objective.fit_intercept:
-        weight = np.bincount(objective.source.y, objective.source.sample_weight)
-        truth = objective.loss.truth(np.arange(len(weight)))
-        share = (truth @ weight / weight.sum()).reshape(theta.shape[:2])
         theta[:, :, 0] = np.log(share / (1.0 - share.sum(axis=1, keepdims=True)))
-    return theta.reshape(objective.n_problems, -1)
+    spread = np.broadcast_to((share * (1.0 - share))[:, :, None], shape)
+    return theta.reshape(len(theta), -1), spread.reshape(len(theta), -1)
 
 
 def _flat(objective: Objective) -> NDArray[np.bool_]:
