@@ -71,12 +71,10 @@ def compressed(X: Any) -> Any:
     if X.ndim != 2:
         raise InputError(f"X is sparse in {X.ndim} dimension(s). Give rows and columns.")
     try:
-        rows = csr_array(X)
+        rows = csr_array(X if X.dtype in (np.float32, np.float64) else X.astype(np.float64))
         rows.check_format(full_check=True)
     except ValueError as error:
         raise InputError(f"X is no sound sparse matrix: {error}. Make it anew from its cells.") from None
-    if rows.dtype not in (np.float32, np.float64):
-        rows = rows.astype(np.float64)
     if not rows.has_canonical_format:
         rows = rows.copy()
         rows.sum_duplicates()
