@@ -14,11 +14,12 @@ The same records come out wherever the pieces are cut. A lone CR ends a line onc
 
 from __future__ import annotations
 
-import codecs
+import contextlib
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -349,18 +350,18 @@ class _Grammar:
 
 
 def _has_ascii_bytes(encoding: str) -> bool:
-    """Whether a byte below 128 is that character of ASCII wherever it stands."""
-    try:
-        ascii_bytes = bytes(range(128))
-        if ascii_bytes.decode(encoding) != ascii_bytes.decode("ascii"):
-            return False
-    except UnicodeError:
-        return False
-    pairs = [bytes([first, second]) for first in range(128, 256) for second in b'",;|\t 0a']
-    for pair in pairs:
-        shown = codecs.decode(pair, encoding, "replace")
-        if not shown.endswith(chr(pair[1])):
-            return False
+    """Whether a byte below 128 is that character of ASCII wherever it stands, and no part of another one."""
+    ascii_bytes = bytes(range(128))
+    with contextlib.suppress(UnicodeError):
+        if ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii"):
+            return all(map(partial(_ends_in_ascii, encoding), range(128, 256)))
+    return False
+
+
+def _ends_in_ascii(encoding: str, first: int) -> bool:
+    """Whether no character of `encoding` consists of this byte and a letter, as those of GBK and Shift JIS do."""
+    with contextlib.suppress(UnicodeError):
+        return bytes([first, ord("a")]).decode(encoding).endswith("a")
     return True
 
 
