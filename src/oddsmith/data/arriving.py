@@ -15,7 +15,6 @@ The same records come out wherever the pieces are cut. A lone CR ends a line onc
 from __future__ import annotations
 
 import contextlib
-import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from oddsmith.data.decode import decoded, utf8_text
+from oddsmith.data.lines import QuotedLines
 from oddsmith.data.read import Reading, delimited, dialect, is_svmlight, line_ends, table_of_records
 from oddsmith.data.scan import BYTE_ORDER_MARK, MAX_FIELDS, prove, strip_blanks
 from oddsmith.data.table import Table
@@ -77,7 +77,7 @@ class Arriving:
         self._opened = 0
         self._spilling = False
         self._decodes = True
-        self._grammar = _Grammar(self.delimiter, self.quote, strip=reading.strip)
+        self._quotes = QuotedLines(self.delimiter, self.quote, strip=reading.strip)
         blanks = b" " if self.delimiter == "\t" else b" \t"
         self._nothing = b"\r\n" + (blanks if reading.strip else b"")
 
@@ -145,7 +145,7 @@ class Arriving:
     def _records(self, waiting: deque[bytes]) -> Iterator[Arrived]:
         """Records among physical lines, to which a fault may give some back."""
         # Where there are no quotes, no line can hold this.
-        quote, grammar = self.quote.encode() or b"\n\n", self._grammar
+        quote, lines = self.quote.encode() or b"\n\n", self._quotes
         while waiting:
             line = waiting.popleft()
             if self._spilling or (not self._held and len(line) > self._longest):
@@ -154,9 +154,9 @@ class Arriving:
                 self._line += 1
             elif not self._held:
                 start = line.removeprefix(BYTE_ORDER_MARK) if self._line == 1 else line
-                if quote not in line or grammar.whole(start):
+                if quote not in line or lines.whole(start):
                     yield from self._record(line, 1, sound=True)
-                elif grammar.opens(start):
+                elif lines.opens(start):
                     self._held, self._held_size, self._opened = [line], len(line), 0
                 else:
                     yield from self._record(line, 1, sound=False)
@@ -165,16 +165,16 @@ class Arriving:
                 self._held_size += len(line)
                 if self._held_size > self._longest:
                     yield from self._broken_off(len(self._held) - 1, waiting)
-                elif quote not in line or grammar.goes_on(line):
+                elif quote not in line or lines.goes_on(line):
                     continue
-                elif grammar.closes(line):
+                elif lines.closes(line):
                     record, n_lines = b"".join(self._held), len(self._held)
                     self._held = []
                     yield from self._record(record, n_lines, sound=True)
-                elif grammar.reopens(line):
+                elif lines.reopens(line):
                     self._opened = len(self._held) - 1
                 else:
-                    if grammar.closes_first(line):
+                    if lines.closes_first(line):
                         self._opened = len(self._held) - 1
                     yield from self._broken_off(len(self._held), waiting)
 
@@ -194,7 +194,7 @@ class Arriving:
             self._blank += 1
         else:
             self.blank_lines, self._blank = self.blank_lines + self._blank, 0
-            sound = sound and self._grammar.n_cells(raw) == self.n_fields
+            sound = sound and self._quotes.n_cells(raw) == self.n_fields
             yield Arrived(line, raw, None if sound and self._decodes else self._fault(raw, line, sound=sound))
 
     def _first(self, raw: bytes) -> None:
@@ -286,67 +286,6 @@ class Arriving:
             f"{self.name}:{line}: line {line} has more than {self._longest:,} bytes. Check the delimiter and the "
             f"line ends, or predict from a file, without --stream."
         )
-
-
-class _Grammar:
-    """How a physical line goes on, as far as its quotes say."""
-
-    def __init__(self, delimiter: str, quote: str, *, strip: bool) -> None:
-        mark, sign = re.escape(quote.encode()), re.escape(delimiter.encode())
-        by_blanks = strip and delimiter == " "
-        around = rb"" if not strip or by_blanks else rb"[ ]*" if delimiter == "\t" else rb"[ \t]*"
-        between = rb"\t* [ \t]*" if by_blanks else sign
-        outer = rb"[ \t]*" if by_blanks else rb""
-        self._quote, self._sign = quote.encode(), delimiter.encode()
-        self._between = re.compile(between) if by_blanks else None
-        if not quote:
-            return
-        inner = rb"[^" + mark + rb"]*+(?:" + mark * 2 + rb"[^" + mark + rb"]*+)*+"
-        closed = mark + inner + mark + around
-        cell = rb"(?:" + around + closed + rb"|[^" + mark + sign + rb"\r\n]*+)"
-        cells = rb"(?:" + between + cell + rb")*"
-        end = outer + rb"(?:\r\n|\r|\n)?"
-        opening = around + mark + inner
-        start = outer + cell + cells
-        self._whole = re.compile(start + end)
-        self._opens = re.compile(outer + rb"(?:" + cell + cells + between + rb")?" + opening)
-        self._closes = re.compile(inner + mark + around + cells + end)
-        self._reopens = re.compile(inner + mark + around + cells + between + opening)
-        self._goes_on = re.compile(inner)
-        self._closes_first = re.compile(inner + mark + around + rb"(?:" + between + rb"|[\r\n]|$)")
-        self._quoted = re.compile(mark + rb"[^" + mark + rb"]*+" + mark)
-
-    def n_cells(self, record: bytes) -> int:
-        """Cells of a record whose quotes are in their places."""
-        if self._quote and self._quote in record:
-            record = self._quoted.sub(b"x", record)
-        if self._between is not None:
-            return len(self._between.split(record.strip(b" \t\r\n")))
-        return record.count(self._sign) + 1
-
-    def whole(self, line: bytes) -> bool:
-        """Whether a line from the start of a record is all of it."""
-        return self._whole.fullmatch(line) is not None
-
-    def opens(self, line: bytes) -> bool:
-        """Whether a line from the start of a record ends inside a quoted cell."""
-        return self._opens.fullmatch(line) is not None
-
-    def closes(self, line: bytes) -> bool:
-        """Whether a line that begins inside a quoted cell ends with its record."""
-        return self._closes.fullmatch(line) is not None
-
-    def reopens(self, line: bytes) -> bool:
-        """Whether a line that begins inside a quoted cell ends inside another one."""
-        return self._reopens.fullmatch(line) is not None
-
-    def goes_on(self, line: bytes) -> bool:
-        """Whether a line that begins inside a quoted cell ends inside the same one."""
-        return self._goes_on.fullmatch(line) is not None
-
-    def closes_first(self, line: bytes) -> bool:
-        """Whether the cell in which a line begins is closed properly."""
-        return self._closes_first.match(line) is not None
 
 
 def _has_ascii_bytes(encoding: str) -> bool:
