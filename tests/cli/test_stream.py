@@ -14,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import oddsmith
+
 ODDSMITH = [sys.executable, "-c", "from oddsmith.cli import main; main()"]
 HEADER = b"who,x,group,flag,y\n"
 ROWS = [
@@ -36,17 +38,23 @@ def done(outcome):
     return outcome
 
 
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    """A folder with a model of a number, a category and a boolean, its rows, and a model of a number."""
+    folder = tmp_path_factory.mktemp("streams")
+    (folder / "rows.csv").write_bytes(HEADER + b"".join(ROWS * 5))
+    settings = {"id": "who", "categorical": ["group"], "missing": ["?"], "alpha": 0.1}
+    oddsmith.train(folder / "rows.csv", "y", **settings).save(folder / "model.json")
+    (folder / "plain.csv").write_text("x,y\n" + "".join(f"{i % 7},{(i // 3) % 2}\n" for i in range(30)))
+    oddsmith.train(folder / "plain.csv", "y", alpha=0.1).save(folder / "plain.json")
+    return folder
+
+
 @pytest.fixture
-def shop(command):
-    """`command`, in a folder with a model of a number, a category and a boolean, and its rows."""
-    Path("rows.csv").write_bytes(HEADER + b"".join(ROWS * 5))
-    done(
-        command(
-            "train rows.csv --target y --id who --categorical group --missing ? --alpha 0.1 -o model.json"
-        )
-    )
-    Path("plain.csv").write_text("x,y\n" + "".join(f"{i % 7},{(i // 3) % 2}\n" for i in range(30)))
-    done(command("train plain.csv --target y --alpha 0.1 -o plain.json"))
+def shop(models, command, tmp_path):
+    """`command`, in a folder that holds links to the models and rows."""
+    for path in models.iterdir():
+        (tmp_path / path.name).symlink_to(path)
     return command
 
 
@@ -161,8 +169,6 @@ def test_rejects_tell_line_reason_and_row(shop):
 
 
 def test_log_odds_beyond_a_double_spoil_their_row_alone(shop):
-    model = json.loads(Path("plain.json").read_text())
-    assert abs(model["equations"][0]["coef"]["x"]) > 1e-6
     content = b"x\n1\n1.7e308\n2\n-1.7e308\n3\n"
     Path("wide.csv").write_text("x,y\n" + "".join(f"{i % 7}e-9,{i % 7 // 4}\n" for i in range(30)))
     done(shop("train wide.csv --target y --alpha 1e-3 -o wide.json"))
