@@ -68,8 +68,7 @@ class Arriving:
         """Lines between records that held nothing, and were no records."""
         self._head = bytearray()
         self._header = b""
-        self._tail: list[bytes] = []
-        self._tail_size = 0
+        self._tail = bytearray()
         self._line = 1
         self._blank = 0
         self._held: list[bytes] = []
@@ -83,21 +82,21 @@ class Arriving:
 
     def feed(self, piece: bytes) -> Iterator[Arrived]:
         """Records that `piece` completes, in order."""
-        after_cr = bool(self._tail) and self._tail[-1].endswith(b"\r")
-        self._tail.append(piece)
-        self._tail_size += len(piece)
+        after_cr = self._tail.endswith(b"\r")
+        self._tail += piece
         if b"\n" in piece or b"\r" in piece or after_cr:
-            text = b"".join(self._tail)
+            text = bytes(self._tail)
             lines = text.splitlines(keepends=True)
             last = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-            self._tail, self._tail_size = [last] if last else [], len(last)
+            self._tail = bytearray(last)
             yield from self._proved_to_decode(text[: len(text) - len(last)], lines)
-        if self._tail_size > self._longest or self._spilling:
+        if len(self._tail) > self._longest or self._spilling:
             yield from self._spilled()
 
     def finish(self) -> Iterator[Arrived]:
         """Records that the end of the text completes."""
-        last, self._tail = b"".join(self._tail), []
+        last = bytes(self._tail)
+        self._tail.clear()
         if last or self._spilling:
             yield from self._proved_to_decode(last, last.splitlines(keepends=True) or [b""])
         while self._held:
@@ -272,10 +271,9 @@ class Arriving:
         if not self.n_fields:
             raise InputError(self._oversize)
         self._spilling = True
-        raw, self._tail, self._tail_size = b"".join(self._tail), [], 0
         # Whether a CR ends the line alone is known with the next byte.
-        if raw.endswith(b"\r"):
-            raw, self._tail, self._tail_size = raw[:-1], [b"\r"], 1
+        raw = bytes(self._tail.removesuffix(b"\r"))
+        del self._tail[: len(raw)]
         if raw:
             yield Arrived(self._line, raw, self._oversize, more=True)
 
