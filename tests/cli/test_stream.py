@@ -217,7 +217,7 @@ def test_notes_are_told_once_whatever_came_together(shop):
         "not used by the model: 'more'",
         "'group': 3 rows have a level that training never saw, such as 'y'. It counts as none of the known ones "
         "and scores like the reference level.",
-        "texts that a spreadsheet would run as a formula begin with an apostrophe. To write texts as they are, "
+        "1 text that a spreadsheet would run as a formula now begins with an apostrophe. To write texts as they are, "
         "say --raw.",
     ]
     with mock.patch("oddsmith.cli.stream._PIECE", 9):

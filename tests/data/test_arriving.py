@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 import oddsmith.data.arriving as arriving_module
 from oddsmith.data.arriving import Arrived, Arriving
-from oddsmith.data.read import Reading, delimited
+from oddsmith.data.delimited import Delimited, refuse_other_dialect
+from oddsmith.data.read import Reading, dialect
+from oddsmith.data.table import Table
 from oddsmith.errors import InputError
 
 NAME = "standard input"
@@ -33,6 +35,13 @@ def arrived(text: bytes, cuts: tuple[int, ...] = (), reading: Reading | None = N
         whole.append(row)
     assert not any(row.more for row in whole)
     return whole
+
+
+def as_file(raw: bytes) -> Table:
+    """The table of a file with these bytes."""
+    marks = dialect(Reading(), NAME)
+    refuse_other_dialect(raw, marks, strip=False)
+    return Delimited(marks, strip=False).whole(raw)
 
 
 def texts(sound: bool) -> st.SearchStrategy[str]:
@@ -57,7 +66,7 @@ def test_sound_rows_are_those_of_a_file(text: str, cuts: list[int]) -> None:
     assert [row.fault for row in rows] == [None] * len(rows)
     taker = Arriving(NAME, Reading())
     list(taker.feed(b"h,i,j\n"))
-    found, expected = taker.table(rows), delimited(raw, NAME, "", Reading())
+    found, expected = taker.table(rows), as_file(raw)
     assert found.frame.equals(expected.frame)
     for row in range(len(rows)):
         for column in "hij":
@@ -81,7 +90,7 @@ def test_the_first_fault_is_the_one_that_a_file_is_refused_for(text: str) -> Non
     raw = text.encode()
     faults = [row.fault for row in arrived(raw) if row.fault is not None]
     with contextlib.nullcontext() if not faults else pytest.raises(InputError) as refused:
-        delimited(raw, NAME, "", Reading())
+        as_file(raw)
     assert not faults or str(refused.value) == faults[0]
 
 

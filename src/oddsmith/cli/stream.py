@@ -86,7 +86,7 @@ class _Answers:
         self.model, self.arriving, self.voice, self.rejects = model, arriving, voice, rejects
         self.proba, self.explain, self.raw = proba, explain, raw
         self.n_rows = self.last_line = 0
-        self.begun = self.defused = False
+        self.begun, self.defused = False, 0
         self.unseen: dict[str, Unseen] = {}
 
     def give(self, arrived: Iterable[Arrived]) -> None:
@@ -115,17 +115,16 @@ class _Answers:
 
     def tell(self) -> None:
         """Notes about the whole, each once."""
+        from oddsmith.report.spreadsheet import defused
+
         for column in self.model.design.columns:
             if column.name in self.unseen:
                 self.voice.aside(str(self.unseen[column.name]))
         if self.defused:
-            self.voice.aside(
-                "texts that a spreadsheet would run as a formula begin with an apostrophe. To write texts as they "
-                "are, say --raw."
-            )
+            self.voice.aside(defused(self.defused))
         blank = self.arriving.blank_lines
         if blank and self.arriving.n_fields == 1:
-            from oddsmith.data.read import blank_lines_skipped
+            from oddsmith.data.delimited import blank_lines_skipped
 
             self.voice.aside(f"{_NAME}: {blank_lines_skipped(blank)}")
 
@@ -134,7 +133,7 @@ class _Answers:
         table = self.arriving.table([])
         for note in table.notes:
             self.voice.aside(note)
-        mention_unused(self.model, table, self.voice)
+        mention_unused(self.model, table.frame.columns, self.voice)
         frame = predictions(
             self.model, table, self.model.score(table), proba=self.proba, explain=self.explain
         )
@@ -162,8 +161,8 @@ class _Answers:
         from oddsmith.report.spreadsheet import without_formulas
 
         if not (self.raw or self.voice.json):
-            frame, defused = without_formulas(frame)
-            self.defused |= defused is not None
+            frame, n_texts = without_formulas(frame, header=header)
+            self.defused += n_texts
         sys.stdout.buffer.write(written(frame, as_json=self.voice.json, header=header))
         sys.stdout.buffer.flush()
 

@@ -24,9 +24,11 @@ from typing import NamedTuple
 import numpy as np
 
 from oddsmith.data.decode import decoded, utf8_text
+from oddsmith.data.delimited import Delimited, line_ends, refuse_other_dialect
 from oddsmith.data.lines import QuotedLines
-from oddsmith.data.read import Reading, delimited, dialect, is_svmlight, line_ends, table_of_records
-from oddsmith.data.scan import BYTE_ORDER_MARK, MAX_FIELDS, prove, strip_blanks
+from oddsmith.data.read import Reading, dialect, is_svmlight
+from oddsmith.data.scan import BYTE_ORDER_MARK, MAX_FIELDS, Before, prove
+from oddsmith.data.strip import strip_blanks
 from oddsmith.data.table import Table
 from oddsmith.errors import InputError, visible
 
@@ -60,7 +62,7 @@ class Arriving:
     def __init__(self, name: str, reading: Reading) -> None:
         self.name = name
         self.reading = reading
-        self.delimiter, self.quote = dialect(reading)
+        self.dialect = dialect(reading, name)
         _refuse_options(reading, name)
         self.n_fields = 0
         """Cells of the first record; 0 until it has come."""
@@ -76,8 +78,8 @@ class Arriving:
         self._opened = 0
         self._spilling = False
         self._decodes = True
-        self._quotes = QuotedLines(self.delimiter, self.quote, strip=reading.strip)
-        blanks = b" " if self.delimiter == "\t" else b" \t"
+        self._quotes = QuotedLines(self.dialect.delimiter, self.dialect.quote, strip=reading.strip)
+        blanks = b" " if self.dialect.delimiter == "\t" else b" \t"
         self._nothing = b"\r\n" + (blanks if reading.strip else b"")
 
     def feed(self, piece: bytes) -> Iterator[Arrived]:
@@ -102,7 +104,7 @@ class Arriving:
         while self._held:
             yield from self._broken_off(len(self._held))
         if not self.n_fields:
-            delimited(self._text_of_head(), self.name, "", self.reading)
+            self._delimited(self._text_of_head())
 
     def table(self, rows: Sequence[Arrived]) -> Table:
         """The cells of rows that are not known to be at fault, read as those of a file, under the header's names.
@@ -114,8 +116,8 @@ class Arriving:
         """
         text = decoded(b"".join(row.raw for row in rows), self.name, self.reading.encoding, _INSIDE)
         if not rows and not self.reading.header:
-            text = self.delimiter.join("x" * self.n_fields).encode()
-        table = table_of_records(self._header + text, self.name, "", self.reading)
+            text = self.dialect.delimiter.join("x" * self.n_fields).encode()
+        table = Delimited(self.dialect, strip=self.reading.strip).whole(self._header + text)
         if not rows:
             return table.take(np.arange(0))
         columns, frame = table.frame.columns, table.frame
@@ -144,7 +146,7 @@ class Arriving:
     def _records(self, waiting: deque[bytes]) -> Iterator[Arrived]:
         """Records among physical lines, to which a fault may give some back."""
         # Where there are no quotes, no line can hold this.
-        quote, lines = self.quote.encode() or b"\n\n", self._quotes
+        quote, lines = self.dialect.quote.encode() or b"\n\n", self._quotes
         while waiting:
             line = waiting.popleft()
             if self._spilling or (not self._held and len(line) > self._longest):
@@ -199,15 +201,27 @@ class Arriving:
     def _first(self, raw: bytes) -> None:
         """The first record, `raw`, says how many cells a record has; where there is a header, it is this one."""
         text = self._text_of_head()
-        delimited(text, self.name, "", self.reading)
-        delimiter, quote, header = self.delimiter, self.quote, self.reading.header
-        if self.reading.strip:
-            text = strip_blanks(text, delimiter=delimiter, quote=quote)
-        self.n_fields = prove(text, self.name, delimiter=delimiter, quote=quote, header=header).n_fields
-        if header:
+        self._delimited(text)
+        self.n_fields = prove(self._stripped(text), self.dialect).n_fields
+        if self.dialect.header:
             text = decoded(raw, self.name, self.reading.encoding, _INSIDE)
             self._header = text if text.endswith((b"\n", b"\r")) else text + b"\n"
         self._head.clear()
+
+    def _stripped(self, text: bytes) -> bytes:
+        if not self.reading.strip:
+            return text
+        marks = {"delimiter": self.dialect.delimiter, "quote": self.dialect.quote}
+        return b"".join(strip_blanks((text,), **marks))
+
+    def _delimited(self, text: bytes) -> Table:
+        """The table in what has come so far.
+
+        Raises:
+            InputError: it is none.
+        """
+        refuse_other_dialect(text, self.dialect, strip=self.reading.strip)
+        return Delimited(self.dialect, strip=self.reading.strip).whole(text)
 
     def _text_of_head(self) -> bytes:
         """What has come so far as UTF-8, proved to be delimited text.
@@ -236,7 +250,7 @@ class Arriving:
         seen = b"".join(held[:n_seen])
         if not self.n_fields:
             self._head += seen
-            delimited(self._text_of_head(), self.name, "", self.reading)
+            self._delimited(self._text_of_head())
         self._line += n_bad
         yield Arrived(line, b"".join(held[:n_bad]), self._fault(seen, line, sound=False))
         if waiting is None:
@@ -246,19 +260,9 @@ class Arriving:
 
     def _fault(self, raw: bytes, line: int, *, sound: bool) -> str | None:
         """What is wrong with a record, whose structure is or isn't `sound`; None where nothing is."""
-        delimiter, quote, header = self.delimiter, self.quote, self.reading.header
         try:
             if not sound:
-                text = strip_blanks(raw, delimiter=delimiter, quote=quote) if self.reading.strip else raw
-                prove(
-                    text,
-                    self.name,
-                    delimiter=delimiter,
-                    quote=quote,
-                    header=header,
-                    n_fields=self.n_fields,
-                    first_line=line,
-                )
+                prove(self._stripped(raw), self.dialect, Before(line, self.n_fields, at_start=line == 1))
             decoded(raw, self.name, self.reading.encoding, line)
         except InputError as error:
             return str(error)

@@ -238,7 +238,7 @@ class Model:
         found = evaluation(
             log_odds,
             scores.log_proba,
-            target.codes[known],
+            target.codes[known].astype(np.int64),
             record.target.classes,
             predicted=scores.codes,
             sample_weight=weight,
