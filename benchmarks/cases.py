@@ -66,14 +66,14 @@ def autoregressive(n: int, p: int, seed: int, rho: float = 0.99) -> Problem:
 
 
 def raw_scales(n: int, p: int, seed: int) -> Problem:
-    """Money, ages, rates and flags as tables have them: sigmas from 1e-3 to 1e5, off centre, no penalty."""
+    """Money, ages, rates and flags as tables have them: sigmas from 1e-2 to 1e4, off centre, no penalty."""
     rng = np.random.default_rng(seed)
     X = normal(n, p, seed)
     X[:, ::3] = np.exp(0.6 * X[:, ::3])
     X[:, 1::3] += rng.uniform(-10.0, 10.0, X[:, 1::3].shape[1])
     X[:, 2::6] = X[:, 2::6] > 1.0
     eta = (X - X.mean(axis=0)) / X.std(axis=0) @ truth(p, seed)[:, 0] - 0.8
-    X *= np.where(np.arange(p) % 6 == 2, 1.0, 10.0 ** rng.uniform(-3.0, 5.0, p))
+    X *= np.where(np.arange(p) % 6 == 2, 1.0, 10.0 ** rng.uniform(-2.0, 4.0, p))
     return Problem(X, labels(eta, seed))
 
 
@@ -178,6 +178,7 @@ def svmlight(data: Path | None, name: str) -> tuple[Any, np.ndarray] | None:
         return None
     X, y = load_svmlight_file(str(found[0]))
     X.sort_indices()
+    X.indices, X.indptr = X.indices.astype(np.int32), X.indptr.astype(np.int32)
     return X, (y > 0).astype(np.int64)
 
 

@@ -207,7 +207,20 @@ def _exact_step(
     hessian[np.diag_indices_from(hessian)] += ridge
     size = np.sqrt(np.where(np.diag(hessian) > 0.0, np.diag(hessian), 1.0))
     scaled = hessian / size / size[:, None]
-    return (np.linalg.lstsq(scaled, gradient[0] / size, rcond=1e-14)[0] / size)[None]
+    return (_solution(scaled, gradient[0] / size) / size)[None]
+
+
+def _solution(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Of a symmetric system with unit diagonal; of a singular one the shortest."""
+    from scipy.linalg import cho_solve
+
+    try:
+        lower = np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        lower = np.zeros((1, 1))
+    if np.diag(lower).min() > 1e-6:
+        return np.asarray(cho_solve((lower, True), right))
+    return np.linalg.lstsq(matrix, right, rcond=1e-14)[0]
 
 
 def _conjugate_step(
