@@ -153,12 +153,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_classes, solver = len(self.classes_), "newton" if self.solver == "auto" else self.solver
         row = SOLVERS[solver]
         with threads_for(self.n_threads, X.shape[1], n_classes, self.multi_class) as engine:
-            columns = measures(ArraySource(X, codes, weight), engine)
+            source = ArraySource(X, codes, weight)
+            columns = measures(source, engine)
             self._check_columns(X, columns)
             found = fit(
-                X,
-                codes,
-                weight,
+                source,
                 n_classes,
                 mean=columns.mean,
                 scale=np.where(columns.sigma > 0.0, columns.sigma, 1.0),

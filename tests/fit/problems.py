@@ -14,6 +14,7 @@ from oddsmith.data.moments import measures
 from oddsmith.fit.losses import Bernoulli, Loss, Softmax
 from oddsmith.fit.objective import Objective, Standardisation
 from oddsmith.fit.optimality import Status
+from oddsmith.fit.penalties import Ridge
 from oddsmith.fit.solvers import solve
 
 SETTINGS = {
@@ -46,12 +47,12 @@ class Problem:
 
     def objective(self):
         source = self.source()
+        standardisation = Standardisation.of(measures(source), fit_intercept=self.fit_intercept)
         return Objective(
             source,
             self.loss,
-            Standardisation.of(measures(source), fit_intercept=self.fit_intercept),
-            alpha=self.alpha,
-            standardize=self.standardize,
+            standardisation,
+            Ridge.of(self.alpha, standardisation.scale, self.loss.n_coupled, standardize=self.standardize),
             fit_intercept=self.fit_intercept,
         )
 

@@ -183,6 +183,9 @@ class CountingSource:
 
     n_rows = property(lambda self: self.source.n_rows)
     n_columns = property(lambda self: self.source.n_columns)
+    dtype = property(lambda self: self.source.dtype)
+    y = property(lambda self: self.source.y)
+    sample_weight = property(lambda self: self.source.sample_weight)
 
     def __iter__(self):
         for block in self.source:

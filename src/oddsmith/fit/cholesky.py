@@ -19,8 +19,10 @@ DEPENDENT = 1e-11
 """A unit-diagonal pivot at or below this is a column that the earlier ones explain: R^2 >= 1 - 1e-11."""
 
 
-def dependent_columns(hessian: Floats) -> NDArray[np.bool_]:
+def dependent_columns(hessian: Floats, pivot: float = DEPENDENT) -> NDArray[np.bool_]:
     """Which columns (d,) are flat or combinations of earlier ones, by Cholesky in their order.
+
+    A column is one where its pivot, 1 - R^2 of the earlier ones, is `pivot` or less.
 
     `hessian` (d, d) is positive semi-definite; at coefficients of zero it is the Gram matrix of the
     columns, so that the answer is about the design and not about the fit.
@@ -30,7 +32,7 @@ def dependent_columns(hessian: Floats) -> NDArray[np.bool_]:
     scale = np.where(dependent, 1.0, np.sqrt(np.where(dependent, 1.0, diagonal)))
     rest = hessian / np.outer(scale, scale)
     for j in range(len(rest)):
-        if dependent[j] or rest[j, j] <= DEPENDENT:
+        if dependent[j] or rest[j, j] <= pivot:
             dependent[j] = True
             continue
         tail = rest[j + 1 :, j]

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import ArraySource, Codes, Floats
+from oddsmith.data.block import ArraySource, Floats, Source
 from oddsmith.data.memory import require
 from oddsmith.engines import Engine, available_cores, threads
 from oddsmith.errors import InputError
@@ -23,6 +23,7 @@ from oddsmith.fit.losses import Bernoulli, Loss, Softmax
 from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.objective import TOLERANCE, Objective
 from oddsmith.fit.optimality import Status
+from oddsmith.fit.penalties import Ridge
 from oddsmith.fit.row_space import RowSpace
 from oddsmith.fit.solvers import SOLVERS, Progress, Solution, silent, solve
 
@@ -87,9 +88,7 @@ def threads_for(
 
 
 def fit(
-    X: NDArray[Any],
-    codes: Codes,
-    sample_weight: Floats | None,
+    source: Source,
     n_classes: int,
     *,
     mean: Floats,
@@ -105,7 +104,7 @@ def fit(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Fit:
-    """Fit rows `X` (n, p) of classes `codes` (n,), every one of which occurs with positive weight.
+    """Fit the rows of a source, in which every one of `n_classes` classes occurs with positive weight.
 
     `mean` and `scale` (p,) are those of the columns; `settings` are the solver's that differ from its own.
 
@@ -126,35 +125,38 @@ def fit(
             f"their inverse, beyond the range of a double. Give it in another unit, or let the penalty act on "
             f"standardised columns."
         )
+    loss = losses[form]
     objective = Objective(
-        ArraySource(X, codes, sample_weight),
-        losses[form],
+        source,
+        loss,
         standardisation,
-        alpha=alpha,
-        standardize=standardize,
+        Ridge.of(alpha, scale, loss.n_coupled, standardize=standardize),
         fit_intercept=fit_intercept,
         tolerance=tolerance,
         engine=engine,
     )
+    n_rows, n_terms = source.n_rows, source.n_columns
     rotation = None
-    if alpha > 0.0 and SOLVERS[solver].factors and RowSpace.fits(len(X), objective.penalty.metric[1:]):
+    if alpha > 0.0 and SOLVERS[solver].factors and RowSpace.fits(n_rows, objective.penalty.metric[1:]):
         require(
-            _COPIES * 8.0 * X.size,
-            f"a fit of {X.shape[1]:,} columns to {len(X):,} rows",
+            _COPIES * 8.0 * n_rows * n_terms,
+            f"a fit of {n_terms:,} columns to {n_rows:,} rows",
             "Use fewer columns or levels, or a machine with more memory.",
         )
-        rotation = RowSpace.of(X, standardisation, objective.penalty.metric[1:])
+        everything = source.take(np.arange(n_rows))
+        rotation = RowSpace.of(everything.X, standardisation, objective.penalty.metric[1:])
+        unit = np.ones(n_rows)
         objective = replace(
             objective,
-            source=ArraySource(rotation.rows, codes, sample_weight),
-            standardisation=Standardisation(np.zeros(len(X)), np.ones(len(X))),
-            standardize=True,
+            source=ArraySource(rotation.rows, everything.y, everything.sample_weight),
+            standardisation=Standardisation(0.0 * unit, unit),
+            penalty=Ridge.of(alpha, unit, loss.n_coupled),
         )
     if objective.n_coefficients > MOST_COEFFICIENTS:
         remedies = ["Leave columns out"]
         if form == "softmax":
             remedies.append("fit each class against the rest (ovr)")
-        if alpha == 0.0 and objective.loss.n_coupled * (len(X) + 1) <= MOST_COEFFICIENTS:
+        if alpha == 0.0 and loss.n_coupled * (n_rows + 1) <= MOST_COEFFICIENTS:
             remedies.append("add a penalty, which needs no more coefficients than rows")
         raise InputError(
             f"{objective.n_coefficients:,} coefficients ({len(mean):,} terms, {n_classes:,} classes) are more "
@@ -178,7 +180,7 @@ def fit(
     still = (
         (solution.held & objective.free & (solution.theta == 0.0))
         .all(axis=0)
-        .reshape(objective.loss.n_coupled, -1)
+        .reshape(loss.n_coupled, -1)
         .any(axis=0)
     )
     return Fit(
@@ -197,8 +199,8 @@ def fit(
         solution=solution,
         not_estimable=np.flatnonzero(still) - 1,
         n_rows=objective.n_rows,
-        class_counts=np.bincount(codes, minlength=n_classes).tolist(),
-        class_weights=np.bincount(codes, sample_weight, n_classes).astype(np.float64).tolist(),
+        class_counts=np.bincount(source.y, minlength=n_classes).tolist(),
+        class_weights=np.bincount(source.y, source.sample_weight, n_classes).astype(np.float64).tolist(),
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from oddsmith.data.block import Codes, Floats
+from oddsmith.data.block import ArraySource, Codes, Floats
 from oddsmith.data.cells import MissingMarkers, numbers, require_weights
 from oddsmith.data.columns import ColumnOptions, ColumnPlan, classify, mention_rounding
 from oddsmith.data.design import LARGEST, Design
@@ -147,9 +147,7 @@ def train(
     )
     with threads_for(None, len(design.terms), len(found.classes), multi_class) as engine:
         fitted = fit(
-            X,
-            codes,
-            sample_weight,
+            ArraySource(X, codes, sample_weight),
             len(found.classes),
             mean=design.mean,
             scale=design.scale,
