@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import gc
-import os
+import math
 import statistics
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.cases import Case
-from benchmarks.ours import Ours, estimator, solver_alone
+from benchmarks.machine import load
+from benchmarks.ours import Ours, estimator
 from benchmarks.peers import PEERS, Peer
 from benchmarks.problem import Coefficients, Problem
 from benchmarks.reference import Reference, references
@@ -40,13 +41,15 @@ class Figure:
     """What one participant did on one case."""
 
     name: str
-    suboptimality: float = float("nan")
+    suboptimality: float = math.nan
     seconds: list[float] = field(default_factory=list)
     """One a round."""
     calibration: list[tuple[float, float, float]] = field(default_factory=list)
     """(tolerance, seconds, relative suboptimality) of each rung that was tried."""
     tolerance: float | None = None
     correct: bool = False
+    solver_seconds: list[float] = field(default_factory=list)
+    """Of oddsmith's rounds, what was spent within its solver."""
     note: str = ""
     """Why it has no figure, or stops short."""
     facts: dict[str, Any] = field(default_factory=dict)
@@ -56,7 +59,7 @@ class Figure:
         """Seconds; those of the last rung where it took part in no round."""
         if self.seconds:
             return statistics.median(self.seconds)
-        return self.calibration[-1][1] if self.calibration else float("nan")
+        return self.calibration[-1][1] if self.calibration else math.nan
 
 
 @dataclass
@@ -83,7 +86,7 @@ class Cell:
     @property
     def peers(self) -> list[Figure]:
         """Those that ran, fastest first."""
-        ran = [one for one in self.figures if not one.name.startswith("oddsmith") and one.median > 0.0]
+        ran = [one for one in self.figures[1:] if one.median > 0.0]
         return sorted(ran, key=lambda one: one.median)
 
     @property
@@ -95,12 +98,16 @@ class Cell:
     def ratio(self) -> float:
         """Seconds of the fastest correct peer over ours; NaN where one of them is missing."""
         if self.fastest is None or not self.ours.correct:
-            return float("nan")
+            return math.nan
         return self.fastest.median / self.ours.median
 
     def document(self) -> dict[str, Any]:
         """As JSON, with what follows from the figures."""
-        figures = [asdict(one) | {"median": one.median} for one in self.figures]
+        figures = [
+            asdict(one)
+            | {"median": one.median, "solver_median": statistics.median(one.solver_seconds or [math.nan])}
+            for one in self.figures
+        ]
         fastest = None if self.fastest is None else self.fastest.name
         return {**asdict(self), "figures": figures, "fastest": fastest, "ratio": self.ratio}
 
@@ -130,22 +137,16 @@ def product_seconds(X: Any) -> float:
         return min(clock(lambda: X @ w, times)[0] for _ in range(3))
 
 
-def measured(
-    case: Case, problem: Problem, rounds: int, budget: float, peers: Sequence[Peer] = PEERS
-) -> Cell:
+def measured(case: Case, problem: Problem, rounds: int, budget: float, peers: Sequence[Peer] = PEERS) -> Cell:
     """Everyone who suits the problem, on it. `budget` is seconds a participant, once in each phase."""
     gc.collect()
     gc.freeze()  # what is there by now need not be searched again in the middle of a fit
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    loaded = load()
     best = references(problem)
     product = product_seconds(problem.X)
-    figures, runs = [], {}
-    own: list[tuple[str, Callable[[Problem], Ours]]] = [("oddsmith", estimator)]
-    if case.group == "small":
-        own.append(("oddsmith, solver alone", solver_alone))
-    for name, fit in own:
-        figures.append(_tried(name, fit, problem, best, case.bar))
-        runs[name] = lambda fit=fit: fit(problem)
+    ours = _tried(problem, best, case.bar)
+    figures = [ours]
+    runs: dict[str, Callable[[], Any]] = {} if ours.note else {ours.name: lambda: estimator(problem)}
     for peer in peers:
         if not (peer.suits(problem) and peer.is_installed):
             continue
@@ -163,7 +164,10 @@ def measured(
                 continue
             times = max(1, int(SHORT / max(figure.calibration[-1][1], 1e-6)))
             with quiet():
-                figure.seconds.append(clock(runs[figure.name], min(times, 100))[0])
+                seconds, found = clock(runs[figure.name], min(times, 100))
+            figure.seconds.append(seconds)
+            if isinstance(found, Ours):
+                figure.solver_seconds.append(found.solver_seconds)
         products.append(product_seconds(problem.X))
     n, p = problem.X.shape
     return Cell(
@@ -174,7 +178,7 @@ def measured(
         statistics.median(products),
         best[0].method,
         max(one.gap for one in best),
-        load,
+        loaded,
         figures,
     )
 
@@ -186,19 +190,18 @@ def worst(problem: Problem, best: list[Reference], found: list[Coefficients]) ->
     )
 
 
-def _tried(
-    name: str, fit: Callable[[Problem], Ours], problem: Problem, best: list[Reference], bar: float
-) -> Figure:
-    figure = Figure(name)
+def _tried(problem: Problem, best: list[Reference], bar: float) -> Figure:
+    """oddsmith's figure before the rounds."""
+    figure = Figure("oddsmith")
     try:
         with quiet():
-            fit(problem)
-            seconds, found = clock(lambda: fit(problem))
-    except Exception as error:  # whatever a solver says, the others are measured
+            estimator(problem.few())
+            seconds, found = clock(lambda: estimator(problem))
+    except Exception as error:  # whatever it says, the peers are measured
         figure.note = f"refused: {type(error).__name__}: {error}"[:300]
         return figure
     figure.suboptimality = worst(problem, best, found.coefficients)
-    figure.calibration.append((float("nan"), seconds, figure.suboptimality))
+    figure.calibration.append((math.nan, seconds, figure.suboptimality))
     figure.correct = figure.suboptimality <= bar
     figure.facts = found.facts
     return figure

@@ -104,7 +104,9 @@ def _liblinear(problem: Problem, tolerance: float, most: int) -> Fitted:
 def _glum(problem: Problem, tolerance: float, most: int) -> list[Fitted]:
     from glum import GeneralizedLinearRegressor
 
-    path = {"alpha_search": True, "alphas": list(problem.alphas)} if problem.alphas else {"alpha": problem.alpha}
+    path = (
+        {"alpha_search": True, "alphas": list(problem.alphas)} if problem.alphas else {"alpha": problem.alpha}
+    )
     model = GeneralizedLinearRegressor(
         family="binomial",
         l1_ratio=problem.l1_ratio,
@@ -193,7 +195,7 @@ def _statsmodels(problem: Problem, tolerance: float, most: int) -> list[Fitted]:
     from statsmodels.api import Logit, add_constant
 
     found = Logit(problem.y, add_constant(problem.X, has_constant="add")).fit(
-        method="newton", tol=tolerance, maxiter=most, disp=False
+        method="newton", tol=tolerance, maxiter=most, disp=False, warn_convergence=False
     )
     return [(found.params[0], found.params[1:])]
 
@@ -236,9 +238,7 @@ PEERS = [
         50.0,
     ),
     Peer("sklearn newton-cg", "sklearn", _smooth, partial(_sklearn, solver="newton-cg"), LADDER, 40.0),
-    Peer(
-        "sklearn sag", "sklearn", _smooth, partial(_sklearn, solver="sag"), SLOW_LADDER, 20.0
-    ),
+    Peer("sklearn sag", "sklearn", _smooth, partial(_sklearn, solver="sag"), SLOW_LADDER, 20.0),
     Peer(
         "sklearn saga",
         "sklearn",

@@ -113,7 +113,11 @@ class _Rows:
 
     def squares(self, curvature: np.ndarray) -> np.ndarray:
         """(p + 1,): the diagonal of `gram`."""
-        A = self.A.multiply(self.A).T @ curvature if not isinstance(self.A, np.ndarray) else curvature @ self.A**2
+        A = (
+            self.A.multiply(self.A).T @ curvature
+            if not isinstance(self.A, np.ndarray)
+            else curvature @ self.A**2
+        )
         return np.append(A, curvature.sum() * self.intercept)
 
     def users(self, theta: np.ndarray) -> Coefficients:
@@ -135,7 +139,9 @@ class _Binary(_Rows):
         margin = (self.sign * eta[0]).astype(np.longdouble)
         return np.sum(self.weight * (np.log1p(np.exp(-np.abs(margin))) + np.maximum(-margin, 0)))
 
-    def derivatives(self, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    def derivatives(
+        self, eta: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
         """Residual (1, n), curvature (n,) and the curvature as a map of directions (1, n)."""
         miss = np.exp(-np.logaddexp(0.0, self.sign * eta[0]))
         curvature = self.weight * miss * (1.0 - miss)
@@ -157,7 +163,9 @@ class _Softmax(_Rows):
         losses = np.log(np.exp((eta - largest).astype(np.longdouble)).sum(axis=0)) + largest - chosen
         return np.sum(self.weight * losses)
 
-    def derivatives(self, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    def derivatives(
+        self, eta: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
         """Residual (K, n), mean curvature of the classes (n,), and the curvature as a map (K, n)."""
         proba = np.exp(eta - eta.max(axis=0))
         proba /= proba.sum(axis=0)
@@ -259,7 +267,10 @@ def _proximal_newton(problem: Problem, start: Coefficients | None) -> Reference:
     """Lasso and elastic net of two classes: exact Hessians on the columns that matter by now."""
     X = problem.X.toarray() if problem.is_sparse else np.asarray(problem.X, dtype=np.float64)
     A = np.hstack([X, np.ones((len(X), 1))]) if problem.fit_intercept else X
-    p, share = X.shape[1], (np.ones(len(X)) if problem.weight is None else problem.weight) / problem.total_weight
+    p, share = (
+        X.shape[1],
+        (np.ones(len(X)) if problem.weight is None else problem.weight) / problem.total_weight,
+    )
     lasso, ridge = np.full(A.shape[1], problem.lasso), np.full(A.shape[1], problem.ridge)
     lasso[p:] = ridge[p:] = 0.0
     sign = np.where(problem.y == 1, 1.0, -1.0)
@@ -308,13 +319,15 @@ def _proximal_newton(problem: Problem, start: Coefficients | None) -> Reference:
                 theta, eta, value = trial, trial_eta, found
                 break
             length *= 0.5
-        if not len(entering) and (gap < ENOUGH or (gap < 1e-15 and gap > 0.25 * before)) or length <= 1e-12:
+        if (not len(entering) and (gap < ENOUGH or (gap < 1e-15 and gap > 0.25 * before))) or length <= 1e-12:
             break
     found_at = Coefficients(theta[p:] if problem.fit_intercept else np.zeros(1), theta[None, :p])
     return Reference(found_at, objective(problem, found_at), abs(gap), "proximal Newton")
 
 
-def model_minimum(hessian: np.ndarray, linear: np.ndarray, lasso: np.ndarray, start: np.ndarray) -> np.ndarray:
+def model_minimum(
+    hessian: np.ndarray, linear: np.ndarray, lasso: np.ndarray, start: np.ndarray
+) -> np.ndarray:
     """argmin w'Hw / 2 - c'w + sum_j lasso_j |w_j|: sweeps until the signs hold, then exact on their face."""
     w = start.copy()
     slope = hessian @ w - linear
@@ -337,7 +350,8 @@ def model_minimum(hessian: np.ndarray, linear: np.ndarray, lasso: np.ndarray, st
                 w[face] = exact
         slope = hessian @ w - linear
         if (np.abs(slope) <= lasso * (1.0 + 1e-12))[w == 0.0].all() and (
-            not len(face) or np.abs(slope + lasso * np.sign(w))[face].max() <= 1e-13 * max(lasso.max(), 1e-300)
+            not len(face)
+            or np.abs(slope + lasso * np.sign(w))[face].max() <= 1e-13 * max(lasso.max(), 1e-300)
         ):
             break
     return w
