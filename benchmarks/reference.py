@@ -84,7 +84,7 @@ class _Rows:
             X = np.asarray(X, dtype=np.float64)
             self.centre = (self.weight @ X) / self.total if self.intercept else np.zeros(self.p)
             A = X - self.centre
-            spread = np.sqrt(self.weight @ (A * A) / self.total)
+            spread = np.sqrt(np.einsum("i,ij,ij->j", self.weight, A, A) / self.total)
             still = ~(spread > 1e-12 * (np.abs(self.centre) + 1e-300))
             self.scale = np.where(still, 1.0, spread)
             A /= self.scale
