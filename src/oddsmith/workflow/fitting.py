@@ -25,10 +25,8 @@ from oddsmith.fit.objective import TOLERANCE, Objective
 from oddsmith.fit.optimality import Status
 from oddsmith.fit.penalties import Ridge
 from oddsmith.fit.row_space import RowSpace
-from oddsmith.fit.solvers import SOLVERS, Progress, Solution, silent, solve
+from oddsmith.fit.solvers import MOST_COEFFICIENTS, SOLVERS, Progress, Solution, chosen, silent, solve
 
-MOST_COEFFICIENTS = 5000
-"""Coefficients of one problem: beyond this its Hessian is out of proportion."""
 _COPIES = 4
 """Copies of the rows that a rotation holds at once."""
 _HESSIANS = 12
@@ -56,6 +54,8 @@ class Fit:
     scale: Floats
     """(p,): sigma of each column, 1 where it is constant."""
     solver: str
+    choice: str
+    """Why this solver, where that was left to the rule; else empty."""
     settings: dict[str, float]
     """What bounds and steers the solver; its defaults filled in."""
     seed: int
@@ -97,8 +97,9 @@ def fit(
     alpha: float,
     standardize: bool,
     solver: str,
-    settings: Mapping[str, float],
     engine: Engine,
+    settings: Mapping[str, float] = {},
+    max_iter: int | None = None,
     fit_intercept: bool = True,
     tolerance: float = TOLERANCE,
     seed: int = 0,
@@ -106,7 +107,8 @@ def fit(
 ) -> Fit:
     """Fit the rows of a source, in which every one of `n_classes` classes occurs with positive weight.
 
-    `mean` and `scale` (p,) are those of the columns; `settings` are the solver's that differ from its own.
+    `mean` and `scale` (p,) are those of the columns; `solver` is one of the table or "auto"; `settings` are the
+    solver's that differ from its own; `max_iter` bounds whatever counts as an iteration.
 
     Raises:
         InputError: more coefficients than can be fitted at once, or columns that overflow.
@@ -137,7 +139,8 @@ def fit(
     )
     n_rows, n_terms = source.n_rows, source.n_columns
     rotation = None
-    if alpha > 0.0 and SOLVERS[solver].factors and RowSpace.fits(n_rows, objective.penalty.metric[1:]):
+    exact = solver == "auto" or SOLVERS[solver].factors
+    if alpha > 0.0 and exact and RowSpace.fits(n_rows, objective.penalty.metric[1:]):
         require(
             _COPIES * 8.0 * n_rows * n_terms,
             f"a fit of {n_terms:,} columns to {n_rows:,} rows",
@@ -152,19 +155,27 @@ def fit(
             standardisation=Standardisation(0.0 * unit, unit),
             penalty=Ridge.of(alpha, unit, loss.n_coupled),
         )
-    if objective.n_coefficients > MOST_COEFFICIENTS:
+    choice = ""
+    if solver == "auto":
+        solver, choice = chosen(objective)
+    row = SOLVERS[solver]
+    if max_iter is not None:
+        settings = {**settings, row.limit: max_iter}
+    if row.factors and objective.n_coefficients > MOST_COEFFICIENTS:
         remedies = ["Leave columns out"]
         if form == "softmax":
             remedies.append("fit each class against the rest (ovr)")
         if alpha == 0.0 and loss.n_coupled * (n_rows + 1) <= MOST_COEFFICIENTS:
             remedies.append("add a penalty, which needs no more coefficients than rows")
+        remedies.append("take the solver lbfgs")
         raise InputError(
             f"{objective.n_coefficients:,} coefficients ({len(mean):,} terms, {n_classes:,} classes) are more "
             f"than the {MOST_COEFFICIENTS:,} that can be fitted at once. {', or '.join(remedies)}."
         )
     problems = f" for each of {objective.n_problems:,} classes" if objective.n_problems > 1 else ""
+    hessian = objective.n_coefficients ** (2 if row.factors else 1)
     require(
-        _HESSIANS * 8.0 * objective.n_problems * objective.n_coefficients**2,
+        _HESSIANS * 8.0 * objective.n_problems * hessian,
         f"a fit of {objective.n_coefficients:,} coefficients{problems}",
         "Use fewer columns or levels, or a machine with more memory.",
     )
@@ -191,7 +202,8 @@ def fit(
         mean=mean,
         scale=scale,
         solver=solver,
-        settings={**SOLVERS[solver].settings, **settings},
+        choice=choice,
+        settings={**row.settings, **settings},
         seed=seed,
         alpha=alpha,
         standardize=standardize,

@@ -24,11 +24,11 @@ from oddsmith.data.table import Table
 from oddsmith.data.target import Target, TargetOptions, read_target
 from oddsmith.errors import DataWarning, FitWarning, InputError, visible
 from oddsmith.fit.optimality import Status
-from oddsmith.fit.solvers import SOLVERS, Progress, silent
+from oddsmith.fit.solvers import MOST_COEFFICIENTS, SOLVERS, Progress, silent
 from oddsmith.model import Model
 from oddsmith.model.records import TargetRecord
 from oddsmith.workflow.account import COMMAND_LINE, divergence
-from oddsmith.workflow.fitting import MOST_COEFFICIENTS, fit, threads_for
+from oddsmith.workflow.fitting import fit, threads_for
 from oddsmith.workflow.record import model_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def train(
     multi_class: Literal["softmax", "ovr"] = "softmax",
     alpha: float = 0.0,
     standardize: bool = True,
-    solver: str = "newton",
+    solver: str = "auto",
     learning_rate: float | None = None,
     iterations: int | None = None,
     epochs: int | None = None,
@@ -80,7 +80,7 @@ def train(
         multi_class: for three classes or more, "softmax" or "ovr" (one-vs-rest).
         alpha: ridge on the mean loss, alpha / 2 * sum of squared coefficients, never the intercept.
         standardize: whether `alpha` acts on columns divided by their sigma (glmnet's meaning).
-        solver: a row of `oddsmith.fit.solvers.SOLVERS`; the next four are its settings.
+        solver: "auto", by the rule of `oddsmith.fit.solvers`, or a row of its table; the next four are settings.
         learning_rate: step on the mean loss of standardised columns.
         iterations: steps of gradient descent.
         epochs: passes of stochastic and mini-batch descent.
@@ -212,10 +212,10 @@ def describe(data: Any, *, missing: Sequence[str] = ()) -> list[ColumnSummary]:
 
 def _settings(solver: str, **given: float | None) -> dict[str, float]:
     """The solver's settings, its defaults filled in; a setting it doesn't take is refused."""
-    if solver not in SOLVERS:
+    if solver != "auto" and solver not in SOLVERS:
         known = "; ".join(f"{name}, {row.about}" for name, row in SOLVERS.items())
         raise InputError(f"no solver is called '{visible(solver)}'. There are: {known}.")
-    settings = dict(SOLVERS[solver].settings)
+    settings = {} if solver == "auto" else dict(SOLVERS[solver].settings)
     for name, value in given.items():
         if value is None:
             continue

@@ -19,6 +19,8 @@ from oddsmith.fit.solvers.solution import Path, Progress, silent
 
 CHEAP = 1e8
 """n d^2 below which the noise floor costs nothing worth saving."""
+NEAR = 1e-10
+"""A decrement from which on one that falls no further has met the noise floor."""
 SUFFICIENT = 1e-4
 NOISE = 1e-14
 STALLED = 0.25
@@ -62,9 +64,9 @@ class Newton:
     @staticmethod
     def _arrived(objective: Objective, decrement: Floats, before: Floats) -> NDArray[np.bool_]:
         """Which problems have nothing left to gain."""
-        small = decrement <= objective.tolerance
         if objective.n_rows * objective.n_coefficients**2 >= CHEAP:
-            return small
+            return decrement <= objective.tolerance
+        small = decrement <= min(objective.tolerance, NEAR)
         stalled = decrement > (STALLED if objective.alpha == 0.0 else STALLED_WITH_PENALTY) * before
         return np.asarray(small & (stalled | (decrement == 0.0)))
 
