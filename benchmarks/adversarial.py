@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.cases import dense, labels, normal, truth
 from benchmarks.measure import clock, quiet, worst
-from benchmarks.ours import estimator
+from benchmarks.ours import fitted
 from benchmarks.problem import Problem
 from benchmarks.reference import references
 
@@ -165,8 +165,8 @@ def shown(trap: Trap, quick: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"name": trap.name, "shape": f"{n:,} x {p:,}", "expected": trap.expected}
     try:
         with quiet():
-            estimator(problem.few())
-            seconds, found = clock(lambda: estimator(problem))
+            fitted(problem.few())
+            seconds, found = clock(lambda: fitted(problem))
     except Exception as error:  # what is refused is told, and the others are tried
         return row | {"note": f"{type(error).__name__}: {error}"[:300], "passed": False}
     row |= {"seconds": seconds, **found.facts}

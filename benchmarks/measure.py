@@ -4,8 +4,9 @@
    reaches the case's bar, so that it is neither starved nor made to overdo. Before that it fits a handful of
    rows of the same kind: compilation is not timed. A peer that uses up its budget on the way shows the best
    that it reached.
-2. Rounds. oddsmith, peer 1, peer 2, ..., oddsmith, ...: the speed of the machine drifts for everyone. A
-   participant that has used its budget sits out the rounds that are left. The figure is the median.
+2. Rounds of those that are correct. oddsmith, peer 1, peer 2, ..., oddsmith, ...: the speed of the machine
+   drifts for everyone. A participant that has used its budget sits out the rounds that are left. The figure
+   is the median.
 
 `X @ w` is timed in every round too, with BLAS on one thread.
 """
@@ -27,13 +28,16 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.cases import Case
 from benchmarks.machine import load
-from benchmarks.ours import Ours, estimator
+from benchmarks.ours import Ours, fitted
 from benchmarks.peers import PEERS, Peer
 from benchmarks.problem import Coefficients, Problem
 from benchmarks.reference import Reference, references
 
 SHORT = 0.02
 """Seconds: what is faster is repeated within a round until it has taken this long."""
+
+PATIENCE = 5.0
+"""A peer's budget is at least this many times what oddsmith takes."""
 
 
 @dataclass
@@ -56,10 +60,10 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """Seconds; those of the last rung where it took part in no round."""
+        """Seconds; where it took part in no round, those of the rung that came nearest to the optimum."""
         if self.seconds:
             return statistics.median(self.seconds)
-        return self.calibration[-1][1] if self.calibration else math.nan
+        return min(self.calibration, key=lambda rung: rung[2])[1] if self.calibration else math.nan
 
 
 @dataclass
@@ -138,7 +142,7 @@ def product_seconds(X: Any) -> float:
 
 
 def measured(case: Case, problem: Problem, rounds: int, budget: float, peers: Sequence[Peer] = PEERS) -> Cell:
-    """Everyone who suits the problem, on it. `budget` is seconds a participant, once in each phase."""
+    """Everyone who suits the problem, on it. `budget` is seconds a participant, once in each phase, at least."""
     gc.collect()
     gc.freeze()  # what is there by now need not be searched again in the middle of a fit
     loaded = load()
@@ -146,13 +150,14 @@ def measured(case: Case, problem: Problem, rounds: int, budget: float, peers: Se
     product = product_seconds(problem.X)
     ours = _tried(problem, best, case.bar)
     figures = [ours]
-    runs: dict[str, Callable[[], Any]] = {} if ours.note else {ours.name: lambda: estimator(problem)}
+    budget = max(budget, PATIENCE * (ours.median if ours.calibration else 0.0))
+    runs: dict[str, Callable[[], Any]] = {} if ours.note else {ours.name: lambda: fitted(problem)}
     for peer in peers:
         if not (peer.suits(problem) and peer.is_installed):
             continue
         figure, most = _calibrated(peer, problem, best, case.bar, budget, product)
         figures.append(figure)
-        if figure.tolerance is not None:
+        if figure.correct:
             runs[peer.name] = lambda peer=peer, at=figure.tolerance, most=most: peer.fit(problem, at, most)
     products = [product]
     for _ in range(rounds):
@@ -195,8 +200,8 @@ def _tried(problem: Problem, best: list[Reference], bar: float) -> Figure:
     figure = Figure("oddsmith")
     try:
         with quiet():
-            estimator(problem.few())
-            seconds, found = clock(lambda: estimator(problem))
+            fitted(problem.few())
+            seconds, found = clock(lambda: fitted(problem))
     except Exception as error:  # whatever it says, the peers are measured
         figure.note = f"refused: {type(error).__name__}: {error}"[:300]
         return figure

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.cases import CASES
 from benchmarks.machine import bandwidth
 from benchmarks.measure import clock, product_seconds, quiet
-from benchmarks.ours import estimator
+from benchmarks.ours import fitted
 from benchmarks.peers import cores
 
 PROFILED = ("1e6 x 20", "1e6 x 50", "softmax 3e5 x 50, K=10", "sparse 2e5 x 5e4", "L1 1e5 x 100", "8 x 2")
@@ -32,13 +32,13 @@ def profiled(name: str, quick: bool) -> dict[str, Any]:
     times = 200 if case.group == "small" else 1
     try:
         with quiet():
-            estimator(problem)
-            seconds, found = clock(lambda: estimator(problem), times)
-            one, _ = clock(lambda: estimator(problem, n_threads=1), times)
+            fitted(problem)
+            seconds, found = clock(lambda: fitted(problem), times)
+            one, _ = clock(lambda: fitted(problem, n_threads=1), times)
             profile = cProfile.Profile()
             profile.enable()
             for _ in range(times):
-                estimator(problem, n_threads=1)
+                fitted(problem, n_threads=1)
             profile.disable()
     except Exception as error:  # what is refused is told
         return row | {"note": f"{type(error).__name__}: {error}"[:300]}
