@@ -21,6 +21,8 @@ from benchmarks.problem import Coefficients, Problem, objective
 
 ENOUGH = 1e-19
 """A step that is predicted to gain less than this share of F is the last one."""
+ROUNDING = 1e-15
+"""A gain of this share of F is not looked for in shorter steps: either the whole step shows it or nothing does."""
 MOST_STEPS = 300
 
 
@@ -191,7 +193,8 @@ def _newton(problem: Problem, rows: Any, conjugate: bool) -> Reference:
         step = solve(rows, ridge, gradient, curvature, curve, float(gap))
         before, gap = gap, float(0.5 * (gradient * step).sum() / value)
         length, moved = 1.0, rows.eta(step)
-        while length > 1e-12:
+        shortest = 0.9 if gap < ROUNDING else 1e-12
+        while length > shortest:
             trial = theta - length * step
             # A penalty that pins what the data leave free needs the sum's last digits too.
             penalty = 0.5 * np.sum((ridge * trial * trial).astype(np.longdouble))
@@ -201,7 +204,7 @@ def _newton(problem: Problem, rows: Any, conjugate: bool) -> Reference:
                 break
             length *= 0.5
         eta = rows.eta(theta)
-        if gap < ENOUGH or (gap < 1e-15 and gap > 0.25 * before) or length <= 1e-12:
+        if gap < ENOUGH or (gap < ROUNDING and gap > 0.25 * before) or length <= shortest:
             break
     at = rows.users(theta)
     method = "Newton, conjugate gradients" if conjugate else "Newton"
@@ -310,7 +313,8 @@ def _proximal_newton(problem: Problem, start: Coefficients | None) -> Reference:
         fall -= lasso[work] @ (np.abs(goal) - np.abs(at))
         before, gap = gap, float(fall / value)
         length = 1.0
-        while length > 1e-12:
+        shortest = 0.9 if gap < ROUNDING else 1e-12
+        while length > shortest:
             trial = theta.copy()
             trial[work] = goal if length == 1.0 else at + length * step
             trial_eta = A @ trial
@@ -319,7 +323,9 @@ def _proximal_newton(problem: Problem, start: Coefficients | None) -> Reference:
                 theta, eta, value = trial, trial_eta, found
                 break
             length *= 0.5
-        if (not len(entering) and (gap < ENOUGH or (gap < 1e-15 and gap > 0.25 * before))) or length <= 1e-12:
+        if (
+            not len(entering) and (gap < ENOUGH or (gap < ROUNDING and gap > 0.25 * before))
+        ) or length <= shortest:
             break
     found_at = Coefficients(theta[p:] if problem.fit_intercept else np.zeros(1), theta[None, :p])
     return Reference(found_at, objective(problem, found_at), abs(gap), "proximal Newton")
