@@ -284,7 +284,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     f"X holds text: {visible(str(error), 200).rstrip('.')}. {NO_NUMBER}"
                 ) from None
             raise
-        check_classification_targets(y)
+        if y.dtype.kind not in "iubU":  # these are labels whatever they hold
+            check_classification_targets(y)
         return as_numbers(X), y
 
     def _log_odds(self, X: Any) -> Floats:

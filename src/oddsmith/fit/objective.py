@@ -211,19 +211,19 @@ class Objective:
 
     def _mean(self, stats: Stats, theta: Floats, order: int) -> Evaluation:
         """Divide the sums once, add the penalty, and hold what may not move."""
-        value, gradient, hessian = (
-            part / stats.weight for part in (stats.loss, stats.gradient, stats.hessian)
-        )
+        value, gradient, hessian = stats.loss, stats.gradient, stats.hessian
+        for part in (value, gradient, hessian):
+            part /= stats.weight
         if self.alpha > 0.0:
             value += self.penalty.value(theta)
             if order >= 1:
                 gradient += self.penalty.gradient(theta)
             if order >= 2:
                 hessian += self.penalty.hessian
-        fixed = ~self.free
-        if order >= 1 and fixed.any():
+        fixed = ~self.free if not self.fit_intercept else None
+        if order >= 1 and fixed is not None:
             gradient[:, fixed] = 0.0
-        if order >= 2 and fixed.any():
+        if order >= 2 and fixed is not None:
             hessian[:, fixed] = 0.0
             hessian[:, :, fixed] = 0.0
         return Evaluation(value, gradient, hessian)

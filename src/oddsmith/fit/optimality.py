@@ -77,13 +77,14 @@ def newton_steps(objective: Objective, now: Evaluation, active: NDArray[np.bool_
     return steps, 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows
 
 
-def optimality(objective: Objective, theta: Floats, nearby: Nearby | None = None) -> Optimality:
+def optimality(objective: Objective, theta: Floats, nearby: Nearby | Evaluation | None = None) -> Optimality:
     """What can be said of `theta` (G, d), whichever solver found it.
 
-    Two passes over the rows and a Hessian; none where the solver knows the neighbourhood and all is well.
+    Two passes over the rows and a Hessian; fewer where the solver knows the objective there, or the
+    neighbourhood.
     """
-    if nearby is None:
-        now = objective.evaluate(theta, order=2)
+    if not isinstance(nearby, Nearby):
+        now = nearby or objective.evaluate(theta, order=2)
         sound = _sound(objective, now)
         steps, decrement = newton_steps(objective, now, sound)
         move = np.full(len(theta), np.inf)
@@ -103,7 +104,7 @@ def optimality(objective: Objective, theta: Floats, nearby: Nearby | None = None
         for k in range(len(decrement))
     )
     decrement = np.where(sound, decrement, np.inf)
-    held = ~objective.free if nearby is not None else objective.held
+    held = ~objective.free if isinstance(nearby, Nearby) else objective.held
     gradient = np.where(sound, np.where(held, 0.0, np.abs(now.gradient)).max(axis=1), np.inf)
     intercepts = np.arange(steps.shape[1]) % (objective.source.n_columns + 1) == 0
     drifting = np.where(intercepts, 0.0, np.abs(steps)).argmax(axis=1)

@@ -59,7 +59,7 @@ class Newton:
             n_iter += 1
             history.append((n_iter, now.value))
             progress(n_iter, self.max_iter, now.value)
-        return Path(theta, n_iter, history)
+        return Path(theta, n_iter, history, nearby=now)
 
     @staticmethod
     def _arrived(objective: Objective, decrement: Floats, before: Floats) -> NDArray[np.bool_]:
