@@ -101,11 +101,13 @@ def main() -> None:
     """Write, train, print, and fail where memory is exceeded or the models differ."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=4.0)
-    gigabytes = parser.parse_args().gigabytes
+    parser.add_argument("--formats", nargs="+", default=["parquet", "csv"], choices=["parquet", "csv"])
+    given = parser.parse_args()
+    gigabytes = given.gigabytes
     failures = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for kind in ("parquet", "csv"):
+        for kind in given.formats:
             path = folder / f"rows.{kind}"
             n_rows = int(gigabytes * 1e9 / BYTES[kind])
             write(path, n_rows)
