@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from oddsmith.data.block import Codes, Floats
-from oddsmith.data.cells import MissingMarkers, numbers, require_weights
-from oddsmith.data.columns import ColumnOptions, ColumnPlan, classify, mention_rounding
+from oddsmith.data.cells import MissingMarkers, require_weights
+from oddsmith.data.columns import ColumnOptions, ColumnPlan, classify
 from oddsmith.data.design import LARGEST, Design
 from oddsmith.data.native import as_table
 from oddsmith.data.read import Reading
@@ -30,9 +30,6 @@ from oddsmith.model.records import TargetRecord
 from oddsmith.workflow.account import COMMAND_LINE, divergence
 from oddsmith.workflow.fitting import MOST_COEFFICIENTS, fit, threads_for
 from oddsmith.workflow.record import model_of
-
-if TYPE_CHECKING:
-    from oddsmith.data.describe import ColumnSummary
 
 
 def train(
@@ -187,29 +184,6 @@ def train(
     if model.record.fit.status != "converged":
         warnings.warn(model.record.fit.message, FitWarning, stacklevel=2)
     return model
-
-
-def describe(data: Any, *, missing: Sequence[str] = ()) -> list[ColumnSummary]:
-    """What each column of a table holds: counts, moments and quartiles, or levels.
-
-    Warns:
-        DataWarning: whole numbers beyond 2^53 are rounded.
-
-    Raises:
-        InputError: the data cannot be read as a table.
-    """
-    from oddsmith.data.describe import NumericSummary
-    from oddsmith.data.describe import describe as summaries
-
-    table = as_table(data)
-    markers = MissingMarkers.from_options(_texts(missing), table.frame.columns)
-    found = summaries(table, markers)
-    for column in found:
-        if isinstance(column, NumericSummary) and max(-column.min, column.max) >= 2.0**53:
-            mentioned = markers.of(column.name)
-            values = numbers(table.frame[column.name], mentioned).values
-            mention_rounding(table, column.name, mentioned, values)
-    return found
 
 
 def _settings(solver: str, **given: float | None) -> dict[str, float]:
