@@ -352,9 +352,9 @@ def column_names(values: tuple[str, ...], table: Table) -> tuple[str, ...]:
     return tuple(name for text in values for name in ((text,) if text in columns else separated(text)))
 
 
-def missing_tokens(values: tuple[str, ...], table: Table) -> tuple[str, ...]:
+def missing_tokens(values: tuple[str, ...], columns: Sequence[str]) -> tuple[str, ...]:
     """Markers given with commas between them; one of a column whose name holds a comma stays whole."""
-    with_comma = [f"{name}=" for name in table.frame.columns if "," in name]
+    with_comma = [f"{name}=" for name in columns if "," in name]
     return tuple(
         token
         for text in values
