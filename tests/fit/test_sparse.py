@@ -139,8 +139,8 @@ def test_conjugate_gradients_find_newtons_step_and_decrement_in_any_metric(loss)
     assert products < 40
     np.testing.assert_allclose(found, decrement, rtol=1e-4)
     np.testing.assert_allclose(steps, exact, atol=1e-2 * np.abs(exact).max())
-    bounds = [newton_steps(objective, theta, now.gradient, metrics, most)[1] for most in (1, 2, 4, 8)]
-    assert (np.diff([*bounds, decrement * (1.0 + 1e-9)], axis=0) >= 0.0).all()
+    objective.tolerance = 1.05 * decrement.max()
+    assert (newton_steps(objective, theta, now.gradient, metrics, 1)[1] > objective.tolerance).any()
 
 
 @pytest.mark.parametrize("alpha", [None, 0.0])

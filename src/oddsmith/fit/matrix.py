@@ -27,7 +27,10 @@ import numpy as np
 
 from oddsmith.data.block import BLOCK_BYTES, Floats, SparseRows
 from oddsmith.data.moments import Measures
+from oddsmith.engines import workspace
 
+STANDARDISED, WEIGHTED, PRODUCTS = range(3)
+"""Places in a thread's workspace."""
 NEAR, NEAR_SINGLE = 1000.0, 10.0
 """Scales from zero up to which a column is near: three digits of 16 to lose, or one of 7."""
 FEW = 4
@@ -38,7 +41,7 @@ LEAST_SQUARE = 1e-11
 """The part of a sum of squares about zero below which the one about the centre is rounding."""
 SCORED_CELLS = 1 << 18
 """Cells of sparse rows that are scored at once."""
-COUPLED_BYTES = 4_000_000
+COUPLED_BYTES = 2_000_000
 """Products of shares and columns that are held at once."""
 
 
@@ -73,14 +76,17 @@ class Standardisation:
         return self.farthest <= (NEAR if dtype.itemsize == 8 else NEAR_SINGLE)
 
     def columns(self, X: "Floats | SparseRows") -> "Columns":
-        """Z = (X - centre) / scale, (n, p); `X` itself where that is the same, and only thought of if it is sparse."""
+        """Z = (X - centre) / scale, (n, p), until this thread asks again; `X` itself where that is the same.
+
+        Of sparse rows it is only thought of.
+        """
         if self.is_identity:
             return X
         if isinstance(X, SparseRows):
             return Implicit(X, self)
-        Z = np.subtract(X, self.centre, out=np.empty(X.shape))
+        Z = np.subtract(X, self.centre, out=workspace(STANDARDISED, X.shape))
         Z /= self.scale
-        return Z
+        return np.asarray(Z)
 
     def raw(self, coef: Floats) -> Floats:
         """Coefficients (k, p + 1) of [1, X] that give the predictors of `coef` (k, p + 1) on A."""
@@ -251,7 +257,7 @@ def gram(Z: Columns, d: Floats) -> Floats:
             total += gram(written_out(Z, part), d[part])
         return total
     root = np.sqrt(d)
-    weighted = Z * root[:, None]
+    weighted = np.multiply(Z, root[:, None], out=workspace(WEIGHTED, Z.shape, Z.dtype))
     out = np.empty((Z.shape[1] + 1,) * 2)
     out[0, 0] = d.sum(dtype=np.float64)
     out[0, 1:] = out[1:, 0] = root @ weighted
@@ -260,19 +266,27 @@ def gram(Z: Columns, d: Floats) -> Floats:
 
 
 def coupled_gram(Z: Columns, share: Floats) -> Floats:
-    """Sum over rows of (share (x) [1, z]) (share (x) [1, z])', (k (p + 1), k (p + 1)), for `share` (k, n)."""
+    """Sum over rows of share_k share_m [1, z] [1, z]' for each pair k > m of `share` (k, n).
+
+    (k (p + 1), k (p + 1)), symmetric, with zeros in place of the pairs k = m.
+    """
     k, q = len(share), Z.shape[1] + 1
-    out = np.zeros((k * q, k * q))
+    out = np.zeros((k, q, k, q))
     if not isinstance(Z, np.ndarray):
+        total = np.zeros((k * q, k * q))
         for part in _parts(Z):
-            out += coupled_gram(written_out(Z, part), share[:, part])
-        return out
-    step = max(64, COUPLED_BYTES // (8 * k * q))
+            total += coupled_gram(written_out(Z, part), share[:, part])
+        return total
+    step = max(64, COUPLED_BYTES // (Z.itemsize * k * q))
     for start in range(0, len(Z), step):
-        part = slice(start, start + step)
-        products = np.empty((len(Z[part]), k, q), dtype=Z.dtype)
-        products[:, :, 0] = share[:, part].T
-        np.multiply(share[:, part].T[:, :, None], Z[part, None, :], out=products[:, :, 1:])
-        flat = products.reshape(-1, k * q)
-        out += flat.T @ flat
-    return out
+        rows = slice(start, start + step)
+        products = workspace(PRODUCTS, (k, len(Z[rows]), q), Z.dtype)
+        products[:, :, 0] = share[:, rows]
+        for j in range(k):
+            np.multiply(Z[rows], share[j, rows, None], out=products[j, :, 1:])
+            for m in range(j):
+                out[j, :, m] += products[j].T @ products[m]
+    for j in range(k):
+        for m in range(j):
+            out[m, :, j] = out[j, :, m].T
+    return out.reshape(k * q, k * q)

@@ -72,8 +72,8 @@ class Nearby:
 
 def newton_steps(objective: Objective, now: Evaluation, active: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Newton steps (G, d) and decrements (G,) of the active problems; 0 for the others."""
-    steps = np.zeros_like(now.gradient)
-    for problem in np.flatnonzero(active):
+    steps = np.zeros(now.gradient.shape)
+    for problem in active.nonzero()[0].tolist():
         factor = Factor.of(now.hessian[problem], objective.held[problem])
         steps[problem] = factor.solve(now.gradient[problem])
     return steps, 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows
@@ -97,10 +97,11 @@ def optimality(objective: Objective, theta: Floats, nearby: Nearby | Evaluation 
         decrement = 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows
         if nearby.decrement is not None:
             decrement = nearby.decrement
-        move, margin = seen.move, seen.margin
+        move = seen.move
+        margin = np.full(len(theta), -np.inf)
     strain = np.full(len(theta), np.inf)
-    settled = (move < STILL_MOVING) & (decrement <= objective.tolerance) & ~(margin > 0.0)
-    if not settled.all():
+    settled = (move < STILL_MOVING) & (decrement <= objective.tolerance)
+    if not settled.all() or (sound.all() and objective.may_be_separated(theta)):
         reach = objective.reach(np.where(sound[:, None], theta, 0.0), steps)
         move, strain, margin = reach.move, reach.strain, reach.margin
     status = tuple(

@@ -66,7 +66,9 @@ def finish(
                 Nearby(now, replace(seen, move=np.full(len(theta), np.inf)), steps, decrement),
             )
         theta, now = theta - moves, after
-        apart = (seen.margin > 0.0) & (objective.alpha == 0.0)
+        apart = np.zeros(len(theta), dtype=bool)
+        if objective.alpha == 0.0 and objective.may_be_separated(theta):
+            apart = objective.reach(theta, 0.0 * theta).margin > 0.0
         done = (decrement <= objective.tolerance) | (decrement > STALLED * before) | apart
         before = decrement
         if done.all() or n_iter >= max_iter:
@@ -78,7 +80,8 @@ def newton_steps(
 ) -> tuple[Floats, Floats, int]:
     """Newton steps (G, d) at `theta` (G, d), their decrements (G,), and how many products it took, `most` at most.
 
-    Where the decrement is beyond the tolerance the steps are sharp enough to end within it.
+    Where the decrement is beyond the tolerance the steps are sharp enough to end within it. What the last of too few
+    products leave open counts as part of the decrement.
     """
     steps, rest = np.zeros_like(gradient), gradient.copy()
     ahead = _solved(metrics, rest)
@@ -100,11 +103,11 @@ def newton_steps(
             np.maximum(SHARP * total, ENOUGH * objective.tolerance),
         )
         if products >= DELAY and (sum(gains[-DELAY:]) <= fine).all():
-            break
+            return steps, total, products
         ahead = _solved(metrics, rest)
         before, size = size, (rest * ahead).sum(axis=1)
         direction = ahead + _ratio(size, before)[:, None] * direction
-    return steps, total, products
+    return steps, total + sum(gains[-DELAY:]) / ENOUGH, most
 
 
 def _solved(metrics: Sequence[Metric], gradient: Floats) -> Floats:
