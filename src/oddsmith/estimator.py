@@ -34,7 +34,7 @@ from oddsmith.model.probabilities import log_probabilities, predicted_codes, pro
 from oddsmith.model.records import TargetRecord
 from oddsmith.report.odds_ratios import odds_ratio_table
 from oddsmith.workflow.account import KEYWORDS, divergence, message
-from oddsmith.workflow.arrays import NO_NUMBER, as_labels, as_numbers, refuse_unfit
+from oddsmith.workflow.arrays import NO_NUMBER, as_labels, as_numbers, coded, refuse_unfit
 from oddsmith.workflow.fitting import fit, threads_for
 from oddsmith.workflow.record import model_of
 from oddsmith.workflow.weights import row_weights
@@ -53,7 +53,7 @@ except ImportError as error:
 
 
 class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Logistic regression by Newton's method, to the optimum, with the evidence for it.
+    """Logistic regression to the optimum, with the evidence for it.
 
     Minimises the mean loss of the rows plus alpha / 2 times the sum of squared coefficients. Coming from
     scikit-learn's estimator of this name:
@@ -71,16 +71,17 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         alpha: ridge on the mean loss, alpha / 2 * sum of squared coefficients, never the intercept.
         l1_ratio: 0, for ridge is the only penalty so far.
         standardize: whether `alpha` acts on columns divided by their sigma; coefficients are on the user's.
-        solver: "auto" (Newton), or "newton", "gradient-descent", "sgd" or "mini-batch".
+        solver: "auto" chooses by the numbers of rows and coefficients; or "newton", "sketched-newton", "lbfgs",
+            "gradient-descent", "sgd" or "mini-batch".
         multi_class: for three classes or more, "softmax" (one joint model) or "ovr" (each against the rest).
         fit_intercept: whether there is an intercept.
         class_weight: None; a weight for each label, 1 for those not named; or "balanced", which gives all
             classes the same total weight.
-        max_iter: iterations at most; None is the solver's own number, 100 for Newton.
+        max_iter: iterations at most; None is the solver's own number, 100 for Newton, 1,000 for L-BFGS.
         tol: the Newton decrement, half a squared distance to the optimum in standard errors, up to which a
             fit has converged.
         n_threads: threads that share the rows; None is as many as there are cores. No bit depends on it.
-        random_state: of the solvers that shuffle, "sgd" and "mini-batch".
+        random_state: of the solvers that draw rows, all but "newton", "lbfgs" and "gradient-descent"; None is 0.
 
     Attributes:
         coef_: (1, p) for two classes, (K, p) for more; those of softmax sum to zero.
@@ -88,6 +89,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_: (K,) labels in order.
         n_features_in_, feature_names_in_: columns of `X`, and their names where it has some.
         n_iter_: (1,) iterations done.
+        solver_: the solver that did them.
         status_: "converged", "iteration_limit" or "no_finite_optimum".
         newton_decrement_: of each problem, one for two classes and softmax, K for one-vs-rest.
         not_estimable_: names of the columns whose coefficients are 0, without a penalty, because they are
@@ -143,22 +145,20 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "fit requires y to be passed, but the target y is None. Give one label for each row."
             )
         X, y = self._rows(X, y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.classes_, codes = coded(y)
         if len(self.classes_) < 2:
             raise InputError(
                 f"y has one class, {visible(str(self.classes_[0]))}, in all of {counted(len(codes), 'row')}. "
                 f"Two are needed."
             )
         weight = row_weights(sample_weight, self.class_weight, codes, self.classes_)
-        n_classes, solver = len(self.classes_), "newton" if self.solver == "auto" else self.solver
-        row = SOLVERS[solver]
+        n_classes = len(self.classes_)
         with threads_for(self.n_threads, X.shape[1], n_classes, self.multi_class) as engine:
-            columns = measures(ArraySource(X, codes, weight), engine)
+            source = ArraySource(X, codes, weight)
+            columns = measures(source, engine)
             self._check_columns(X, columns)
             found = fit(
-                X,
-                codes,
-                weight,
+                source,
                 n_classes,
                 mean=columns.mean,
                 scale=np.where(columns.sigma > 0.0, columns.sigma, 1.0),
@@ -166,11 +166,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 alpha=float(self.alpha),
                 standardize=bool(self.standardize),
                 fit_intercept=bool(self.fit_intercept),
-                solver=solver,
-                settings={} if self.max_iter is None else {row.limit: int(self.max_iter)},
+                solver=self.solver,
+                max_iter=None if self.max_iter is None else int(self.max_iter),
                 engine=engine,
                 tolerance=float(self.tol),
-                seed=self._seed() if row.shuffles else 0,
+                seed=self._seed(),
             )
         if found.status is Status.diverged:
             raise InputError(
@@ -179,6 +179,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.coef_ = found.coef.copy()
         self.intercept_ = found.intercept.copy()
         self.n_iter_ = np.array([found.solution.n_iter])
+        self.solver_ = found.solver
         self.status_ = found.status.name
         self.newton_decrement_ = found.solution.optimality.newton_decrement
         self.not_estimable_ = [
@@ -283,7 +284,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     f"X holds text: {visible(str(error), 200).rstrip('.')}. {NO_NUMBER}"
                 ) from None
             raise
-        check_classification_targets(y)
+        if y.dtype.kind not in "iubU":  # these are labels whatever they hold
+            check_classification_targets(y)
         return as_numbers(X), y
 
     def _log_odds(self, X: Any) -> Floats:
@@ -339,6 +341,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
 
     def _seed(self) -> int:
+        if self.random_state is None:
+            return 0
         if _is_seed(self.random_state):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -157,7 +157,7 @@ def test_columns_and_matrices_ask_too(memory_of, monkeypatch):
     with pytest.raises(
         InputError, match=r"^the design matrix of 50,000 rows and 2 terms needs about 6 MB of memory"
     ):
-        Design.learn(table, plan, MARKERS, missing_indicator=False, sample_weight=None)
+        Design.learn(plan, MARKERS, missing_indicator=False).whole(plan.survey)
 
 
 def test_a_fit_asks_for_its_hessians(memory_of):

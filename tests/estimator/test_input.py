@@ -341,7 +341,11 @@ PARAMETERS = [
     ("l1_ratio", [-0.1, 1.1, None], "give a number from 0 to 1."),
     ("standardize", ["yes", None, 1], "give True or False."),
     ("fit_intercept", ["no", None, 0], "give True or False."),
-    ("solver", ["lbfgs", None], "give 'auto' or one of 'newton', 'gradient-descent', 'sgd', 'mini-batch'."),
+    (
+        "solver",
+        ["liblinear", None],
+        "give 'auto' or one of 'newton', 'sketched-newton', 'lbfgs', 'gradient-descent', 'sgd', 'mini-batch'.",
+    ),
     ("multi_class", ["auto", None], "give 'softmax' or 'ovr'."),
     (
         "class_weight",

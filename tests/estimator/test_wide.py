@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 import oddsmith
 from oddsmith import InputError, LogisticRegression
-from oddsmith.fit.matrix import Standardisation
+from oddsmith.fit.matrix import Standardisation, predictors
 from oddsmith.fit.row_space import SPREAD, RowSpace
 
 RNG = np.random.default_rng(11)
@@ -78,7 +78,7 @@ def test_rows_keep_their_log_odds_and_coefficients_their_penalty():
     theta = space.standardised(phi)
     assert space.rows.shape == (N, N)
     np.testing.assert_allclose(
-        theta @ scaling.design_matrix(X).T, phi[:, :1] + phi[:, 1:] @ space.rows.T, rtol=1e-10, atol=1e-11
+        predictors(scaling.columns(X), theta), phi[:, :1] + phi[:, 1:] @ space.rows.T, rtol=1e-10, atol=1e-11
     )
     # L has rank N - 1: the rows are centred, so that one coordinate is a matter of the penalty alone.
     np.testing.assert_allclose((theta[:, 1:] ** 2) @ weight, (phi[:, 1:] ** 2).sum(axis=1), rtol=1e-12)

@@ -14,10 +14,13 @@ from oddsmith.data.moments import measures
 from oddsmith.fit.losses import Bernoulli, Loss, Softmax
 from oddsmith.fit.objective import Objective, Standardisation
 from oddsmith.fit.optimality import Status
+from oddsmith.fit.penalties import Ridge
 from oddsmith.fit.solvers import solve
 
 SETTINGS = {
     "newton": {},
+    "sketched-newton": {},
+    "lbfgs": {},
     "gradient-descent": {"iterations": 400},
     "sgd": {"epochs": 10},
     "mini-batch": {"epochs": 20},
@@ -46,12 +49,12 @@ class Problem:
 
     def objective(self):
         source = self.source()
+        standardisation = Standardisation.of(measures(source), fit_intercept=self.fit_intercept)
         return Objective(
             source,
             self.loss,
-            Standardisation.of(measures(source), fit_intercept=self.fit_intercept),
-            alpha=self.alpha,
-            standardize=self.standardize,
+            standardisation,
+            Ridge.of(self.alpha, standardisation.scale, self.loss.n_coupled, standardize=self.standardize),
             fit_intercept=self.fit_intercept,
         )
 
@@ -166,4 +169,4 @@ STOPS_AT = {  # gradient-descent, sgd, mini-batch
 
 
 def stops_at(name, solver):
-    return STOPS_AT[name][list(SETTINGS).index(solver) - 1]
+    return STOPS_AT[name][list(SETTINGS).index(solver) - 3]

@@ -6,6 +6,7 @@ from oddsmith.data.block import ArraySource
 from oddsmith.data.moments import measures
 from oddsmith.fit.losses import Bernoulli, Softmax
 from oddsmith.fit.objective import Objective, Standardisation
+from oddsmith.fit.penalties import Ridge
 from oddsmith.fit.solvers import solve
 
 
@@ -14,8 +15,8 @@ def fit(X, y, weight, n_classes, intercept, estimator):
         return None
     source = ArraySource(np.ascontiguousarray(X), y, weight)
     loss = Bernoulli() if n_classes == 2 else Softmax(n_classes)
-    objective = Objective(
-        source, loss, Standardisation.of(measures(source), fit_intercept=intercept), fit_intercept=intercept
-    )
+    standardisation = Standardisation.of(measures(source), fit_intercept=intercept)
+    unpenalised = Ridge.of(0.0, standardisation.scale, loss.n_coupled)
+    objective = Objective(source, loss, standardisation, unpenalised, fit_intercept=intercept)
     intercepts, coef = objective.on_user_scale(solve(objective, "newton").theta)
     return [np.r_[b, w] if intercept else w for b, w in zip(intercepts, coef, strict=True)], None

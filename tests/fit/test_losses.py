@@ -62,7 +62,7 @@ def test_pointwise_functions_are_exact_in_both_tails():
     eta, plus, proba, curvature = BERNOULLI.T
     np.testing.assert_allclose(softplus(eta), plus, rtol=4 * EPS)
     np.testing.assert_allclose(expit(eta), proba, rtol=4 * EPS)
-    found = Bernoulli().curvature(eta[:, None])(0, 0)[:, 0]
+    found = Bernoulli().curvature(eta[None, :])[0][0]
     np.testing.assert_allclose(found, curvature, rtol=4 * EPS)
 
 
@@ -75,31 +75,37 @@ def test_bernoulli_loss_and_residual_are_exact_in_both_tails(y):
     truth = loss.truth(np.full(len(eta), y))
     expected_loss = mirrored[:, 1] if y else plus
     expected_residual = -mirrored[:, 2] if y else proba
-    np.testing.assert_allclose(loss.loss(eta[:, None], truth)[:, 0], expected_loss, rtol=4 * EPS)
-    np.testing.assert_allclose(loss.residual(eta[:, None], truth)[:, 0], expected_residual, rtol=4 * EPS)
+    np.testing.assert_allclose(loss.loss(eta[None, :], truth)[0], expected_loss, rtol=4 * EPS)
+    np.testing.assert_allclose(loss.residual(eta[None, :], truth)[0], expected_residual, rtol=4 * EPS)
 
 
 def test_softmax_loss_and_residual_are_exact_in_every_tail():
-    eta, y = SOFTMAX[:, :2], SOFTMAX[:, 2].astype(np.int64)
+    eta, y = SOFTMAX[:, :2].T, SOFTMAX[:, 2].astype(np.int64)
     loss = Softmax(3)
     truth = loss.truth(y)
-    np.testing.assert_allclose(loss.loss(eta, truth)[:, 0], SOFTMAX[:, 3], rtol=8 * EPS)
-    np.testing.assert_allclose(loss.residual(eta, truth), SOFTMAX[:, 4:], rtol=8 * EPS)
+    np.testing.assert_allclose(loss.loss(eta, truth)[0], SOFTMAX[:, 3], rtol=8 * EPS)
+    np.testing.assert_allclose(loss.residual(eta, truth), SOFTMAX[:, 4:].T, rtol=8 * EPS)
+
+
+def second(loss, eta, k, m, problem=0):
+    """Second derivatives (n,) in the k-th and m-th predictor of a problem."""
+    own, share = loss.curvature(eta)
+    return own[problem * loss.n_coupled + k] if k == m else -share[k] * share[m]
 
 
 def sample(n_classes, n=60, spread=4.0):
     rng = np.random.default_rng(n_classes)
-    return rng.normal(scale=spread, size=(n, n_classes - 1)), rng.integers(n_classes, size=n)
+    return rng.normal(scale=spread, size=(n_classes - 1, n)), rng.integers(n_classes, size=n)
 
 
 def test_bernoulli_residual_is_the_derivative_of_the_textbook_loss():
     eta, y = sample(2)
     loss = Bernoulli()
     z = eta + 1e-30j
-    by_complex_step = (np.log(1.0 + np.exp(z)) - y[:, None] * z).imag / 1e-30
+    by_complex_step = (np.log(1.0 + np.exp(z)) - y * z).imag / 1e-30
     np.testing.assert_allclose(loss.residual(eta, loss.truth(y)), by_complex_step, rtol=1e-12, atol=1e-15)
     by_complex_step = (1.0 / (1.0 + np.exp(-z))).imag / 1e-30
-    np.testing.assert_allclose(loss.curvature(eta)(0, 0), by_complex_step, rtol=1e-13)
+    np.testing.assert_allclose(loss.curvature(eta)[0], by_complex_step, rtol=1e-13)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
@@ -109,43 +115,43 @@ def test_softmax_residual_and_curvature_are_derivatives_of_the_textbook_loss(n_c
     truth = loss.truth(y)
     for k in range(n_classes - 1):
         z = eta.astype(complex)
-        z[:, k] += 1e-30j
-        full = np.column_stack([np.zeros(len(z)), z])
-        textbook = np.log(np.exp(full).sum(axis=1)) - full[np.arange(len(y)), y]
+        z[k] += 1e-30j
+        full = np.vstack([np.zeros(len(y)), z])
+        textbook = np.log(np.exp(full).sum(axis=0)) - full[y, np.arange(len(y))]
         np.testing.assert_allclose(
-            loss.residual(eta, truth)[:, k], textbook.imag / 1e-30, rtol=1e-11, atol=1e-15
+            loss.residual(eta, truth)[k], textbook.imag / 1e-30, rtol=1e-11, atol=1e-15
         )
-        proba = np.exp(full) / np.exp(full).sum(axis=1, keepdims=True)
+        proba = np.exp(full) / np.exp(full).sum(axis=0)
         for m in range(n_classes - 1):
             np.testing.assert_allclose(
-                loss.curvature(eta)(k, m)[:, 0], proba[:, m + 1].imag / 1e-30, rtol=1e-11, atol=1e-16
+                second(loss, eta, k, m), proba[m + 1].imag / 1e-30, rtol=1e-11, atol=1e-16
             )
 
 
 @pytest.mark.parametrize("loss", [Bernoulli(), Bernoulli((0, 1, 2)), Softmax(3), Softmax(4)], ids=str)
 def test_residual_and_curvature_are_slopes_of_the_code_itself(loss):
     """Central differences: error step^2 / 6 times the third derivative, plus rounding / step."""
-    columns, step = loss.n_problems * loss.n_coupled, 1e-5
+    predictors, step = loss.n_problems * loss.n_coupled, 1e-5
     rng = np.random.default_rng(3)
-    eta, y = rng.normal(scale=3.0, size=(40, columns)), rng.integers(columns + 1, size=40)
+    eta, y = rng.normal(scale=3.0, size=(predictors, 40)), rng.integers(predictors + 1, size=40)
     truth = loss.truth(y)
-    for j in range(columns):
+    for j in range(predictors):
         problem, k = divmod(j, loss.n_coupled)
         up, down = eta.copy(), eta.copy()
-        up[:, j] += step
-        down[:, j] -= step
-        slope = (loss.loss(up, truth) - loss.loss(down, truth))[:, problem] / (2 * step)
-        np.testing.assert_allclose(loss.residual(eta, truth)[:, j], slope, atol=1e-9)
+        up[j] += step
+        down[j] -= step
+        slope = (loss.loss(up, truth) - loss.loss(down, truth))[problem] / (2 * step)
+        np.testing.assert_allclose(loss.residual(eta, truth)[j], slope, atol=1e-9)
         bend = (loss.residual(up, truth) - loss.residual(down, truth)) / (2 * step)
         for m in range(loss.n_coupled):
             np.testing.assert_allclose(
-                loss.curvature(eta)(k, m)[:, problem], bend[:, problem * loss.n_coupled + m], atol=1e-9
+                second(loss, eta, k, m, problem), bend[problem * loss.n_coupled + m], atol=1e-9
             )
 
 
 def test_softmax_with_two_classes_is_bernoulli():
-    eta = np.concatenate([BERNOULLI[:, :1], sample(2)[0]])
-    for y in (np.zeros(len(eta), dtype=np.int64), np.ones(len(eta), dtype=np.int64)):
+    eta = np.concatenate([BERNOULLI[:, :1].T, sample(2)[0]], axis=1)
+    for y in np.repeat([[0], [1]], eta.shape[1], axis=1):
         one, other = Bernoulli(), Softmax(2)
         np.testing.assert_array_equal(one.truth(y), other.truth(y))
         truth = one.truth(y)
@@ -153,7 +159,7 @@ def test_softmax_with_two_classes_is_bernoulli():
             np.testing.assert_allclose(
                 getattr(one, method)(eta, truth), getattr(other, method)(eta, truth), rtol=4 * EPS
             )
-        np.testing.assert_allclose(one.curvature(eta)(0, 0), other.curvature(eta)(0, 0), rtol=4 * EPS)
+        np.testing.assert_allclose(second(one, eta, 0, 0), second(other, eta, 0, 0), rtol=4 * EPS)
 
 
 def test_softmax_probabilities_sum_to_one_and_ignore_a_common_shift():
@@ -163,9 +169,28 @@ def test_softmax_probabilities_sum_to_one_and_ignore_a_common_shift():
 
 
 def test_margin_is_the_lead_of_the_true_class():
-    eta = np.array([[2.0, -1.0], [2.0, 5.0], [-3.0, -1.0]])
+    eta = np.array([[2.0, -1.0], [2.0, 5.0], [-3.0, -1.0]]).T
     truth = Softmax(3).truth(np.array([1, 1, 0]))
-    np.testing.assert_array_equal(Softmax(3).margin(eta, truth)[:, 0], [2.0, -3.0, 1.0])
+    np.testing.assert_array_equal(Softmax(3).margin(eta, truth)[0], [2.0, -3.0, 1.0])
     one_vs_rest = Bernoulli((1, 2))
     truth = one_vs_rest.truth(np.array([1, 1, 0]))
-    np.testing.assert_array_equal(one_vs_rest.margin(eta, truth), [[2.0, 1.0], [2.0, -5.0], [3.0, 1.0]])
+    np.testing.assert_array_equal(one_vs_rest.margin(eta, truth).T, [[2.0, 1.0], [2.0, -5.0], [3.0, 1.0]])
+
+
+@pytest.mark.parametrize("loss", [Bernoulli(), Bernoulli((0, 1, 2)), Softmax(3), Softmax(4)], ids=str)
+@pytest.mark.parametrize("size", [1.0, 30.0, 1e4])
+def test_what_is_squashed_less_the_aim_is_the_residual(loss, size):
+    rng = np.random.default_rng(4)
+    k = loss.n_problems * loss.n_coupled
+    eta, truth = size * rng.normal(size=(k, 200)), loss.truth(rng.integers(k + 1, size=200))
+    single = loss.unit * loss.squash((loss.unit * eta).astype(np.float32))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(
+        single - loss.aim(truth), loss.residual(eta, truth), atol=1e-6 * min(size, 1e2), rtol=0.0
+    )
+    np.testing.assert_allclose(
+        loss.unit * loss.squash(loss.unit * eta) - loss.aim(truth),
+        loss.residual(eta, truth),
+        atol=4 * EPS,
+        rtol=0.0,
+    )

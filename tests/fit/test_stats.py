@@ -13,7 +13,14 @@ from oddsmith.data.block import BLOCK_BYTES, ArraySource, Block
 from oddsmith.data.moments import Moments, extent, measures, moments
 from oddsmith.engines import reduce
 from oddsmith.fit.losses import Bernoulli, Softmax
-from oddsmith.fit.matrix import Standardisation, gram, log_odds, predictors, pulled_back
+from oddsmith.fit.matrix import (
+    Standardisation,
+    coupled_gram,
+    gram,
+    log_odds,
+    predictors,
+    pulled_back,
+)
 from oddsmith.fit.stats import accumulate, reach
 
 EPS = np.finfo(float).eps
@@ -41,10 +48,10 @@ def test_sums_are_those_of_a_loop_over_rows(loss):
     losses, gradient = np.zeros_like(found.loss), np.zeros_like(found.gradient)
     for x, y, w in zip(block.X, block.y, block.sample_weight, strict=True):
         a = np.concatenate([[1.0], x - centre])
-        eta = (coef @ a)[None, :]
+        eta = (coef @ a)[:, None]
         truth = loss.truth(np.array([y]))
-        losses += w * loss.loss(eta, truth)[0]
-        gradient += w * np.outer(loss.residual(eta, truth)[0], a).reshape(gradient.shape)
+        losses += w * loss.loss(eta, truth)[:, 0]
+        gradient += w * np.outer(loss.residual(eta, truth)[:, 0], a).reshape(gradient.shape)
     assert found.weight == pytest.approx(math.fsum(block.sample_weight), rel=4 * EPS)
     np.testing.assert_allclose(found.loss, losses, rtol=1e-14)
     np.testing.assert_allclose(found.gradient, gradient, rtol=1e-12, atol=1e-13)
@@ -130,17 +137,40 @@ def test_reach_ignores_rows_of_weight_zero():
     np.testing.assert_array_equal(found.margin, [1.0])
 
 
-def test_matrix_products_are_what_they_say():
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("k", [1, 2, 4, 5, 9])
+@pytest.mark.parametrize("p", [3, 201])
+def test_matrix_products_are_what_they_say(k, p, dtype):
+    """The ways that are fastest for few and many predictors and columns give one result."""
     rng = np.random.default_rng(1)
-    X, centre = rng.normal(size=(20, 3)), rng.normal(size=3)
-    A = Standardisation(centre, np.ones_like(centre)).design_matrix(X)
-    np.testing.assert_array_equal(A, np.column_stack([np.ones(20), X - centre]))
-    coef, residual, d = rng.normal(size=(2, 4)), rng.normal(size=(20, 2)), rng.normal(size=20)
-    np.testing.assert_allclose(predictors(A, coef), np.einsum("ij,kj->ik", A, coef), rtol=1e-13, atol=1e-14)
+    X, centre, scale = rng.normal(size=(40, p)), rng.normal(size=p), rng.uniform(1.0, 2.0, p)
+    Z = Standardisation(centre, scale).columns(X).astype(dtype)
+    np.testing.assert_allclose(Z, (X - centre) / scale, rtol=1e-6 if dtype == np.float32 else 4 * EPS)
+    A = np.column_stack([np.ones(40), Z])
+    coef, r, d = rng.normal(size=(k, p + 1)), rng.normal(size=(k, 40)), rng.uniform(size=40)
+    close = {"rtol": 1e-4, "atol": 1e-4} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-12}
+    np.testing.assert_allclose(predictors(Z, coef), np.einsum("ij,kj->ki", A, coef), **close)
+    np.testing.assert_allclose(pulled_back(Z, r.astype(dtype)), np.einsum("ki,ij->kj", r, A), **close)
+    np.testing.assert_allclose(gram(Z, d.astype(dtype)), np.einsum("ij,i,ik->jk", A, d, A), **close)
+    if k * p < 700:
+        coupled = np.einsum("ki,ij,mi,il->kjml", r, A, r, A)
+        coupled[range(k), :, range(k)] = 0.0
+        found = coupled_gram(Z, r.astype(dtype))
+        np.testing.assert_allclose(found, coupled.reshape(k * (p + 1), -1), **close)
+
+
+def test_coefficients_and_sums_change_between_scales_without_a_copy_of_the_columns():
+    rng = np.random.default_rng(2)
+    X, coef, r = rng.normal(3.0, 2.0, size=(30, 4)), rng.normal(size=(2, 5)), rng.normal(size=(2, 30))
+    scaling = Standardisation(X.mean(axis=0), X.std(axis=0))
+    Z = scaling.columns(X)
+    np.testing.assert_allclose(predictors(X, scaling.raw(coef)), predictors(Z, coef), rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(
-        pulled_back(A, residual), np.einsum("ik,ij->kj", residual, A), rtol=1e-12, atol=1e-13
+        scaling.standardised(pulled_back(X, r)), pulled_back(Z, r), rtol=1e-12, atol=1e-12
     )
-    np.testing.assert_allclose(gram(A, d), np.einsum("ij,i,ik->jk", A, d, A), rtol=1e-12, atol=1e-13)
+    assert Standardisation(np.zeros(4), np.ones(4)).columns(X) is X
+    far = Standardisation(np.full(4, 20.0), np.ones(4))
+    assert (far.is_near(np.dtype(np.float64)), far.is_near(np.dtype(np.float32))) == (True, False)
 
 
 def test_reduce_adds_in_order_and_refuses_nothing():
@@ -227,8 +257,10 @@ def test_measures_of_columns_whose_squares_no_double_holds(power):
     unit = 2.0 ** (power / np.log10(2.0) // 1)
     plain = measures(ArraySource(x, np.zeros(500, dtype=np.int64), w, 70))
     found = measures(ArraySource(x * [unit, 1.0], np.zeros(500, dtype=np.int64), w, 70))
-    np.testing.assert_array_equal(plain.largest, np.abs(x).max(axis=0))
-    for name in ("largest", "mean", "sigma"):
+    assert (plain.largest >= np.abs(x).max(axis=0)).all()
+    if abs(power) > 150:
+        np.testing.assert_array_equal(found.largest, np.abs(x * [unit, 1.0]).max(axis=0))
+    for name in ("mean", "sigma"):
         np.testing.assert_allclose(getattr(found, name), getattr(plain, name) * [unit, 1.0], rtol=1e-14)
 
 
@@ -242,14 +274,25 @@ def test_measures_show_cells_that_are_no_finite_numbers():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int16, np.float64])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_blocks_are_doubles_in_row_order_whatever_the_array(dtype, order):
-    X = np.asarray(np.arange(600).reshape(200, 3), dtype=dtype, order=order)
-    blocks = list(ArraySource(X, np.arange(200), None, 64))
-    assert all(block.X.dtype == np.float64 and block.X.flags.c_contiguous for block in blocks)
+@pytest.mark.parametrize("layout", ["C", "F", "every other", "reversed"])
+def test_blocks_are_views_where_products_can_use_them(dtype, layout):
+    """Doubles and single precision stay; other types and gaps become contiguous, a block at a time."""
+    X = np.arange(600).reshape(200, 3).astype(dtype)
+    given = {
+        "C": X,
+        "F": np.asfortranarray(X),
+        "every other": np.repeat(X, 2, axis=1)[:, ::2],
+        "reversed": X[::-1].copy()[::-1],
+    }[layout]
+    source = ArraySource(given, np.arange(200), None, 64)
+    blocks = list(source)
+    wanted = np.float32 if dtype == np.float32 else np.float64
+    assert source.dtype == wanted
+    assert all(block.X.dtype == wanted and block.X.itemsize in block.X.strides for block in blocks)
+    viewed = dtype == wanted and layout != "every other"
+    assert all(np.shares_memory(block.X, given) == viewed for block in blocks)
     np.testing.assert_array_equal(np.concatenate([block.X for block in blocks]), X)
-    taken = ArraySource(X, np.arange(200)).take(np.array([5, 2]))
-    np.testing.assert_array_equal(taken.X, X[[5, 2]].astype(np.float64))
+    np.testing.assert_array_equal(source.take(np.array([2, 5])).X, X[[2, 5]])
 
 
 @QUICK

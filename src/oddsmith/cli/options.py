@@ -82,18 +82,10 @@ class Voice:
         click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
     @contextmanager
-    def working(self, doing: str) -> Iterator[Callable[[int, int, Floats], None]]:
-        """While the block runs, a bar on the terminal if it takes over a second.
-
-        Yields a callback for solvers: iterations done, at most, and the objective of each problem.
-        """
+    def working(self, doing: str) -> Iterator[Working]:
+        """While the block runs, a bar on the terminal if it takes over a second."""
         with self._bar(doing) as update:
-
-            def report(done: int, most: int, value: Floats) -> None:
-                losses = ", ".join(f"{v:.6g}" for v in value[:6])
-                update(done, most, f"{done}/{most}  loss {losses}")
-
-            yield report
+            yield Working(update)
 
     @contextmanager
     def reading(self, doing: str) -> Iterator[Callable[[int, int | None], None]]:
@@ -148,6 +140,36 @@ class Voice:
             if soon.ident is not None:
                 soon.join()
             bar.stop()
+
+
+class Working:
+    """What a bar says: the fit's iterations and loss, the rows that are read, and how fast."""
+
+    def __init__(self, update: Callable[[int, int | None, str], None]) -> None:
+        self.update = update
+        self.done: tuple[int, int | None, str] = (0, None, "")
+        self.total: int | None = None
+        self.since = 0.0
+        self.n_rows = 0
+
+    def __call__(self, done: int, most: int, value: Floats) -> None:
+        """Iterations done, at most, and the objective of each problem: a callback for solvers."""
+        losses = ", ".join(f"{v:.6g}" for v in value[:6])
+        self.done = done, most, f"{done}/{most}  loss {losses}"
+        self.update(*self.done)
+
+    def rows(self, number: int, total: int | None = None) -> None:
+        """So many more rows were read, of `total` in a pass where it is known."""
+        from time import monotonic
+
+        now = monotonic()
+        if not self.n_rows or total != self.total:
+            self.since, self.n_rows, self.total = now, 0, total
+        self.n_rows += number
+        done, most, told = self.done
+        read = f"pass {self.n_rows / total:.1f}" if total else f"{self.n_rows:,} rows"
+        speed = f"{self.n_rows / (now - self.since):,.0f} rows/s" if now > self.since else ""
+        self.update(done, most, "  ".join(part for part in (told, read, speed) if part))
 
 
 def _wrapped(message: str) -> str:

@@ -1,7 +1,8 @@
 """A block is a few thousand rows; a source is blocks that can be read again and again.
 
 Everything the mathematics does is a sum over rows, so it is a sum over blocks: arrays in memory,
-streams and threads differ only in where the blocks come from.
+streams and threads differ only in where the blocks come from. Classes and weights, one number a row, are
+in memory whole whatever the source.
 """
 
 from collections.abc import Iterator
@@ -12,15 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
+Codes = NDArray[np.integer[Any]]
 
 BLOCK_BYTES = 700_000
 """A block stays in a core's cache : rows = clip(700 kB / (8 p), 256, 8192)."""
 
 
+def rows_of_block(n_columns: int) -> int:
+    """Rows of a block of so many columns."""
+    return min(max(BLOCK_BYTES // (8 * max(n_columns, 1)), 256), 8192)
+
+
 @dataclass(frozen=True)
 class Block:
-    """Some rows: `X` (n, p), class codes `y` (n,), `sample_weight` (n,) or None for ones."""
+    """Some rows: `X` (n, p), class codes `y` (n,), `sample_weight` (n,) or None for ones.
+
+    `X` is of doubles or single precision.
+    """
 
     X: Floats
     y: Codes
@@ -40,6 +49,21 @@ class Source(Protocol):
         """Columns of `X`, without the intercept."""
         ...
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the blocks' `X`: doubles or single precision."""
+        ...
+
+    @property
+    def y(self) -> Codes:
+        """Class codes of all rows (n_rows,), of any integer type."""
+        ...
+
+    @property
+    def sample_weight(self) -> Floats | None:
+        """Weights of all rows (n_rows,), or None for ones."""
+        ...
+
     def __iter__(self) -> Iterator[Block]: ...
 
     def take(self, rows: NDArray[np.intp]) -> Block:
@@ -52,7 +76,8 @@ class ArraySource:
     """Arrays in memory as a source.
 
     `X` (n, p) real numbers, `y` (n,) class codes, `sample_weight` (n,) non-negative or None for ones.
-    Blocks are views of doubles in row order; of any other type or layout they are copies, one at a time.
+    Blocks are views where `X` holds doubles or single precision and rows or columns without gaps; of any
+    other type or layout they are copies, one at a time.
     """
 
     X: NDArray[Any]
@@ -70,8 +95,13 @@ class ArraySource:
         """Columns of `X`, without the intercept."""
         return int(self.X.shape[1])
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Single precision where `X` is, else doubles."""
+        return np.dtype(np.float32 if self.X.dtype == np.float32 else np.float64)
+
     def __iter__(self) -> Iterator[Block]:
-        rows = self.block_rows or min(max(BLOCK_BYTES // (8 * max(self.n_columns, 1)), 256), 8192)
+        rows = self.block_rows or rows_of_block(self.n_columns)
         for start in range(0, self.n_rows, rows):
             yield self._part(slice(start, start + rows))
 
@@ -81,4 +111,9 @@ class ArraySource:
 
     def _part(self, rows: slice | NDArray[np.intp]) -> Block:
         weight = None if self.sample_weight is None else self.sample_weight[rows]
-        return Block(np.ascontiguousarray(self.X[rows], dtype=np.float64), self.y[rows], weight)
+        X = self.X[rows]
+        if X.dtype != self.dtype:
+            X = X.astype(self.dtype)
+        elif X.itemsize not in X.strides:
+            X = np.ascontiguousarray(X)
+        return Block(X, self.y[rows], weight)

@@ -40,7 +40,10 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 """What a cell that is a number looks like, without blanks around it."""
 
 
+EMPTY_IF_UNKNOWN = "Correct the cell, or leave it empty if it is unknown."
 LEADING_ZEROS = r"^[+-]?0[0-9]"
+_SHORT, _OFTEN = 1000, 8
+"""Cells of a column, and of each different one on average, from which on finding those that differ is worth while."""
 _CASTING, _LOOKING = 40, 128
 """Bytes of memory for each cell while numbers are read, and while texts are looked at, beside two copies of them."""
 
@@ -120,7 +123,7 @@ def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
     n_cells = series.len() - int(missing.sum())
     if series.dtype.is_numeric():
         values = series.cast(pl.Float64).set(missing, None)
-        return Numbers(values, n_cells, n_cells, None, _first(values.is_infinite()))
+        return Numbers(values, n_cells, n_cells, None, first_of(values.is_infinite()))
     cells = as_written(series).set(missing, None)
     values = _parsed(cells)
     is_number = values.is_not_null()
@@ -128,8 +131,8 @@ def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
         values=values,
         n_cells=n_cells,
         n_numbers=int(is_number.sum()),
-        first_text=_first(~is_number & ~missing),
-        first_infinite=_first(values.is_infinite()),
+        first_text=first_of(~is_number & ~missing),
+        first_infinite=first_of(values.is_infinite()),
         texts=cells,
     )
 
@@ -160,7 +163,7 @@ def require_numbers(
     table: Table,
     column: str,
     markers: frozenset[str],
-    remedy: str = "Correct the cell, or leave it empty if it is unknown.",
+    remedy: str = EMPTY_IF_UNKNOWN,
 ) -> pl.Series:
     """(n,) Float64 of a column that must be numeric; null where a cell is missing.
 
@@ -194,29 +197,29 @@ def texts(series: pl.Series, markers: frozenset[str]) -> pl.Series:
 
     Whole numbers of typed columns give "1", never "1.0"; booleans give "True" and "False".
     """
+    import polars as pl
+
     _require_room(series, 2 * series.estimated_size() / max(series.len(), 1) + _LOOKING)
+    if series.dtype == pl.String and series.len() > _SHORT:
+        # Each different cell is looked at once, where they are few.
+        different = series.unique().drop_nulls()
+        if _OFTEN * different.len() <= series.len():
+            written = as_written(different).set(_missing(different, markers), None)
+            return series.replace_strict(different, written, default=None, return_dtype=pl.String)
     return as_written(series).set(_missing(series, markers), None)
 
 
-def numbers_or_texts(table: Table, column: str, markers: frozenset[str]) -> pl.Series:
-    """(n,) `numbers` where every cell is one, none with leading zeros; else `texts`.
+def is_nested(dtype: pl.DataType) -> bool:
+    """Whether a column holds lists, structs, bytes or Python objects."""
+    import polars as pl
 
-    Raises:
-        InputError: a number is infinite or too large for a double; the column is nested.
-    """
-    refuse_nested(table, column)
-    found = numbers(table.frame[column], markers)
-    if found.has_codes or found.first_text is not None:
-        return texts(table.frame[column], markers)
-    return require_numbers(table, column, markers)
+    return dtype.is_nested() or dtype in (pl.Binary, pl.Object)
 
 
 def refuse_nested(table: Table, column: str) -> None:
     """Raise InputError for a column of lists, structs, bytes or Python objects."""
-    import polars as pl
-
     dtype = table.frame[column].dtype
-    if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+    if is_nested(dtype):
         raise InputError(
             f"{visible(table.name, 200)}: column {shown(column)} holds {dtype}, not one value a cell. "
             f"Make columns of it, or leave it out with --drop {as_argument(table, column)}."
@@ -284,12 +287,16 @@ def refuse_other_cells(table: Table, column: str, found: Numbers, remedy: str) -
     if row is None:
         return
     cell = as_written(table.frame[column].slice(row, 1))[0]
-    why = f" ({found.n_numbers:,} of {found.n_cells:,} cells are numbers)" if found.n_cells > 1 else ""
-    if found.first_text is None:
-        why = " is beyond the range of a double"
-    raise InputError(
-        f"{table.place(row, column)}: {shown(cell)} in numeric column {shown(column)}{why}. {remedy}"
-    )
+    counts = None if found.first_text is None else (found.n_numbers, found.n_cells)
+    raise InputError(wrong_cell(table.place(row, column), cell, column, counts, remedy))
+
+
+def wrong_cell(place: str, cell: str, column: str, counts: tuple[int, int] | None, remedy: str) -> str:
+    """A sentence on a cell that is no finite number: `counts` are numbers and cells, None where it is infinite."""
+    why = " is beyond the range of a double"
+    if counts is not None:
+        why = f" ({counts[0]:,} of {counts[1]:,} cells are numbers)" if counts[1] > 1 else ""
+    return f"{place}: {shown(cell)} in numeric column {shown(column)}{why}. {remedy}"
 
 
 def column_at(columns: Sequence[str], position: str) -> str | None:
@@ -364,6 +371,7 @@ def _missing(series: pl.Series, markers: frozenset[str]) -> pl.Series:
     return blank
 
 
-def _first(mask: pl.Series) -> int | None:
+def first_of(mask: pl.Series) -> int | None:
+    """The first row that a mask marks."""
     rows = mask.arg_true()
     return int(rows[0]) if rows.len() else None

@@ -22,9 +22,11 @@ import msgspec
 import numpy as np
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import MissingMarkers, as_argument, numbers, shown, texts
+from oddsmith.data.cells import MissingMarkers, as_argument, first_of, numbers, texts
+from oddsmith.data.columns import rounding
 from oddsmith.data.describe import ColumnSummary, LevelSummary, NumericSummary, level_summary, numeric_summary
 from oddsmith.data.exact import Different, ExactSum, Ranks, mixed, quartile_ranks, quartiles
+from oddsmith.data.facts import EXACT, rounded
 from oddsmith.data.memory import available
 from oddsmith.data.pieces import OnePiece, Pieces
 from oddsmith.data.table import Table
@@ -42,7 +44,6 @@ _SHARE = 8
 """The numbers that are held take this part of the memory there is, and so do the cells that are counted."""
 _CELL = 100
 """Bytes for each of these cells."""
-_LARGE = 2.0**53
 
 
 def describe(
@@ -109,7 +110,8 @@ class _Column:
         self.lowest, self.highest = math.inf, -math.inf
         self.held: list[Floats] = []
         self.rounded = 0
-        self.first_rounded = ""
+        self.first_rounded = "", "", ""
+        """Its place, the cell, and the column as an argument."""
         self.numbers: _Numbers | None = None
         self.levels: _Levels | None = None
 
@@ -137,7 +139,7 @@ class _Column:
             min(self.lowest, float(values.min())),
             max(self.highest, float(values.max())),
         )
-        if max(-self.lowest, self.highest) >= _LARGE:
+        if max(-self.lowest, self.highest) >= EXACT:
             self._count_rounded(table, found.values)
         self.room.left -= values.nbytes
         if self.room.suffices:
@@ -148,7 +150,7 @@ class _Column:
         if not self.room.suffices:
             self.held.clear()
         self.numeric &= self.n_numbers > 0
-        if not self.numeric or max(-self.lowest, self.highest) >= _LARGE:
+        if not self.numeric or max(-self.lowest, self.highest) >= EXACT:
             # Larger whole numbers may differ where their doubles do not.
             self.levels = _Levels(max(int(self.room.size / (_CELL * n_columns)), 2))
         if self.numeric and not self.held:
@@ -192,31 +194,19 @@ class _Column:
 
     def _count_rounded(self, table: Table, values: pl.Series) -> None:
         """Whole numbers beyond 2^53 that lose digits as doubles."""
-        import polars as pl
-
         column = table.frame[self.name]
-        if column.dtype.is_float():
-            return
-        large = (values.abs() >= _LARGE).fill_null(value=False)
-        cells = texts(column.filter(large), self.markers)
-        whole = cells.str.replace(r"\.0*$", "").cast(pl.Int128, strict=False)
-        doubles = values.filter(large).cast(pl.Int128, strict=False)
-        lost = (whole != doubles).fill_null(value=False).arg_true()
-        if lost.len() and not self.rounded:
-            argument = as_argument(table, self.name)
-            row = int(large.arg_true()[int(lost[0])])
-            self.first_rounded = (
-                f"{table.place(row, self.name)}: {shown(cells[int(lost[0])])} has more digits than a double holds; as a "
-                f"number it is rounded ({{:,}} such cells). If {shown(self.name)} holds codes, say --categorical "
-                f"{argument}, or leave it out with --drop {argument}."
-            )
-        self.rounded += lost.len()
+        lost = rounded(column, values, self.markers)
+        row = first_of(lost)
+        if row is not None and self.rounded == 0:
+            cell = texts(column.slice(row, 1), self.markers)[0]
+            self.first_rounded = table.place(row, self.name), cell, as_argument(table, self.name)
+        self.rounded += int(lost.sum())
 
     def warn(self) -> None:
         """Say where whole numbers were rounded."""
         if self.numeric and self.rounded:
-            count = f"{self.rounded:,} such cells"
-            warnings.warn(self.first_rounded.replace("{:,} such cells", count), DataWarning, stacklevel=4)
+            place, cell, argument = self.first_rounded
+            warnings.warn(rounding(place, cell, self.name, self.rounded, argument), DataWarning, stacklevel=4)
 
 
 class _Numbers:

@@ -27,6 +27,7 @@ from oddsmith.data.cells import (
     TRUTH,
     by_meaning,
     exact_number,
+    first_of,
     plain,
     refuse_nested,
     require_numbers,
@@ -133,23 +134,31 @@ def kind_of(column: Column) -> Kind:
 
 def read_column(table: Table, name: str, kind: Kind, markers: frozenset[str]) -> Floats | pl.Series:
     """A column's cells (n,): numbers, NaN where missing, or for a categorical column texts, null there."""
-    import polars as pl
-
     refuse_nested(table, name)
     if kind == "numeric":
         return floats(require_numbers(table, name, markers))
     cells = texts(table.frame[name], markers)
     if kind == "categorical":
         return cells
-    found = cells.replace_strict(TRUTH, default=None, return_dtype=pl.Float64)
-    strange = (found.is_null() & cells.is_not_null()).arg_true()
-    if strange.len():
-        row = int(strange[0])
+    strange = first_of(~cells.is_in(list(TRUTH)) & cells.is_not_null())
+    if strange is not None:
         raise InputError(
-            f"{table.place(row, name)}: '{visible(cells[row])}' in column '{visible(name)}', "
+            f"{table.place(strange, name)}: '{visible(cells[strange])}' in column '{visible(name)}', "
             f"which is true or false. Mend the cell, or leave it empty."
         )
-    return floats(found)
+    return as_kind(kind, cells)
+
+
+def as_kind(kind: Kind, cells: Floats | pl.Series) -> Floats | pl.Series:
+    """Cells as `read_column` gives them, of those that a survey kept: numbers as such, or texts."""
+    import polars as pl
+
+    if isinstance(cells, np.ndarray):
+        # Of a column of texts, rows in which all cells are missing were taken for numbers.
+        return cells if kind != "categorical" else pl.repeat(None, len(cells), dtype=pl.String, eager=True)
+    if kind == "categorical":
+        return cells
+    return floats(cells.replace_strict(TRUTH, return_dtype=pl.Float64))
 
 
 def floats(series: pl.Series) -> Floats:
@@ -169,7 +178,7 @@ def fill_categorical(part: Floats, column: CategoricalColumn, cells: pl.Series) 
     for text in cells.unique().drop_nulls():
         if text not in codes and plain(text) in same:
             codes[text] = codes[same[plain(text)]]
-    found = cells.replace_strict(codes, default=-1, return_dtype=pl.Int64)
+    found = cells.replace_strict(codes, default=-1, return_dtype=pl.Int32)
     missing = len(known) if column.reference is None else known.index(None) if None in known else -1
     numbers = found.to_numpy().copy()
     numbers[cells.is_null().to_numpy()] = missing

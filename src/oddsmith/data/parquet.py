@@ -120,7 +120,13 @@ def _tables(
     each = max(1, min(n_rows, int(2 * size * n_rows / max(_need(metadata), 1))))
     require(_need(metadata) * each / n_rows, f"{name}: reading {each:,} rows of Parquet at a time")
     held: list[pa.Table] = []
-    for batch in file.iter_batches(each, columns=None if only is None else list(only)):
+    # A reader of several row groups keeps what it has read of them.
+    batches = (
+        batch
+        for group in range(metadata.num_row_groups)
+        for batch in file.iter_batches(each, row_groups=[group], columns=None if only is None else list(only))
+    )
+    for batch in batches:
         # Some types make shorter batches; the borders are to be the same for any columns.
         held.append(pa.Table.from_batches([batch]))
         if sum(part.num_rows for part in held) >= each:

@@ -1,7 +1,7 @@
 """Blocks on several threads, their results added in block order: the same bits for any number of threads.
 
-    at work     b_i  b_i+1  ...         t threads, at most 2t blocks ahead of the sum
-    total       ((kernel(b_1) + kernel(b_2)) + kernel(b_3)) + ...
+    each thread   takes the next block, computes kernel(block), and adds what is ready in block order
+    total         ((kernel(b_1) + kernel(b_2)) + kernel(b_3)) + ...
 
 The mathematics spends its time in NumPy, which lets other threads run meanwhile. Fixed borders of blocks,
 one order of the sum and BLAS on one thread make the result a function of the data alone.
@@ -10,12 +10,12 @@ one order of the sum and BLAS on one thread make the result a function of the da
 from __future__ import annotations
 
 import os
-from collections import deque
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic
 
 from oddsmith.engines.blas import blas_on_one_thread, limit_blas
 from oddsmith.engines.serial import Engine, Item, Result, reduce
@@ -59,36 +59,88 @@ class _Threads:
         Raises:
             ValueError: the source has no block.
         """
+        from concurrent.futures import ThreadPoolExecutor, wait
+
         blocks = iter(source)
         first = list(islice(blocks, 2))
         if self.n_threads == 1 or len(first) < 2:
             return reduce(chain(first, blocks), kernel)
-        blocks = chain(first, blocks)
-        at_work = deque(self._started(block, kernel) for block in islice(blocks, 2 * self.n_threads))
-        try:
-            total = at_work.popleft().result()
-            while at_work:
-                at_work.extend(self._started(block, kernel) for block in islice(blocks, 1))
-                total = total + at_work.popleft().result()
-        except BaseException:
-            for future in at_work:
-                future.cancel()
-            raise
-        return total
-
-    def _started(self, block: Item, kernel: Callable[[Item], Result]) -> Future[Result]:
-        """The kernel at work on a block: on a thread, or here and now where the system gives none."""
-        from concurrent.futures import Future, ThreadPoolExecutor
-
         if self.pool is None:
             self.pool = ThreadPoolExecutor(self.n_threads, "oddsmith", initializer=limit_blas)
+        total = _InOrder(chain(first, blocks), kernel, look_ahead=2 * self.n_threads)
+        at_work: list[Future[None]] = []
         try:
-            return self.pool.submit(copy_context().run, kernel, block)
-        except RuntimeError:
-            done: Future[Result] = Future()
-            done.set_result(kernel(block))
-            return done
+            try:
+                at_work.extend(
+                    self.pool.submit(copy_context().run, total.work) for _ in range(self.n_threads)
+                )
+            except RuntimeError:  # the system gives no more threads
+                if not at_work:
+                    total.work()
+            wait(at_work)
+        except BaseException as error:
+            total.stop(error)
+            wait(at_work)
+            raise
+        return total.result()
 
     def end(self) -> None:
         if self.pool is not None:
             self.pool.shutdown(cancel_futures=True)
+
+
+class _InOrder(Generic[Item, Result]):
+    """One sum at which several threads work: blocks are taken, and their results added, in order."""
+
+    def __init__(self, blocks: Iterator[Item], kernel: Callable[[Item], Result], look_ahead: int) -> None:
+        self.blocks = blocks
+        self.kernel = kernel
+        self.look_ahead = look_ahead
+        """Blocks that may be taken before the oldest of them is added."""
+        self.changed = threading.Condition()
+        self.taken = self.added = 0
+        self.ended = False
+        self.ready: dict[int, Result] = {}
+        self.total: Any = None
+        self.error: BaseException | None = None
+
+    def work(self) -> None:
+        """Take blocks until there are none, or until something goes wrong."""
+        try:
+            while True:
+                with self.changed:
+                    while not self.ended and self.taken - self.added >= self.look_ahead:
+                        self.changed.wait()
+                    block = None if self.ended else next(self.blocks, _END)
+                    if block is _END:
+                        self.ended = True
+                    if self.ended:
+                        return
+                    number = self.taken
+                    self.taken += 1
+                result = self.kernel(block)  # type: ignore[arg-type]
+                with self.changed:
+                    self.ready[number] = result
+                    while self.added in self.ready:
+                        result = self.ready.pop(self.added)
+                        self.total = result if self.added == 0 else self.total + result
+                        self.added += 1
+                    self.changed.notify_all()
+        except BaseException as error:  # raised again by the thread that asked for the sum
+            self.stop(error)
+
+    def stop(self, error: BaseException) -> None:
+        with self.changed:
+            self.ended = True
+            self.error = self.error or error
+            self.changed.notify_all()
+
+    def result(self) -> Result:
+        """The sum, or what went wrong on the way."""
+        if self.error is not None:
+            raise self.error
+        total: Result = self.total
+        return total
+
+
+_END: Any = object()

@@ -19,8 +19,10 @@ DEPENDENT = 1e-11
 """A unit-diagonal pivot at or below this is a column that the earlier ones explain: R^2 >= 1 - 1e-11."""
 
 
-def dependent_columns(hessian: Floats) -> NDArray[np.bool_]:
+def dependent_columns(hessian: Floats, pivot: float = DEPENDENT) -> NDArray[np.bool_]:
     """Which columns (d,) are flat or combinations of earlier ones, by Cholesky in their order.
+
+    A column is one where its pivot, 1 - R^2 of the earlier ones, is `pivot` or less.
 
     `hessian` (d, d) is positive semi-definite; at coefficients of zero it is the Gram matrix of the
     columns, so that the answer is about the design and not about the fit.
@@ -30,7 +32,7 @@ def dependent_columns(hessian: Floats) -> NDArray[np.bool_]:
     scale = np.where(dependent, 1.0, np.sqrt(np.where(dependent, 1.0, diagonal)))
     rest = hessian / np.outer(scale, scale)
     for j in range(len(rest)):
-        if dependent[j] or rest[j, j] <= DEPENDENT:
+        if dependent[j] or rest[j, j] <= pivot:
             dependent[j] = True
             continue
         tail = rest[j + 1 :, j]
@@ -59,14 +61,18 @@ class Factor:
         from scipy.linalg.lapack import dpotrf
 
         free = ~held
-        if not free.any():
+        if free.all():
+            part = hessian
+        elif free.any():
+            part = hessian[np.ix_(free, free)]
+        else:
             return cls(free, np.empty(0), np.empty((0, 0)))
-        part = hessian if free.all() else hessian[np.ix_(free, free)]
         if not np.isfinite(part).all():
             raise InputError("a column's values are too large to be squared. Measure it in larger units.")
-        diagonal = np.diag(part)
+        diagonal = part.diagonal()
         scale = np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
-        unit = part / np.outer(scale, scale)
+        unit = part / scale
+        unit /= scale[:, None]
         ridge = 0.0
         while True:
             lower, fault = dpotrf(unit + ridge * np.eye(len(unit)) if ridge else unit, lower=1)
@@ -78,6 +84,9 @@ class Factor:
         """H^-1 gradient (d,), 0 for held columns."""
         from scipy.linalg.lapack import dpotrs
 
+        if self.free.all():
+            inner, _ = dpotrs(self.lower, gradient / self.scale, lower=1)
+            return np.asarray(inner / self.scale)
         step = np.zeros(len(gradient))
         if self.free.any():
             inner, _ = dpotrs(self.lower, gradient[self.free] / self.scale, lower=1)

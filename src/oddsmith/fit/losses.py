@@ -13,9 +13,18 @@ Softmax with the first class as reference, whose eta is 0:
     curvature_kl     = proba_k ([k = l] - proba_l)
 
 A residual is never the difference of two numbers near 1: far out, that would round to 0.
+
+Both are members of exponential families, whose gradient splits into what moves and what never does:
+
+    sum_i residual_i a_i = sum_i mean(eta_i) a_i - sum_i aim(y_i) a_i
+
+where mean(eta) = unit * squash(unit * eta): tanh and a unit of 1/2 for Bernoulli, so that it costs one function
+call a row.
+
+Predictors are rows here: `eta` is (k, n), so that each is contiguous. Doubles give doubles, and single
+precision gives single precision.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +34,12 @@ from numpy.typing import NDArray
 from oddsmith.data.block import Codes, Floats
 
 Truth = NDArray[np.bool_]
+Curvature = tuple[Floats, Floats | None]
+"""Second derivatives in the k-th and m-th predictor of one problem: `own[k]` where k = m, and
+`-share[k] * share[m]` elsewhere. (k, n) each; no `share` where problems have one predictor."""
+
+SAFE = 80.0
+"""A log-odds whose exponential, times many classes, is in the range of single precision."""
 
 
 def expit(eta: Floats) -> Floats:
@@ -65,7 +80,7 @@ def _lag(eta: Floats) -> Floats:
 class Loss(Protocol):
     """A loss on (eta, truth): `n_problems` independent problems of `n_coupled` predictors each.
 
-    `eta` and `truth` have n_problems * n_coupled columns.
+    `eta` and `truth` have k = n_problems * n_coupled rows, one a predictor, and n columns.
     """
 
     @property
@@ -79,27 +94,40 @@ class Loss(Protocol):
         ...
 
     def truth(self, y: Codes) -> Truth:
-        """Class codes (n,) as indicator columns (n, n_problems * n_coupled)."""
+        """Class codes (n,) as indicators (k, n)."""
         ...
 
     def loss(self, eta: Floats, truth: Truth) -> Floats:
-        """Loss of each row, (n, n_problems)."""
+        """Loss of each row of the data, (n_problems, n)."""
         ...
 
     def residual(self, eta: Floats, truth: Truth) -> Floats:
-        """Derivative of the loss in each predictor, shaped like `eta`."""
+        """Derivative of the loss in each predictor, (k, n)."""
         ...
 
-    def curvature(self, eta: Floats) -> Callable[[int, int], Floats]:
-        """Second derivative in the k-th and m-th predictor of every problem: (k, m) -> (n, n_problems)."""
+    @property
+    def unit(self) -> float:
+        """By what `eta` and what `squash` makes of it are multiplied."""
+        ...
+
+    def squash(self, scaled: Floats) -> Floats:
+        """For unit * eta, mean(eta) / unit, (k, n): what of the residual depends on eta. It overwrites `scaled`."""
+        ...
+
+    def aim(self, truth: Truth) -> Floats:
+        """mean(eta) less the residual: the part that depends on the class alone, (k, n)."""
+        ...
+
+    def curvature(self, eta: Floats) -> Curvature:
+        """Second derivatives in pairs of predictors."""
         ...
 
     def strain(self, eta: Floats, moved: Floats) -> Floats:
-        """moved' curvature moved of each row, (n, n_problems), for a change `moved` of `eta`."""
+        """moved' curvature moved of each row of the data, (n_problems, n), for a change `moved` of `eta`."""
         ...
 
     def margin(self, eta: Floats, truth: Truth) -> Floats:
-        """By how much the true class leads, (n, n_problems): all positive means separated."""
+        """By how much the true class leads, (n_problems, n): all positive means separated."""
         ...
 
 
@@ -112,6 +140,7 @@ class Bernoulli:
 
     classes: tuple[int, ...] = (1,)
     n_coupled = 1
+    unit = 0.5
 
     @property
     def n_problems(self) -> int:
@@ -119,29 +148,36 @@ class Bernoulli:
         return len(self.classes)
 
     def truth(self, y: Codes) -> Truth:
-        """Is row i of class k?  (n, n_problems)."""
-        return np.asarray(y[:, None] == np.array(self.classes))
+        """Is row i of class k?  (n_problems, n)."""
+        return np.asarray(y == np.array(self.classes)[:, None])
 
     def loss(self, eta: Floats, truth: Truth) -> Floats:
-        """softplus(-margin), (n, n_problems)."""
+        """softplus(-margin), (n_problems, n)."""
         return softplus(-self.margin(eta, truth))
 
     def residual(self, eta: Floats, truth: Truth) -> Floats:
-        """expit(eta) - truth, exact in the tails: (n, n_problems)."""
+        """expit(eta) - truth, exact in the tails: (n_problems, n)."""
         return np.where(truth, -expit(-eta), expit(eta))
 
-    def curvature(self, eta: Floats) -> Callable[[int, int], Floats]:
-        """proba (1 - proba), (n, n_problems); a problem has a single predictor, so k = m = 0."""
+    def squash(self, scaled: Floats) -> Floats:
+        """tanh: expit(eta) - 1/2 = tanh(eta / 2) / 2, which never overflows."""
+        return np.tanh(scaled, out=scaled)
+
+    def aim(self, truth: Truth) -> Floats:
+        """truth - 1/2."""
+        return np.asarray(truth - 0.5, dtype=np.float64)
+
+    def curvature(self, eta: Floats) -> Curvature:
+        """proba (1 - proba), (n_problems, n)."""
         small = np.exp(-np.abs(eta))
-        curvature = small / (1.0 + small) ** 2
-        return lambda k, m: curvature
+        return small / (1.0 + small) ** 2, None
 
     def strain(self, eta: Floats, moved: Floats) -> Floats:
-        """Curvature times the squared move, (n, n_problems)."""
-        return self.curvature(eta)(0, 0) * moved**2
+        """Curvature times the squared move, (n_problems, n)."""
+        return self.curvature(eta)[0] * moved**2
 
     def margin(self, eta: Floats, truth: Truth) -> Floats:
-        """(2y - 1) eta, (n, n_problems)."""
+        """(2y - 1) eta, (n_problems, n)."""
         return np.where(truth, eta, -eta)
 
 
@@ -151,6 +187,7 @@ class Softmax:
 
     n_classes: int
     n_problems = 1
+    unit = 1.0
 
     @property
     def n_coupled(self) -> int:
@@ -158,52 +195,79 @@ class Softmax:
         return self.n_classes - 1
 
     def truth(self, y: Codes) -> Truth:
-        """Is row i of class k, for k = 1 .. K-1?  (n, K - 1)."""
-        return np.asarray(y[:, None] == np.arange(1, self.n_classes))
+        """Is row i of class k, for k = 1 .. K-1?  (K - 1, n)."""
+        return np.asarray(y == np.arange(1, self.n_classes)[:, None])
 
     def loss(self, eta: Floats, truth: Truth) -> Floats:
-        """log(1 + sum of exp(eta_k - eta_y) over the other classes k), exact where it is tiny: (n, 1)."""
+        """log(1 + sum of exp(eta_k - eta_y) over the other classes k), exact where it is tiny: (1, n)."""
         full, true = self._all_classes(eta, truth)
-        lag = np.where(true, -np.inf, full - np.where(true, full, 0.0).sum(axis=1, keepdims=True))
-        top = np.maximum(lag.max(axis=1), 0.0)
-        others = np.exp(lag - top[:, None]).sum(axis=1)
+        lag = np.where(true, -np.inf, full - np.where(true, full, 0.0).sum(axis=0))
+        top = np.maximum(lag.max(axis=0), 0.0)
+        others = np.exp(lag - top).sum(axis=0)
         far = top + np.log(np.exp(-top) + others)
-        return np.asarray(np.where(top > 0.0, far, np.log1p(others)))[:, None]
+        return np.asarray(np.where(top > 0.0, far, np.log1p(others)))[None, :]
 
     def residual(self, eta: Floats, truth: Truth) -> Floats:
-        """proba - truth, (n, K - 1); for the true class the sum of the others, negative."""
-        full, true = self._all_classes(eta, truth)
-        proba = softmax(full)
-        others = np.where(true, 0.0, proba).sum(axis=1, keepdims=True)
-        return np.where(truth, -others, proba[:, 1:])
+        """proba - truth, (K - 1, n); for the true class the sum of the others, negative."""
+        true = np.concatenate([~truth.any(axis=0, keepdims=True), truth])
+        proba = self._proba(eta)
+        others = np.where(true, 0.0, proba).sum(axis=0)
+        return np.where(truth, -others, proba[1:])
 
-    def curvature(self, eta: Floats) -> Callable[[int, int], Floats]:
-        """proba_k ([k = m] - proba_m), (n, 1)."""
-        proba = softmax(np.column_stack([np.zeros(len(eta)), eta]))
+    def squash(self, scaled: Floats) -> Floats:
+        """Probabilities, (K - 1, n); shifted by the largest of a row where an exponential might overflow."""
+        reference: Floats | float = 1.0
+        if not scaled.max(initial=0.0) < SAFE:
+            top = np.maximum(scaled.max(axis=0), 0.0)
+            scaled -= top
+            reference = np.exp(-top)
+        np.exp(scaled, out=scaled)
+        total = scaled.sum(axis=0)
+        total += reference
+        np.reciprocal(total, out=total)
+        scaled *= total
+        return scaled
 
-        def of(k: int, m: int) -> Floats:
-            other = np.delete(proba, k + 1, axis=1).sum(axis=1) if k == m else -proba[:, m + 1]
-            return np.asarray(proba[:, k + 1] * other)[:, None]
+    def aim(self, truth: Truth) -> Floats:
+        """The indicators as numbers."""
+        return truth.astype(np.float64)
 
-        return of
+    def curvature(self, eta: Floats) -> Curvature:
+        """proba_k ([k = m] - proba_m); the complement of the largest is the sum of the others."""
+        proba = self._proba(eta)
+        complement = 1.0 - proba
+        top = proba.argmax(axis=0)[None, :]
+        others = proba.copy()
+        np.put_along_axis(others, top, 0.0, axis=0)
+        np.put_along_axis(complement, top, others.sum(axis=0, keepdims=True), axis=0)
+        return proba[1:] * complement[1:], proba[1:]
 
     def strain(self, eta: Floats, moved: Floats) -> Floats:
-        """Variance of the move under the row's probabilities, the reference's being 0: (n, 1)."""
-        proba = softmax(np.column_stack([np.zeros(len(eta)), eta]))
-        full = np.column_stack([np.zeros(len(eta)), moved])
-        mean = (proba * full).sum(axis=1, keepdims=True)
-        return np.asarray((proba * (full - mean) ** 2).sum(axis=1))[:, None]
+        """Variance of the move under the row's probabilities, the reference's being 0: (1, n)."""
+        proba = self._proba(eta)
+        full = np.concatenate([np.zeros_like(moved[:1]), moved])
+        mean = (proba * full).sum(axis=0)
+        return np.asarray((proba * (full - mean) ** 2).sum(axis=0, keepdims=True))
 
     def margin(self, eta: Floats, truth: Truth) -> Floats:
-        """The true class's eta less the best other one's, (n, 1)."""
+        """The true class's eta less the best other one's, (1, n)."""
         full, true = self._all_classes(eta, truth)
-        best_other = np.where(true, -np.inf, full).max(axis=1)
-        return np.asarray(np.where(true, full, 0.0).sum(axis=1) - best_other)[:, None]
+        best_other = np.where(true, -np.inf, full).max(axis=0)
+        return np.asarray(np.where(true, full, 0.0).sum(axis=0) - best_other)[None, :]
+
+    @staticmethod
+    def _proba(eta: Floats) -> Floats:
+        """Probabilities of all classes, (K, n)."""
+        full = np.concatenate([np.zeros_like(eta[:1]), eta])
+        full -= full.max(axis=0)
+        np.exp(full, out=full)
+        full /= full.sum(axis=0)
+        return full
 
     @staticmethod
     def _all_classes(eta: Floats, truth: Truth) -> tuple[Floats, Truth]:
-        """`eta` and `truth` with the reference class in front, (n, K) each."""
+        """`eta` and `truth` with the reference class in front, (K, n) each."""
         return (
-            np.column_stack([np.zeros(len(eta)), eta]),
-            np.column_stack([~truth.any(axis=1), truth]),
+            np.concatenate([np.zeros_like(eta[:1]), eta]),
+            np.concatenate([~truth.any(axis=0, keepdims=True), truth]),
         )

@@ -1,9 +1,15 @@
 """The only file that multiplies by X.
 
-A block enters as its design matrix A = [1, (X - centre) / scale]. Standardised inside a block that stays in
-the cache, columns far from zero or of extreme size keep their precision, and the data is never copied.
+A block enters as its standardised columns Z = (X - centre) / scale, with an intercept in front:
+A = [1, Z]. Inside a block that stays in the cache, columns far from zero or of extreme size keep their
+precision, and the data is never copied.
 
-    predictors(A, coef) = A @ coef'        pulled_back(A, r) = r' A        gram(A, d) = A' diag(d) A
+    predictors(Z, coef) = coef A'        pulled_back(Z, r) = r A        gram(Z, d) = A' diag(d) A
+
+Where every centre is near zero, in units of its scale, the change of coefficients does without a copy:
+
+    coef A' = slopes X' + intercept,  slopes = coef / scale,  intercept = coef_0 - slopes centre
+    r A     = [sum r, (r X - centre sum r) / scale]
 
 A fitted model scores rows about their training means, where log-odds far from zero keep their digits:
 
@@ -11,6 +17,7 @@ A fitted model scores rows about their training means, where log-odds far from z
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +25,18 @@ from numpy.typing import NDArray
 
 from oddsmith.data.block import BLOCK_BYTES, Floats
 from oddsmith.data.moments import Measures
+from oddsmith.engines import workspace
+
+STANDARDISED, WEIGHTED, PRODUCTS = range(3)
+"""Places in a thread's workspace."""
+NEAR, NEAR_SINGLE = 1000.0, 10.0
+"""Scales from zero up to which a column is near: three digits of 16 to lose, or one of 7."""
+FEW = 4
+"""Predictors up to which a product for each is faster than one product for all."""
+WIDE = 200
+"""Columns beyond which a transposed product is the faster one."""
+COUPLED_BYTES = 2_000_000
+"""Products of shares and columns that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +55,35 @@ class Standardisation:
         scale = np.where(columns.sigma > 0.0, columns.sigma, 1.0)
         return cls(columns.mean if fit_intercept else np.zeros_like(scale), scale)
 
-    def design_matrix(self, X: Floats) -> Floats:
-        """[1, (X - centre) / scale], (n, p + 1)."""
-        A = np.empty((X.shape[0], X.shape[1] + 1))
-        A[:, 0] = 1.0
-        np.subtract(X, self.centre, out=A[:, 1:])
-        A[:, 1:] /= self.scale
-        return A
+    @cached_property
+    def is_identity(self) -> bool:
+        """Whether the columns are standardised as they are."""
+        return not self.centre.any() and bool((self.scale == 1.0).all())
+
+    @cached_property
+    def farthest(self) -> float:
+        """The largest centre in units of its scale."""
+        return float((np.abs(self.centre) / self.scale).max(initial=0.0))
+
+    def is_near(self, dtype: np.dtype[Any]) -> bool:
+        """Whether products with columns of this type as they are keep enough digits after centring."""
+        return self.farthest <= (NEAR if dtype.itemsize == 8 else NEAR_SINGLE)
+
+    def columns(self, X: Floats) -> Floats:
+        """Z = (X - centre) / scale, (n, p), until this thread asks again; `X` itself where that is the same."""
+        if self.is_identity:
+            return X
+        Z = np.subtract(X, self.centre, out=workspace(STANDARDISED, X.shape))
+        Z /= self.scale
+        return np.asarray(Z)
+
+    def raw(self, coef: Floats) -> Floats:
+        """Coefficients (k, p + 1) of [1, X] that give the predictors of `coef` (k, p + 1) on A."""
+        return np.column_stack(self.on_user_scale(coef))
+
+    def standardised(self, pulled: Floats) -> Floats:
+        """r A from r [1, X], (k, p + 1) both."""
+        return np.column_stack([pulled[:, 0], (pulled[:, 1:] - pulled[:, :1] * self.centre) / self.scale])
 
     def on_user_scale(self, coef: Floats) -> tuple[Floats, Floats]:
         """Intercepts (k,) and coefficients (k, p) of X from those of A, (k, p + 1)."""
@@ -68,22 +109,70 @@ def log_odds(X: NDArray[Any], mean: Floats, coef: Floats, average: Floats) -> Fl
     return eta
 
 
-def predictors(A: Floats, coef: Floats) -> Floats:
-    """Linear predictors (n, k) of the k rows of `coef` (k, p + 1)."""
-    return A @ coef.T
+def predictors(Z: Floats, coef: Floats) -> Floats:
+    """Linear predictors (k, n) of the k rows of `coef` (k, p + 1), as precise as `Z` (n, p)."""
+    coef = coef.astype(Z.dtype, copy=False)
+    k = len(coef)
+    if k == 1:
+        alone = Z @ coef[0, 1:]
+        alone += coef[0, 0]
+        return alone[None]
+    eta = np.empty((k, len(Z)), dtype=Z.dtype)
+    if k <= FEW:
+        for j in range(k):
+            np.dot(Z, coef[j, 1:], out=eta[j])
+    else:
+        np.dot(coef[:, 1:], Z.T, out=eta)
+    eta += coef[:, :1]
+    return eta
 
 
-def pulled_back(A: Floats, residual: Floats) -> Floats:
-    """Sum over rows of residual times row, (k, p + 1), for `residual` (n, k)."""
-    return residual.T @ A
+def pulled_back(Z: Floats, residual: Floats) -> Floats:
+    """Sum over rows of residual times [1, z], (k, p + 1), for `residual` (k, n)."""
+    k, p = len(residual), Z.shape[1]
+    pulled = np.empty((k, p + 1))
+    np.add.reduce(residual, axis=1, dtype=np.float64, out=pulled[:, 0])
+    if k <= FEW:
+        for j in range(k):
+            pulled[j, 1:] = residual[j] @ Z
+    elif p > WIDE:
+        pulled[:, 1:] = (Z.T @ np.ascontiguousarray(residual.T)).T
+    else:
+        pulled[:, 1:] = residual @ Z
+    return pulled
 
 
-def gram(A: Floats, d: Floats) -> Floats:
-    """A' diag(d) A, (p + 1, p + 1); `d` (n,) may have either sign.
+def gram(Z: Floats, d: Floats) -> Floats:
+    """A' diag(d) A for A = [1, Z], (p + 1, p + 1); `d` (n,) is not negative.
 
     A product of a matrix with itself takes half the work, and NumPy sees to that.
     """
-    if not (d >= 0.0).all():
-        return A.T @ (A * d[:, None])
-    root = A * np.sqrt(d)[:, None]
-    return root.T @ root
+    root = np.sqrt(d)
+    weighted = np.multiply(Z, root[:, None], out=workspace(WEIGHTED, Z.shape, Z.dtype))
+    out = np.empty((Z.shape[1] + 1,) * 2)
+    out[0, 0] = d.sum(dtype=np.float64)
+    out[0, 1:] = out[1:, 0] = root @ weighted
+    out[1:, 1:] = weighted.T @ weighted
+    return out
+
+
+def coupled_gram(Z: Floats, share: Floats) -> Floats:
+    """Sum over rows of share_k share_m [1, z] [1, z]' for each pair k > m of `share` (k, n).
+
+    (k (p + 1), k (p + 1)), symmetric, with zeros in place of the pairs k = m.
+    """
+    k, q = len(share), Z.shape[1] + 1
+    out = np.zeros((k, q, k, q))
+    step = max(64, COUPLED_BYTES // (Z.itemsize * k * q))
+    for start in range(0, len(Z), step):
+        rows = slice(start, start + step)
+        products = workspace(PRODUCTS, (k, len(Z[rows]), q), Z.dtype)
+        products[:, :, 0] = share[:, rows]
+        for j in range(k):
+            np.multiply(Z[rows], share[j, rows, None], out=products[j, :, 1:])
+            for m in range(j):
+                out[j, :, m] += products[j].T @ products[m]
+    for j in range(k):
+        for m in range(j):
+            out[m, :, j] = out[j, :, m].T
+    return out.reshape(k * q, k * q)

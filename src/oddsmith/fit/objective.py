@@ -10,6 +10,7 @@ independent problems (one-vs-rest), which share every pass over the rows.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,11 @@ from oddsmith.engines import Engine, reduce
 from oddsmith.fit.cholesky import dependent_columns
 from oddsmith.fit.losses import Loss
 from oddsmith.fit.matrix import Standardisation
-from oddsmith.fit.penalties import Ridge, softmax_coupling
-from oddsmith.fit.stats import Reach, Stats, accumulate, reach
+from oddsmith.fit.penalties import Ridge
+from oddsmith.fit.stats import Reach, Stats, Survey, accumulate, pull, reach, survey
 
-TOLERANCE = 1e-10
-"""Converged within sqrt(2e-10) = 1.4e-5 standard errors."""
+TOLERANCE = 1e-7
+"""Converged within sqrt(2e-7) = 4.5e-4 standard errors."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,20 @@ class Evaluation:
 class Objective:
     """Mean loss plus ridge for G independent problems with d coefficients each, intercept first.
 
-    `standardize` says whether `alpha` acts on standardised columns or on the user's; a Newton decrement of
-    at most `tolerance` is near enough to the optimum; `engine` does the work over the blocks.
+    A Newton decrement of at most `tolerance` is near enough to the optimum; `engine` does the work over the
+    blocks.
     """
 
     source: Source
     loss: Loss
     standardisation: Standardisation
-    alpha: float = 0.0
-    standardize: bool = True
+    penalty: Ridge
     fit_intercept: bool = True
     tolerance: float = TOLERANCE
     engine: Engine = reduce
     n_passes: float = field(default=0.0, init=False)
     """Reads of the data so far: the honest cost of a fit."""
+    _aim: Floats | None = field(default=None, init=False, repr=False)
 
     @property
     def n_problems(self) -> int:
@@ -67,26 +68,24 @@ class Objective:
     @property
     def n_rows(self) -> int:
         """Rows with positive weight."""
-        return int(self._totals[0])
+        return self._totals[0]
 
     @property
     def mean_weight(self) -> float:
         """Weight of a row on average, rows of weight 0 included."""
-        return float(self._totals[1]) / self.source.n_rows
+        return self._totals[1] / self.source.n_rows
 
     @cached_property
-    def _totals(self) -> Floats:
-        self.n_passes += 1
-        return self.engine(self.source, _rows_and_weight)
+    def _totals(self) -> tuple[int, float]:
+        w = self.source.sample_weight
+        if w is None:
+            return self.source.n_rows, float(self.source.n_rows)
+        return int(np.count_nonzero(w)), float(w.sum())
 
-    @cached_property
-    def penalty(self) -> Ridge:
-        """Ridge in standardised coefficients."""
-        scale = self.standardisation.scale
-        metric = np.ones_like(scale) if self.standardize or self.alpha == 0.0 else scale**-2
-        coupled = self.loss.n_coupled
-        coupling = np.ones((1, 1)) if coupled == 1 else softmax_coupling(coupled + 1)
-        return Ridge(self.alpha, np.concatenate([[0.0], metric]), coupling)
+    @property
+    def alpha(self) -> float:
+        """Strength of the penalty on the mean loss."""
+        return self.penalty.alpha
 
     @cached_property
     def free(self) -> NDArray[np.bool_]:
@@ -107,6 +106,11 @@ class Objective:
         held = [~(np.diag(gram) > 0.0) if self.alpha > 0.0 else dependent_columns(gram) for gram in grams]
         return np.tile(np.array(held), self.loss.n_coupled)
 
+    @property
+    def value_at_zero(self) -> float:
+        """The objective of every problem where all coefficients are 0: each class is as likely as another."""
+        return float(np.log(self.loss.n_coupled + 1.0))
+
     @cached_property
     def start(self) -> Evaluation:
         """The objective at zero, where every solver begins, with its Hessian."""
@@ -116,6 +120,63 @@ class Objective:
         """The objective at `theta` (G, d) from one pass over the rows."""
         self.n_passes += 1
         return self._mean(self.engine(self.source, self._kernel(theta, order)), theta, order)
+
+    def gradient(self, theta: Floats) -> Floats:
+        """The gradient (G, d) at `theta` (G, d) and no more: the cheapest pass over the rows.
+
+        The part of it that the classes alone determine is kept from the first call.
+        """
+        self.n_passes += 1
+        unit = self.loss.unit
+        coef = (unit * self._given(theta)).astype(self.source.dtype)
+        pulled, *aim = self.engine(
+            self.source, partial(pull, coef=coef, aim=self._aim is None, **self._columns)
+        )
+        if aim:
+            self._aim = aim[0]
+        return self._slope(unit * pulled - self._aim, theta)
+
+    def survey(self, theta: Floats, step: Floats) -> tuple[Evaluation, Survey]:
+        """The objective and gradient at `theta`, and how far `step` moves the rows, both (G, d): one pass."""
+        self.n_passes += 1
+        found = self.engine(
+            self.source, partial(survey, coef=self._given(theta), step=self._given(step), **self._columns)
+        )
+        value = found.loss / self._totals[1] + self.penalty.value(theta)
+        return Evaluation(value, self._slope(found.pulled, theta), np.empty(0)), found
+
+    def may_be_separated(self, theta: Floats) -> bool:
+        """Whether no row says that some problem isn't separated at `theta` (G, d): as few blocks as it takes."""
+        undecided = np.ones(self.n_problems, dtype=bool)
+        coef = self._rows(theta)
+        for block in self.source:
+            self.n_passes += len(block.y) / self.source.n_rows
+            still = reach(block, coef, 0.0 * coef, loss=self.loss, standardisation=self.standardisation)
+            undecided &= still.margin > 0.0
+            if not undecided.any():
+                return False
+        return True
+
+    @cached_property
+    def _columns(self) -> dict[str, Any]:
+        """How a cheap pass sees the columns: as they are, wherever that keeps enough digits."""
+        as_is = self.standardisation.is_near(self.source.dtype)
+        return {"loss": self.loss, "standardisation": self.standardisation, "as_is": as_is}
+
+    def _given(self, theta: Floats) -> Floats:
+        """Coefficients (k, p + 1) of the columns as a cheap pass sees them."""
+        coef = self._rows(theta)
+        return self.standardisation.raw(coef) if self._columns["as_is"] else coef
+
+    def _slope(self, pulled: Floats, theta: Floats) -> Floats:
+        """The gradient (G, d) from a cheap pass's sums (k, p + 1)."""
+        if self._columns["as_is"]:
+            pulled = self.standardisation.standardised(pulled)
+        gradient = pulled.reshape(theta.shape) / self._totals[1]
+        if self.alpha > 0.0:
+            gradient += self.penalty.gradient(theta)
+        gradient[:, ~self.free] = 0.0
+        return gradient
 
     def evaluate_rows(self, theta: Floats, rows: NDArray[np.intp]) -> Evaluation:
         """The objective and gradient at `theta` (G, d) as these rows alone estimate them, without bias.
@@ -162,24 +223,19 @@ class Objective:
 
     def _mean(self, stats: Stats, theta: Floats, order: int) -> Evaluation:
         """Divide the sums once, add the penalty, and hold what may not move."""
-        value, gradient, hessian = (
-            part / stats.weight for part in (stats.loss, stats.gradient, stats.hessian)
-        )
+        value, gradient, hessian = stats.loss, stats.gradient, stats.hessian
+        for part in (value, gradient, hessian):
+            part /= stats.weight
         if self.alpha > 0.0:
             value += self.penalty.value(theta)
             if order >= 1:
                 gradient += self.penalty.gradient(theta)
             if order >= 2:
                 hessian += self.penalty.hessian
-        fixed = ~self.free
-        if order >= 1 and fixed.any():
+        fixed = ~self.free if not self.fit_intercept else None
+        if order >= 1 and fixed is not None:
             gradient[:, fixed] = 0.0
-        if order >= 2 and fixed.any():
+        if order >= 2 and fixed is not None:
             hessian[:, fixed] = 0.0
             hessian[:, :, fixed] = 0.0
         return Evaluation(value, gradient, hessian)
-
-
-def _rows_and_weight(block: Block) -> Floats:
-    w = np.ones(len(block.X)) if block.sample_weight is None else block.sample_weight
-    return np.array([np.count_nonzero(w), w.sum()])

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from oddsmith.data.block import Floats
 from oddsmith.fit.cholesky import Factor
 from oddsmith.fit.objective import Evaluation, Objective
+from oddsmith.fit.stats import Survey
 
 STILL_MOVING = 0.1
 """A step that changes some row's log-odds by this much has not arrived."""
@@ -55,33 +56,66 @@ class Optimality:
     """Whether every margin is positive: a proof that the classes can be told apart without error."""
 
 
+@dataclass(frozen=True)
+class Nearby:
+    """What a solver that takes no Hessian of all rows knows of where it ended.
+
+    `now`: objective and gradient. `seen`: what its last step did to the rows. `steps` (G, d): its next ones.
+    """
+
+    now: Evaluation
+    seen: Survey
+    steps: Floats
+
+
 def newton_steps(objective: Objective, now: Evaluation, active: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Newton steps (G, d) and decrements (G,) of the active problems; 0 for the others."""
-    steps = np.zeros_like(now.gradient)
-    for problem in np.flatnonzero(active):
+    steps = np.zeros(now.gradient.shape)
+    for problem in active.nonzero()[0].tolist():
         factor = Factor.of(now.hessian[problem], objective.held[problem])
         steps[problem] = factor.solve(now.gradient[problem])
     return steps, 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows
 
 
-def optimality(objective: Objective, theta: Floats) -> Optimality:
-    """What can be said of `theta` (G, d), whichever solver found it: two passes over the rows."""
-    now = objective.evaluate(theta, order=2)
-    mean_loss = now.value - objective.penalty.value(theta)
-    sound = np.isfinite(now.value) & (now.value <= objective.start.value + 1e-12)
-    steps, decrement = newton_steps(objective, now, sound)
-    reach = objective.reach(np.where(sound[:, None], theta, 0.0), steps)
+def optimality(objective: Objective, theta: Floats, nearby: Nearby | Evaluation | None = None) -> Optimality:
+    """What can be said of `theta` (G, d), whichever solver found it.
+
+    Two passes over the rows and a Hessian; fewer where the solver knows the objective there, or the
+    neighbourhood.
+    """
+    if not isinstance(nearby, Nearby):
+        now = nearby or objective.evaluate(theta, order=2)
+        sound = _sound(objective, now)
+        steps, decrement = newton_steps(objective, now, sound)
+        move = np.full(len(theta), np.inf)
+        margin = move
+    else:
+        now, seen, steps = nearby.now, nearby.seen, nearby.steps
+        sound = _sound(objective, now)
+        decrement = 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows
+        move = seen.move
+        margin = np.full(len(theta), -np.inf)
+    strain = np.full(len(theta), np.inf)
+    settled = (move < STILL_MOVING) & (decrement <= objective.tolerance)
+    if not settled.all() or (sound.all() and objective.may_be_separated(theta)):
+        reach = objective.reach(np.where(sound[:, None], theta, 0.0), steps)
+        move, strain, margin = reach.move, reach.strain, reach.margin
     status = tuple(
-        _verdict(objective, decrement[k], reach.move[k], reach.strain[k], reach.margin[k])
-        if sound[k]
-        else Status.diverged
+        _verdict(objective, decrement[k], move[k], strain[k], margin[k]) if sound[k] else Status.diverged
         for k in range(len(decrement))
     )
     decrement = np.where(sound, decrement, np.inf)
-    gradient = np.where(sound, np.where(objective.held, 0.0, np.abs(now.gradient)).max(axis=1), np.inf)
+    held = ~objective.free if isinstance(nearby, Nearby) else objective.held
+    gradient = np.where(sound, np.where(held, 0.0, np.abs(now.gradient)).max(axis=1), np.inf)
     intercepts = np.arange(steps.shape[1]) % (objective.source.n_columns + 1) == 0
     drifting = np.where(intercepts, 0.0, np.abs(steps)).argmax(axis=1)
-    return Optimality(status, decrement, gradient, mean_loss, drifting, reach.margin > 0.0)
+    mean_loss = now.value - objective.penalty.value(theta)
+    return Optimality(status, decrement, gradient, mean_loss, drifting, margin > 0.0)
+
+
+def _sound(objective: Objective, now: Evaluation) -> NDArray[np.bool_]:
+    """Whether the objective (G,) is a number, and no more than where all coefficients are 0."""
+    return np.asarray(np.isfinite(now.value) & (now.value <= objective.value_at_zero + 1e-12))
 
 
 def _verdict(objective: Objective, decrement: float, move: float, strain: float, margin: float) -> Status:

@@ -10,6 +10,7 @@ to sum to zero.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -28,6 +29,13 @@ class Ridge:
     alpha: float
     metric: Floats
     coupling: Floats
+
+    @classmethod
+    def of(cls, alpha: float, scale: Floats, n_coupled: int = 1, *, standardize: bool = True) -> Self:
+        """The ridge of columns with these scales (p,), on standardised columns or on the user's."""
+        metric = np.ones_like(scale) if standardize or alpha == 0.0 else scale**-2
+        coupling = np.ones((1, 1)) if n_coupled == 1 else softmax_coupling(n_coupled + 1)
+        return cls(alpha, np.concatenate([[0.0], metric]), coupling)
 
     def gradient(self, coef: Floats) -> Floats:
         """Derivative at `coef` (G, d), same shape."""

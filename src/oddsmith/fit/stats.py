@@ -14,7 +14,7 @@ import numpy as np
 
 from oddsmith.data.block import Block, Floats
 from oddsmith.fit.losses import Loss
-from oddsmith.fit.matrix import Standardisation, gram, predictors, pulled_back
+from oddsmith.fit.matrix import Standardisation, coupled_gram, gram, predictors, pulled_back
 
 FAR = 33.0
 """Log-odds beyond which a step is measured against their size: here probabilities leave 1 behind."""
@@ -45,29 +45,98 @@ def accumulate(
     block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation, order: int
 ) -> Stats:
     """The sums of one block at `coef` (n_problems * n_coupled, p + 1), intercept first."""
-    A = standardisation.design_matrix(block.X)
-    eta = predictors(A, coef)
+    Z = standardisation.columns(block.X)
+    eta = predictors(Z, coef)
     truth = loss.truth(block.y)
-    w = np.ones(len(A)) if block.sample_weight is None else block.sample_weight
-    problems, coupled = loss.n_problems, loss.n_coupled
+    w: Floats | float = 1.0
+    weight = float(len(Z))
+    if block.sample_weight is not None:
+        w = block.sample_weight.astype(Z.dtype, copy=False)
+        weight = float(w.sum(dtype=np.float64))
+    problems, coupled, q = loss.n_problems, loss.n_coupled, coef.shape[1]
     gradient: Floats = np.empty(0)
     hessian: Floats = np.empty(0)
     if order >= 1:
-        residual = loss.residual(eta, truth) * w[:, None]
-        gradient = pulled_back(A, residual).reshape(problems, -1)
+        gradient = pulled_back(Z, loss.residual(eta, truth) * w).reshape(problems, -1)
     if order >= 2:
-        q = A.shape[1]
-        curvature = loss.curvature(eta)
-        parts = np.empty((problems, coupled, q, coupled, q))
-        for k in range(coupled):
-            for m in range(k + 1):
-                weighted = curvature(k, m) * w[:, None]
-                for problem in range(problems):
-                    part = gram(A, weighted[:, problem])
-                    parts[problem, k, :, m, :] = part
-                    parts[problem, m, :, k, :] = part.T
-        hessian = parts.reshape(problems, coupled * q, coupled * q)
-    return Stats(float(w.sum()), w @ loss.loss(eta, truth), gradient, hessian)
+        own, share = loss.curvature(eta)
+        hessian = np.zeros((problems, coupled * q, coupled * q))
+        if share is not None:
+            hessian[0] = -coupled_gram(Z, share * np.sqrt(w))
+        for k, curvature in enumerate(own):
+            problem, inner = divmod(k, coupled)
+            corner = slice(inner * q, (inner + 1) * q)
+            hessian[problem, corner, corner] = gram(Z, curvature * w)
+    value = (loss.loss(eta, truth) * w).sum(axis=1, dtype=np.float64)
+    return Stats(weight, value, gradient, hessian)
+
+
+def pull(
+    block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation, as_is: bool, aim: bool
+) -> Floats:
+    """What the gradient needs of one block and no more, (1 or 2, k, p + 1), at `coef` (k, p + 1).
+
+        sum_i w_i squash(eta_i) [1, z_i],  and with `aim`  sum_i w_i aim(y_i) [1, z_i]
+
+    The second doesn't depend on `coef`, so that a fit asks for it once. `coef` is in units of the loss; z are
+    the columns `as_is`, to which it then belongs, or standardised.
+    """
+    Z = block.X if as_is else standardisation.columns(block.X)
+    parts = [loss.squash(predictors(Z, coef))]
+    if aim:
+        parts.append(loss.aim(loss.truth(block.y)).astype(Z.dtype, copy=False))
+    if block.sample_weight is not None:
+        w = block.sample_weight.astype(Z.dtype, copy=False)
+        for part in parts:
+            part *= w
+    return np.stack([pulled_back(Z, part) for part in parts]) if aim else pulled_back(Z, parts[0])[None]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """One look at the neighbourhood of some coefficients: sums and extremes of G problems.
+
+    `loss` (G,) and `pulled` (k, p + 1), the gradient's sums; `move` (G,): the largest change of a row's
+    log-odds.
+    """
+
+    loss: Floats
+    pulled: Floats
+    move: Floats
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            self.loss + other.loss,
+            self.pulled + other.pulled,
+            np.maximum(self.move, other.move),
+        )
+
+
+def survey(
+    block: Block, coef: Floats, step: Floats, *, loss: Loss, standardisation: Standardisation, as_is: bool
+) -> Survey:
+    """Loss and gradient at `coef`, and how far `step` moves the rows, both (k, p + 1), of one block.
+
+    `coef`, `step` and the gradient are those of the columns `as_is`, or standardised.
+    """
+    Z = block.X if as_is else standardisation.columns(block.X)
+    eta, moved, truth = predictors(Z, coef), predictors(Z, step), loss.truth(block.y)
+    value = loss.loss(eta, truth)
+    np.abs(moved, out=moved)
+    eta *= loss.unit
+    residual = loss.squash(eta)
+    residual *= loss.unit
+    residual -= loss.aim(truth)
+    if block.sample_weight is not None:
+        w = block.sample_weight.astype(Z.dtype, copy=False)
+        value *= w
+        residual *= w
+        moved *= w > 0
+    return Survey(
+        value.sum(axis=1, dtype=np.float64),
+        pulled_back(Z, residual),
+        moved.max(axis=1, initial=0.0).reshape(loss.n_problems, -1).max(axis=1).astype(np.float64),
+    )
 
 
 @dataclass(frozen=True)
@@ -94,14 +163,14 @@ class Reach:
 
 def reach(block: Block, coef: Floats, step: Floats, *, loss: Loss, standardisation: Standardisation) -> Reach:
     """The reach of `step` at `coef`, both (n_problems * n_coupled, p + 1), in one block."""
-    A, truth = standardisation.design_matrix(block.X), loss.truth(block.y)
+    Z, truth = standardisation.columns(block.X), loss.truth(block.y)
     if block.sample_weight is not None:
         counted = block.sample_weight > 0
-        A, truth = A[counted], truth[counted]
-    eta, moved = predictors(A, coef), predictors(A, step)
+        Z, truth = Z[counted], truth[:, counted]
+    eta, moved = predictors(Z, coef), predictors(Z, step)
     share = np.abs(moved) / np.maximum(1.0, np.abs(eta) / FAR)
     return Reach(
-        share.max(axis=0, initial=0.0).reshape(loss.n_problems, -1).max(axis=1),
-        loss.strain(eta, moved).max(axis=0, initial=0.0),
-        loss.margin(eta, truth).min(axis=0, initial=np.inf),
+        share.max(axis=1, initial=0.0).reshape(loss.n_problems, -1).max(axis=1),
+        loss.strain(eta, moved).max(axis=1, initial=0.0),
+        loss.margin(eta, truth).min(axis=1, initial=np.inf),
     )

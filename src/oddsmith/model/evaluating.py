@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from oddsmith.data.batches import Batches
 from oddsmith.data.cells import refuse_nested, require_weights, shown
 from oddsmith.data.encoding import Unseen
-from oddsmith.data.expression import target_labels
 from oddsmith.data.memory import available, require
 from oddsmith.data.pieces import OnePiece, Pieces
 from oddsmith.data.table import Table
-from oddsmith.data.target import TargetOptions, read_target
+from oddsmith.data.target import Labels, TargetOptions
 from oddsmith.errors import InputError, counted, visible
 from oddsmith.evaluate.evaluation import Evaluation, Evidence, conclusion, evidence, refuse_other_kinds
 from oddsmith.evaluate.metrics import Cost
@@ -164,15 +164,18 @@ class _Labels:
             pieces.name,
             place_of=lambda row, column: self._place(int(first_rows[row]), column),
         )
-        name, _, labels = target_labels(table, target.name, self.markers)
-        if labels.null_count() == labels.len():
+        options = TargetOptions(target.name, map_label=(*target.map_label, *map_label))
+        batches = Batches.of(table)
+        labels = Labels(batches, options, self.markers)
+        for _, batch in batches.read():
+            labels.add(batch)
+        if not labels.seen:
             raise InputError(
-                f"{visible(pieces.name, 200)}: target {shown(name)} has no label in any of {n_rows:,} rows. "
+                f"{visible(pieces.name, 200)}: target {shown(labels.name)} has no label in any of {n_rows:,} rows. "
                 f"Choose another column."
             )
-        options = TargetOptions(target.name, map_label=(*target.map_label, *map_label))
-        found = read_target(table, options, self.markers, classes=tuple(target.classes))
-        self._codes = table.frame.with_columns(pl.Series(_ROW, found.codes))
+        found = labels.concluded(tuple(target.classes))
+        self._codes = table.frame.with_columns(pl.Series(_ROW, found.codes.astype(np.int64)))
 
     def codes(self, table: Table) -> NDArray[np.int64]:
         """Place of the label (n,) in the model's classes; -1 where a row has none."""

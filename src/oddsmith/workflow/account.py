@@ -59,6 +59,7 @@ def fit_record(fit: Fit, terms: Sequence[str], classes: Sequence[str], wording: 
     solution, evidence = fit.solution, fit.solution.optimality
     return FitRecord(
         solver=cast("Any", fit.solver),
+        choice=fit.choice,
         settings={cast("Any", name): fit.settings[name] for name in SOLVERS[fit.solver].settings},
         seed=fit.seed,
         penalty=PenaltyRecord(fit.alpha, fit.standardize),

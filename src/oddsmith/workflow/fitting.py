@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import ArraySource, Codes, Floats
+from oddsmith.data.block import ArraySource, Floats, Source
 from oddsmith.data.memory import require
 from oddsmith.engines import Engine, available_cores, threads
 from oddsmith.errors import InputError
@@ -23,11 +23,10 @@ from oddsmith.fit.losses import Bernoulli, Loss, Softmax
 from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.objective import TOLERANCE, Objective
 from oddsmith.fit.optimality import Status
+from oddsmith.fit.penalties import Ridge
 from oddsmith.fit.row_space import RowSpace
-from oddsmith.fit.solvers import SOLVERS, Progress, Solution, silent, solve
+from oddsmith.fit.solvers import MOST_COEFFICIENTS, SOLVERS, Progress, Solution, chosen, silent, solve
 
-MOST_COEFFICIENTS = 5000
-"""Coefficients of one problem: beyond this its Hessian is out of proportion."""
 _COPIES = 4
 """Copies of the rows that a rotation holds at once."""
 _HESSIANS = 12
@@ -55,6 +54,8 @@ class Fit:
     scale: Floats
     """(p,): sigma of each column, 1 where it is constant."""
     solver: str
+    choice: str
+    """Why this solver, where that was left to the rule; else empty."""
     settings: dict[str, float]
     """What bounds and steers the solver; its defaults filled in."""
     seed: int
@@ -87,9 +88,7 @@ def threads_for(
 
 
 def fit(
-    X: NDArray[Any],
-    codes: Codes,
-    sample_weight: Floats | None,
+    source: Source,
     n_classes: int,
     *,
     mean: Floats,
@@ -98,16 +97,18 @@ def fit(
     alpha: float,
     standardize: bool,
     solver: str,
-    settings: Mapping[str, float],
     engine: Engine,
+    settings: Mapping[str, float] = {},
+    max_iter: int | None = None,
     fit_intercept: bool = True,
     tolerance: float = TOLERANCE,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Fit:
-    """Fit rows `X` (n, p) of classes `codes` (n,), every one of which occurs with positive weight.
+    """Fit the rows of a source, in which every one of `n_classes` classes occurs with positive weight.
 
-    `mean` and `scale` (p,) are those of the columns; `settings` are the solver's that differ from its own.
+    `mean` and `scale` (p,) are those of the columns; `solver` is one of the table or "auto"; `settings` are the
+    solver's that differ from its own; `max_iter` bounds whatever counts as an iteration.
 
     Raises:
         InputError: more coefficients than can be fitted at once, or columns that overflow.
@@ -126,43 +127,55 @@ def fit(
             f"their inverse, beyond the range of a double. Give it in another unit, or let the penalty act on "
             f"standardised columns."
         )
+    loss = losses[form]
     objective = Objective(
-        ArraySource(X, codes, sample_weight),
-        losses[form],
+        source,
+        loss,
         standardisation,
-        alpha=alpha,
-        standardize=standardize,
+        Ridge.of(alpha, scale, loss.n_coupled, standardize=standardize),
         fit_intercept=fit_intercept,
         tolerance=tolerance,
         engine=engine,
     )
+    n_rows, n_terms = source.n_rows, source.n_columns
     rotation = None
-    if alpha > 0.0 and SOLVERS[solver].factors and RowSpace.fits(len(X), objective.penalty.metric[1:]):
+    exact = solver == "auto" or SOLVERS[solver].factors
+    if alpha > 0.0 and exact and RowSpace.fits(n_rows, objective.penalty.metric[1:]):
         require(
-            _COPIES * 8.0 * X.size,
-            f"a fit of {X.shape[1]:,} columns to {len(X):,} rows",
+            _COPIES * 8.0 * n_rows * n_terms,
+            f"a fit of {n_terms:,} columns to {n_rows:,} rows",
             "Use fewer columns or levels, or a machine with more memory.",
         )
-        rotation = RowSpace.of(X, standardisation, objective.penalty.metric[1:])
+        everything = source.take(np.arange(n_rows))
+        rotation = RowSpace.of(everything.X, standardisation, objective.penalty.metric[1:])
+        unit = np.ones(n_rows)
         objective = replace(
             objective,
-            source=ArraySource(rotation.rows, codes, sample_weight),
-            standardisation=Standardisation(np.zeros(len(X)), np.ones(len(X))),
-            standardize=True,
+            source=ArraySource(rotation.rows, everything.y, everything.sample_weight),
+            standardisation=Standardisation(0.0 * unit, unit),
+            penalty=Ridge.of(alpha, unit, loss.n_coupled),
         )
-    if objective.n_coefficients > MOST_COEFFICIENTS:
+    choice = ""
+    if solver == "auto":
+        solver, choice = chosen(objective)
+    row = SOLVERS[solver]
+    if max_iter is not None:
+        settings = {**settings, row.limit: max_iter}
+    if row.factors and objective.n_coefficients > MOST_COEFFICIENTS:
         remedies = ["Leave columns out"]
         if form == "softmax":
             remedies.append("fit each class against the rest (ovr)")
-        if alpha == 0.0 and objective.loss.n_coupled * (len(X) + 1) <= MOST_COEFFICIENTS:
+        if alpha == 0.0 and loss.n_coupled * (n_rows + 1) <= MOST_COEFFICIENTS:
             remedies.append("add a penalty, which needs no more coefficients than rows")
+        remedies.append("take the solver lbfgs")
         raise InputError(
             f"{objective.n_coefficients:,} coefficients ({len(mean):,} terms, {n_classes:,} classes) are more "
             f"than the {MOST_COEFFICIENTS:,} that can be fitted at once. {', or '.join(remedies)}."
         )
     problems = f" for each of {objective.n_problems:,} classes" if objective.n_problems > 1 else ""
+    hessian = objective.n_coefficients ** (2 if row.factors else 1)
     require(
-        _HESSIANS * 8.0 * objective.n_problems * objective.n_coefficients**2,
+        _HESSIANS * 8.0 * objective.n_problems * hessian,
         f"a fit of {objective.n_coefficients:,} coefficients{problems}",
         "Use fewer columns or levels, or a machine with more memory.",
     )
@@ -178,7 +191,7 @@ def fit(
     still = (
         (solution.held & objective.free & (solution.theta == 0.0))
         .all(axis=0)
-        .reshape(objective.loss.n_coupled, -1)
+        .reshape(loss.n_coupled, -1)
         .any(axis=0)
     )
     return Fit(
@@ -189,7 +202,8 @@ def fit(
         mean=mean,
         scale=scale,
         solver=solver,
-        settings={**SOLVERS[solver].settings, **settings},
+        choice=choice,
+        settings={**row.settings, **settings},
         seed=seed,
         alpha=alpha,
         standardize=standardize,
@@ -197,8 +211,8 @@ def fit(
         solution=solution,
         not_estimable=np.flatnonzero(still) - 1,
         n_rows=objective.n_rows,
-        class_counts=np.bincount(codes, minlength=n_classes).tolist(),
-        class_weights=np.bincount(codes, sample_weight, n_classes).astype(np.float64).tolist(),
+        class_counts=np.bincount(source.y, minlength=n_classes).tolist(),
+        class_weights=np.bincount(source.y, source.sample_weight, n_classes).astype(np.float64).tolist(),
     )
 
 

@@ -14,22 +14,26 @@ from typing import Any, Literal
 
 import numpy as np
 
+from oddsmith.data.batches import Batches
 from oddsmith.data.block import Codes, Floats
-from oddsmith.data.cells import MissingMarkers, require_weights
+from oddsmith.data.cells import MissingMarkers
 from oddsmith.data.columns import ColumnOptions, ColumnPlan, classify
 from oddsmith.data.design import LARGEST, Design
-from oddsmith.data.native import as_table
+from oddsmith.data.memory import available, limited, size_of
+from oddsmith.data.passes import source_of
 from oddsmith.data.read import Reading
-from oddsmith.data.table import Table
-from oddsmith.data.target import Target, TargetOptions, read_target
+from oddsmith.data.target import Labels, Target, TargetOptions
 from oddsmith.errors import DataWarning, FitWarning, InputError, visible
 from oddsmith.fit.optimality import Status
-from oddsmith.fit.solvers import SOLVERS, Progress, silent
+from oddsmith.fit.solvers import MOST_COEFFICIENTS, SOLVERS, Progress, silent
 from oddsmith.model import Model
 from oddsmith.model.records import TargetRecord
 from oddsmith.workflow.account import COMMAND_LINE, divergence
-from oddsmith.workflow.fitting import MOST_COEFFICIENTS, fit, threads_for
+from oddsmith.workflow.fitting import fit, threads_for
 from oddsmith.workflow.record import model_of
+
+KEPT, HELD = 0.25, 0.6
+"""Of the memory that is left: the part that cells may keep for the design matrix, and of the rest the matrix's part."""
 
 
 def train(
@@ -49,13 +53,15 @@ def train(
     multi_class: Literal["softmax", "ovr"] = "softmax",
     alpha: float = 0.0,
     standardize: bool = True,
-    solver: str = "newton",
+    solver: str = "auto",
     learning_rate: float | None = None,
     iterations: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     seed: int = 0,
     reading: Reading | None = None,
+    memory: str | float | None = None,
+    cache: bool = True,
     progress: Progress = silent,
 ) -> Model:
     """Train on every row that has a target.
@@ -77,13 +83,16 @@ def train(
         multi_class: for three classes or more, "softmax" or "ovr" (one-vs-rest).
         alpha: ridge on the mean loss, alpha / 2 * sum of squared coefficients, never the intercept.
         standardize: whether `alpha` acts on columns divided by their sigma (glmnet's meaning).
-        solver: a row of `oddsmith.fit.solvers.SOLVERS`; the next four are its settings.
+        solver: "auto", by the rule of `oddsmith.fit.solvers`, or a row of its table; the next four are settings.
         learning_rate: step on the mean loss of standardised columns.
         iterations: steps of gradient descent.
         epochs: passes of stochastic and mini-batch descent.
         batch_size: rows of a mini-batch.
         seed: of all randomness: the shuffles of stochastic and mini-batch descent.
         reading: how the text of a file is read, to be remembered for files to be predicted.
+        memory: that the process may take, in bytes or as in "1GB"; by itself what the machine can give. Files are
+            read in pieces, and what a fit reads again and again and has no room is packed into a temporary file.
+        cache: False to read the data in every pass rather than to pack it.
         progress: called after each iteration.
 
     Warns:
@@ -93,7 +102,6 @@ def train(
     Raises:
         InputError: the data or an option cannot be used, or descent diverged.
     """
-    table = as_table(data, reading)
     settings = _settings(
         solver,
         learning_rate=learning_rate,
@@ -112,53 +120,66 @@ def train(
     seed = int(seed)
     if multi_class not in ("softmax", "ovr"):
         raise InputError(f"multi_class '{visible(str(multi_class))}' is neither softmax nor ovr.")
-    markers = MissingMarkers.from_options(_texts(missing), table.frame.columns)
-    if not table.frame.height:
-        raise InputError(f"{visible(table.name)}: no rows to train on, only a header.")
-    found = read_target(
-        table,
-        TargetOptions(str(target), None if positive is None else str(positive), _texts(map_label)),
-        markers,
-    )
-    table, rows_without_target = _with_target(table, found)
-    codes = found.codes[found.codes >= 0]
-    options = ColumnOptions(
-        None if features is None else _texts(features),
-        _texts(drop),
-        None if id is None else str(id),
-        _texts(categorical),
-        _texts(numeric),
-        None if weight is None else str(weight),
-        _texts(missing),
-    )
-    plan = classify(table, options, reserved=found.columns, most_features=MOST_COEFFICIENTS)
-    if not plan.features:
-        warnings.warn(
-            "every column is constant, so the model gives each row the class shares",
-            DataWarning,
-            stacklevel=2,
+    bytes_given = size_of(memory) if isinstance(memory, str) else memory
+    with limited(bytes_given):
+        rows = Batches.of(data, reading, bytes_given)
+        table = rows.head
+        markers = MissingMarkers.from_options(_texts(missing), table.frame.columns)
+        if not table.frame.height:
+            raise InputError(f"{visible(table.name)}: no rows to train on, only a header.")
+        labels = Labels(
+            rows,
+            TargetOptions(str(target), None if positive is None else str(positive), _texts(map_label)),
+            markers,
         )
-    sample_weight = _sample_weight(table, plan, markers, codes, found)
-    design, X = Design.learn(
-        table, plan, markers, missing_indicator=missing_indicator, sample_weight=sample_weight
-    )
-    with threads_for(None, len(design.terms), len(found.classes), multi_class) as engine:
-        fitted = fit(
-            X,
-            codes,
-            sample_weight,
-            len(found.classes),
-            mean=design.mean,
-            scale=design.scale,
-            multi_class=multi_class,
-            alpha=alpha,
-            standardize=standardize,
-            solver=solver,
-            settings=settings,
-            engine=engine,
-            seed=seed,
-            progress=progress,
+        options = ColumnOptions(
+            None if features is None else _texts(features),
+            _texts(drop),
+            None if id is None else str(id),
+            _texts(categorical),
+            _texts(numeric),
+            None if weight is None else str(weight),
+            _texts(missing),
         )
+        left = available()
+        plan = classify(
+            rows,
+            options,
+            reserved=labels.columns,
+            labels=labels,
+            most_features=MOST_COEFFICIENTS,
+            room=KEPT * left,
+        )
+        if not plan.features:
+            warnings.warn(
+                "every column is constant, so the model gives each row the class shares",
+                DataWarning,
+                stacklevel=2,
+            )
+        found = plan.survey.target
+        assert found is not None
+        codes = found.codes[found.codes >= 0]
+        sample_weight = _sample_weight(plan, codes, found)
+        design = Design.learn(plan, markers, missing_indicator=missing_indicator)
+        room = HELD * (left - plan.survey.held)
+        with (
+            source_of(design, plan.survey, codes, sample_weight, room=room, cache=cache) as source,
+            threads_for(None, len(design.terms), len(found.classes), multi_class) as engine,
+        ):
+            fitted = fit(
+                source,
+                len(found.classes),
+                mean=design.mean,
+                scale=design.scale,
+                multi_class=multi_class,
+                alpha=alpha,
+                standardize=standardize,
+                solver=solver,
+                settings=settings,
+                engine=engine,
+                seed=seed,
+                progress=progress,
+            )
     if fitted.status is Status.diverged:
         remedy = "Give columns in other units, or add a penalty (--alpha 0.01)."
         if "learning_rate" in settings:
@@ -178,8 +199,8 @@ def train(
         reading=reading,
         left_out=plan.left_out,
         dropped=[name for name in table.frame.columns if name not in used],
-        rows_without_target=rows_without_target,
-        digests=[digest for _, digest in table.digests],
+        rows_without_target=len(found.codes) - len(codes),
+        digests=[digest for _, digest in rows.pieces.digests],
     )
     if model.record.fit.status != "converged":
         warnings.warn(model.record.fit.message, FitWarning, stacklevel=2)
@@ -188,10 +209,10 @@ def train(
 
 def _settings(solver: str, **given: float | None) -> dict[str, float]:
     """The solver's settings, its defaults filled in; a setting it doesn't take is refused."""
-    if solver not in SOLVERS:
+    if solver != "auto" and solver not in SOLVERS:
         known = "; ".join(f"{name}, {row.about}" for name, row in SOLVERS.items())
         raise InputError(f"no solver is called '{visible(solver)}'. There are: {known}.")
-    settings = dict(SOLVERS[solver].settings)
+    settings = {} if solver == "auto" else dict(SOLVERS[solver].settings)
     for name, value in given.items():
         if value is None:
             continue
@@ -213,19 +234,11 @@ def _texts(given: Sequence[str] | str) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(str(text) for text in given)
 
 
-def _with_target(table: Table, target: Target) -> tuple[Table, int]:
-    kept = np.flatnonzero(target.codes >= 0)
-    left_out = len(target.codes) - len(kept)
-    return (table.take(kept) if left_out else table), left_out
-
-
-def _sample_weight(
-    table: Table, plan: ColumnPlan, markers: MissingMarkers, codes: Codes, target: Target
-) -> Floats | None:
+def _sample_weight(plan: ColumnPlan, codes: Codes, target: Target) -> Floats | None:
     """The weight column (n,), checked; None if there is none."""
-    if plan.weight is None:
+    weight = plan.survey.sample_weight()
+    if weight is None or plan.weight is None:
         return None
-    weight = require_weights(table, plan.weight, markers.of(plan.weight))
     totals = np.bincount(codes, weights=weight, minlength=len(target.classes))
     if not (totals > 0.0).all():
         empty = target.classes[int(np.argmin(totals))]
@@ -233,7 +246,7 @@ def _sample_weight(
     total = float(totals.sum())
     if not 1.0 / LARGEST <= total <= LARGEST:
         raise InputError(
-            f"{visible(table.name)}: the weights in '{visible(plan.weight)}' add up to {total:.2g}. "
+            f"{visible(plan.survey.rows.head.name)}: the weights in '{visible(plan.weight)}' add up to {total:.2g}. "
             f"Give them in another unit."
         )
     return weight

@@ -19,6 +19,8 @@ from oddsmith.fit.solvers.solution import Path, Progress, silent
 
 CHEAP = 1e8
 """n d^2 below which the noise floor costs nothing worth saving."""
+NEAR = 1e-10
+"""A decrement from which on one that falls no further has met the noise floor."""
 SUFFICIENT = 1e-4
 NOISE = 1e-14
 STALLED = 0.25
@@ -57,21 +59,21 @@ class Newton:
             n_iter += 1
             history.append((n_iter, now.value))
             progress(n_iter, self.max_iter, now.value)
-        return Path(theta, n_iter, history)
+        return Path(theta, n_iter, history, nearby=now)
 
     @staticmethod
     def _arrived(objective: Objective, decrement: Floats, before: Floats) -> NDArray[np.bool_]:
         """Which problems have nothing left to gain."""
-        small = decrement <= objective.tolerance
         if objective.n_rows * objective.n_coefficients**2 >= CHEAP:
-            return small
+            return decrement <= objective.tolerance
+        small = decrement <= min(objective.tolerance, NEAR)
         stalled = decrement > (STALLED if objective.alpha == 0.0 else STALLED_WITH_PENALTY) * before
         return np.asarray(small & (stalled | (decrement == 0.0)))
 
     @staticmethod
     def _told_apart(objective: Objective, theta: Floats, now: Evaluation) -> NDArray[np.bool_]:
         """Which problems have no finite optimum, by the proof that every margin is positive, and a loss of none."""
-        vanished = (now.value <= VANISHED) & (objective.alpha == 0.0)
+        vanished = now.value <= (VANISHED if objective.alpha == 0.0 else -np.inf)
         return (
             np.asarray(vanished & (objective.reach(theta, 0.0 * theta).margin > 0.0))
             if vanished.any()
