@@ -93,10 +93,11 @@ def optimality(objective: Objective, theta: Floats, nearby: Nearby | Evaluation 
         now, seen, steps = nearby.now, nearby.seen, nearby.steps
         sound = _sound(objective, now)
         decrement = 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows
-        move, margin = seen.move, seen.margin
+        move = seen.move
+        margin = np.full(len(theta), -np.inf)
     strain = np.full(len(theta), np.inf)
-    settled = (move < STILL_MOVING) & (decrement <= objective.tolerance) & ~(margin > 0.0)
-    if not settled.all():
+    settled = (move < STILL_MOVING) & (decrement <= objective.tolerance)
+    if not settled.all() or (sound.all() and objective.may_be_separated(theta)):
         reach = objective.reach(np.where(sound[:, None], theta, 0.0), steps)
         move, strain, margin = reach.move, reach.strain, reach.margin
     status = tuple(
