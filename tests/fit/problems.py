@@ -14,7 +14,7 @@ from oddsmith.data.moments import measures
 from oddsmith.fit.losses import Bernoulli, Loss, Softmax
 from oddsmith.fit.objective import Objective, Standardisation
 from oddsmith.fit.optimality import Status
-from oddsmith.fit.penalties import Ridge
+from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.solvers import solve
 
 SETTINGS = {
@@ -52,7 +52,7 @@ class Problem:
             source,
             self.loss,
             standardisation,
-            Ridge.of(self.alpha, standardisation.scale, self.loss.n_coupled, standardize=self.standardize),
+            ElasticNet.of(self.alpha, standardisation.scale, self.loss.n_coupled, standardize=self.standardize),
             fit_intercept=self.fit_intercept,
         )
 

@@ -6,7 +6,7 @@ in memory whole whatever the source.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,6 +64,50 @@ class Source(Protocol):
     def take(self, rows: NDArray[np.intp]) -> Block:
         """The rows with these numbers, as one block."""
         ...
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """Some columns of a source, in this order."""
+
+    whole: Source
+    columns: NDArray[np.intp]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in all."""
+        return self.whole.n_rows
+
+    @property
+    def n_columns(self) -> int:
+        """Columns that are left."""
+        return len(self.columns)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the whole."""
+        return self.whole.dtype
+
+    @property
+    def y(self) -> Codes:
+        """Those of the whole."""
+        return self.whole.y
+
+    @property
+    def sample_weight(self) -> Floats | None:
+        """Those of the whole."""
+        return self.whole.sample_weight
+
+    def __iter__(self) -> Iterator[Block]:
+        for block in self.whole:
+            yield self._part(block)
+
+    def take(self, rows: NDArray[np.intp]) -> Block:
+        """The rows with these numbers, as one block."""
+        return self._part(self.whole.take(rows))
+
+    def _part(self, block: Block) -> Block:
+        return replace(block, X=np.take(block.X, self.columns, axis=1))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,9 @@
     objective(theta) = (sum of losses) / (sum of weights) + penalty(theta)
     eta = intercept + sum_j theta_j (x_j - centre_j) / scale_j
 
+Values are those of the whole, gradients and Hessians those of its smooth part: all but the absolute values of
+a lasso, whose slopes `penalty` knows.
+
 Scaling is this change of coefficients and never a scaled copy of the data. One objective may hold several
 independent problems (one-vs-rest), which share every pass over the rows.
 """
@@ -14,13 +17,13 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import Block, Floats, Source
+from oddsmith.data.block import Block, Floats, Narrowed, Source
 from oddsmith.engines import Engine, reduce
 from oddsmith.fit.cholesky import dependent_columns
 from oddsmith.fit.losses import Loss
 from oddsmith.fit.matrix import Standardisation
-from oddsmith.fit.penalties import Ridge
-from oddsmith.fit.stats import Reach, Stats, accumulate, pull, reach
+from oddsmith.fit.penalties import ElasticNet
+from oddsmith.fit.stats import Reach, Stats, accumulate, pull, reach, spread
 
 TOLERANCE = 1e-10
 """Converged within sqrt(2e-10) = 1.4e-5 standard errors."""
@@ -28,7 +31,9 @@ TOLERANCE = 1e-10
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Objective, gradient and Hessian of G problems: (G,), (G, d), (G, d, d) or size 0 if not asked."""
+    """Objective, and gradient and Hessian of its smooth part, of G problems: (G,), (G, d), (G, d, d) or size 0
+    if not asked.
+    """
 
     value: Floats
     gradient: Floats
@@ -37,7 +42,7 @@ class Evaluation:
 
 @dataclass
 class Objective:
-    """Mean loss plus ridge for G independent problems with d coefficients each, intercept first.
+    """Mean loss plus penalty for G independent problems with d coefficients each, intercept first.
 
     A Newton decrement of at most `tolerance` is near enough to the optimum; `engine` does the work over the
     blocks.
@@ -46,7 +51,7 @@ class Objective:
     source: Source
     loss: Loss
     standardisation: Standardisation
-    penalty: Ridge
+    penalty: ElasticNet
     fit_intercept: bool = True
     tolerance: float = TOLERANCE
     engine: Engine = reduce
@@ -97,9 +102,18 @@ class Objective:
     def held(self) -> NDArray[np.bool_]:
         """Coefficients (G, d) that stay at zero: fixed, flat, or explained by earlier columns.
 
-        A penalty makes every coefficient estimable.
+        A penalty makes every coefficient estimable whose column is not flat; then its sigma counts as 1.
         """
         q = self.source.n_columns + 1
+        if not self.penalty.is_smooth:
+            flat = np.zeros(q, dtype=bool)
+            flat[0] = not self.fit_intercept
+            suspects = np.flatnonzero(self.standardisation.scale == 1.0)
+            if len(suspects):
+                self.n_passes += 1
+                squares = self.engine(self.source, partial(spread, standardisation=self.standardisation))
+                flat[1 + suspects] = ~(squares[suspects] > 0.0)
+            return np.tile(flat, (self.n_problems, self.loss.n_coupled))
         # At zero every problem's Hessian is made of one Gram matrix, which is its first block.
         grams = [hessian[:q, :q] for hessian in self.start.hessian]
         held = [~(np.diag(gram) > 0.0) if self.alpha > 0.0 else dependent_columns(gram) for gram in grams]
@@ -109,6 +123,12 @@ class Objective:
     def start(self) -> Evaluation:
         """The objective at zero, where every solver begins, with its Hessian."""
         return self.evaluate(np.zeros((self.n_problems, self.n_coefficients)), order=2)
+
+    @cached_property
+    def even_odds(self) -> Floats:
+        """The objective at zero, (G,): the loss of knowing nothing."""
+        nothing = np.zeros((self.n_problems * self.loss.n_coupled, 1))
+        return self.loss.loss(nothing, self.loss.truth(np.zeros(1, dtype=np.int64)))[:, 0]
 
     def evaluate(self, theta: Floats, order: int) -> Evaluation:
         """The objective at `theta` (G, d) from one pass over the rows."""
@@ -163,6 +183,29 @@ class Objective:
             standardisation=self.standardisation,
         )
         return self.engine(self.source, kernel)
+
+    def narrowed(self, columns: NDArray[np.intp]) -> "Objective":
+        """The same objective where all coefficients but those of `columns` (in order), and intercepts, are zero."""
+        part = np.concatenate([[0], 1 + columns])
+        standardisation = Standardisation(
+            self.standardisation.centre[columns], self.standardisation.scale[columns]
+        )
+        return replace(
+            self,
+            source=Narrowed(self.source, columns),
+            standardisation=standardisation,
+            penalty=replace(self.penalty, unit=self.penalty.unit[part]),
+        )
+
+    def places(self, columns: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Where coefficients of these columns, and intercepts, are among all d: those of `narrowed`, in its order."""
+        q = self.source.n_columns + 1
+        return np.add.outer(q * np.arange(self.loss.n_coupled), np.concatenate([[0], 1 + columns])).ravel()
+
+    def columns_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Columns of which some coefficient is among the `chosen`, (G, d), in order."""
+        q = self.source.n_columns + 1
+        return np.flatnonzero(chosen.reshape(-1, q).any(axis=0)[1:])
 
     def on_user_scale(self, theta: Floats) -> tuple[Floats, Floats]:
         """Intercepts (k,) and coefficients (k, p) for the columns as the user has them."""

@@ -3,7 +3,8 @@
     newton_decrement = g' H^-1 g / 2  of the mean loss  x  number of rows with positive weight
 
 is half the squared distance to the optimum in standard errors, whatever the columns' units or the scale
-of the weights. A small decrement alone proves nothing on separated data, where the loss falls for ever:
+of the weights. With a lasso g is the slope that is left, which is checked on all columns, and H is that of the
+coefficients that aren't zero or that it would move. A small decrement alone proves nothing on separated data, where the loss falls for ever:
 there the rows keep moving. So
 
     converged           decrement <= tolerance and max |X step| < 0.1, or more as a loose tolerance allows
@@ -64,12 +65,38 @@ def newton_steps(objective: Objective, now: Evaluation, active: NDArray[np.bool_
     return steps, 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows
 
 
+def newton_steps_on_face(
+    objective: Objective, theta: Floats, now: Evaluation, active: NDArray[np.bool_]
+) -> tuple[Floats, Floats, Floats]:
+    """Slopes and Newton steps (G, d), and decrements (G,), of a lasso; 0 for problems that aren't active.
+
+    The face is the coefficients that aren't zero or that the slope would move: the others don't count, since
+    to the first order they stay at zero. One pass over the columns of the face.
+    """
+    slope = np.where(active[:, None], objective.penalty.violation(theta, now.gradient), 0.0)
+    on_face = ((theta != 0.0) | (slope != 0.0)) & active[:, None]
+    columns = objective.columns_of(on_face)
+    places, narrow = objective.places(columns), objective.narrowed(columns)
+    hessian = narrow.evaluate(theta[:, places], order=2).hessian
+    objective.n_passes += narrow.n_passes
+    steps = np.zeros_like(theta)
+    for problem in np.flatnonzero(active):
+        factor = Factor.of(hessian[problem], ~on_face[problem, places])
+        steps[problem, places] = factor.solve(slope[problem, places])
+    return slope, steps, 0.5 * (steps * slope).sum(axis=1) * objective.n_rows
+
+
 def optimality(objective: Objective, theta: Floats) -> Optimality:
-    """What can be said of `theta` (G, d), whichever solver found it: two passes over the rows."""
-    now = objective.evaluate(theta, order=2)
+    """What can be said of `theta` (G, d), whichever solver found it: two passes over the rows, or three."""
+    is_smooth = objective.penalty.is_smooth
+    now = objective.evaluate(theta, order=2 if is_smooth else 1)
+    slope = now.gradient
     mean_loss = now.value - objective.penalty.value(theta)
-    sound = np.isfinite(now.value) & (now.value <= objective.start.value + 1e-12)
-    steps, decrement = newton_steps(objective, now, sound)
+    sound = np.isfinite(now.value) & (now.value <= objective.even_odds + 1e-12)
+    if is_smooth:
+        steps, decrement = newton_steps(objective, now, sound)
+    else:
+        slope, steps, decrement = newton_steps_on_face(objective, theta, now, sound)
     reach = objective.reach(np.where(sound[:, None], theta, 0.0), steps)
     status = tuple(
         _verdict(objective, decrement[k], reach.move[k], reach.strain[k], reach.margin[k])
@@ -78,7 +105,7 @@ def optimality(objective: Objective, theta: Floats) -> Optimality:
         for k in range(len(decrement))
     )
     decrement = np.where(sound, decrement, np.inf)
-    gradient = np.where(sound, np.where(objective.held, 0.0, np.abs(now.gradient)).max(axis=1), np.inf)
+    gradient = np.where(sound, np.where(objective.held, 0.0, np.abs(slope)).max(axis=1), np.inf)
     intercepts = np.arange(steps.shape[1]) % (objective.source.n_columns + 1) == 0
     drifting = np.where(intercepts, 0.0, np.abs(steps)).argmax(axis=1)
     return Optimality(status, decrement, gradient, mean_loss, drifting, reach.margin > 0.0)

@@ -89,6 +89,13 @@ def pull(
     return np.stack([pulled_back(Z, part) for part in parts])
 
 
+def spread(block: Block, standardisation: Standardisation) -> Floats:
+    """Weighted sums of squares of the standardised columns, (p,)."""
+    Z = standardisation.columns(block.X)
+    w = np.ones(len(Z)) if block.sample_weight is None else block.sample_weight
+    return np.einsum("i,ij,ij->j", w, Z, Z)
+
+
 @dataclass(frozen=True)
 class Reach:
     """What a step does to the rows; it adds by taking the extremes. Rows of weight 0 don't count.

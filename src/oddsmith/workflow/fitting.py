@@ -23,7 +23,7 @@ from oddsmith.fit.losses import Bernoulli, Loss, Softmax
 from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.objective import TOLERANCE, Objective
 from oddsmith.fit.optimality import Status
-from oddsmith.fit.penalties import Ridge
+from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.row_space import RowSpace
 from oddsmith.fit.solvers import SOLVERS, Progress, Solution, silent, solve
 
@@ -130,27 +130,27 @@ def fit(
         source,
         loss,
         standardisation,
-        Ridge.of(alpha, scale, loss.n_coupled, standardize=standardize),
+        ElasticNet.of(alpha, scale, loss.n_coupled, standardize=standardize),
         fit_intercept=fit_intercept,
         tolerance=tolerance,
         engine=engine,
     )
     n_rows, n_terms = source.n_rows, source.n_columns
     rotation = None
-    if alpha > 0.0 and SOLVERS[solver].factors and RowSpace.fits(n_rows, objective.penalty.metric[1:]):
+    if alpha > 0.0 and SOLVERS[solver].factors and RowSpace.fits(n_rows, objective.penalty.unit[1:] ** 2):
         require(
             _COPIES * 8.0 * n_rows * n_terms,
             f"a fit of {n_terms:,} columns to {n_rows:,} rows",
             "Use fewer columns or levels, or a machine with more memory.",
         )
         everything = source.take(np.arange(n_rows))
-        rotation = RowSpace.of(everything.X, standardisation, objective.penalty.metric[1:])
+        rotation = RowSpace.of(everything.X, standardisation, objective.penalty.unit[1:] ** 2)
         unit = np.ones(n_rows)
         objective = replace(
             objective,
             source=ArraySource(rotation.rows, everything.y, everything.sample_weight),
             standardisation=Standardisation(0.0 * unit, unit),
-            penalty=Ridge.of(alpha, unit, loss.n_coupled),
+            penalty=ElasticNet.of(alpha, unit, loss.n_coupled),
         )
     if objective.n_coefficients > MOST_COEFFICIENTS:
         remedies = ["Leave columns out"]
