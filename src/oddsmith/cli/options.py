@@ -105,8 +105,10 @@ class Voice:
         task = bar.add_task(doing, total=None, figures="")
 
         def report(done: int, most: int, value: Floats) -> None:
-            losses = ", ".join(f"{v:.6g}" for v in value[:6])
-            bar.update(task, completed=done, total=most, figures=f"{done}/{most}  loss {losses}")
+            losses = ", ".join(f"{v:.6g}" for v in value[:6] if v == v)
+            bar.update(
+                task, completed=done, total=most, figures=f"{done}/{most}  {losses and 'loss ' + losses}"
+            )
 
         def appear() -> None:
             # Where no more threads can be started, there is no bar.

@@ -25,8 +25,10 @@ def refuse_overflow(hessian: Floats) -> None:
         raise InputError("a column's values are too large to be squared. Measure it in larger units.")
 
 
-def dependent_columns(hessian: Floats) -> NDArray[np.bool_]:
+def dependent_columns(hessian: Floats, pivot: float = DEPENDENT) -> NDArray[np.bool_]:
     """Which columns (d,) are flat or combinations of earlier ones, by Cholesky in their order.
+
+    A column is one where its pivot, 1 - R^2 of the earlier ones, is `pivot` or less.
 
     `hessian` (d, d) is positive semi-definite; at coefficients of zero it is the Gram matrix of the
     columns, so that the answer is about the design and not about the fit.
@@ -36,7 +38,7 @@ def dependent_columns(hessian: Floats) -> NDArray[np.bool_]:
     scale = np.where(dependent, 1.0, np.sqrt(np.where(dependent, 1.0, diagonal)))
     rest = hessian / np.outer(scale, scale)
     for j in range(len(rest)):
-        if dependent[j] or rest[j, j] <= DEPENDENT:
+        if dependent[j] or rest[j, j] <= pivot:
             dependent[j] = True
             continue
         tail = rest[j + 1 :, j]

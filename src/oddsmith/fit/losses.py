@@ -87,6 +87,11 @@ class Loss(Protocol):
         """Predictors of one problem."""
         ...
 
+    @property
+    def n_choices(self) -> int:
+        """Classes that one problem tells apart."""
+        ...
+
     def truth(self, y: Codes) -> Truth:
         """Class codes (n,) as indicators (k, n)."""
         ...
@@ -129,6 +134,7 @@ class Bernoulli:
 
     classes: tuple[int, ...] = (1,)
     n_coupled = 1
+    n_choices = 2
 
     @property
     def n_problems(self) -> int:
@@ -186,6 +192,11 @@ class Softmax:
     def n_coupled(self) -> int:
         """M."""
         return self.n_classes - self._first
+
+    @property
+    def n_choices(self) -> int:
+        """K."""
+        return self.n_classes
 
     @property
     def _first(self) -> int:

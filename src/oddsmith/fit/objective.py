@@ -13,6 +13,7 @@ independent problems (one-vs-rest), which share every pass over the rows.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from oddsmith.fit.cholesky import dependent_columns
 from oddsmith.fit.losses import Loss
 from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.penalties import ElasticNet
-from oddsmith.fit.stats import Reach, Stats, accumulate, pull, reach, spread
+from oddsmith.fit.stats import Reach, Stats, Survey, accumulate, pull, reach, spread, survey
 
 TOLERANCE = 1e-10
 """Converged within sqrt(2e-10) = 1.4e-5 standard errors."""
@@ -119,16 +120,15 @@ class Objective:
         held = [~(np.diag(gram) > 0.0) if self.alpha > 0.0 else dependent_columns(gram) for gram in grams]
         return np.tile(np.array(held), self.loss.n_coupled)
 
+    @property
+    def value_at_zero(self) -> float:
+        """The objective of every problem where all coefficients are 0: each class is as likely as another."""
+        return float(np.log(self.loss.n_choices))
+
     @cached_property
     def start(self) -> Evaluation:
         """The objective at zero, where every solver begins, with its Hessian."""
         return self.evaluate(np.zeros((self.n_problems, self.n_coefficients)), order=2)
-
-    @cached_property
-    def even_odds(self) -> Floats:
-        """The objective at zero, (G,): the loss of knowing nothing."""
-        nothing = np.zeros((self.n_problems * self.loss.n_coupled, 1))
-        return self.loss.loss(nothing, self.loss.truth(np.zeros(1, dtype=np.int64)))[:, 0]
 
     def evaluate(self, theta: Floats, order: int) -> Evaluation:
         """The objective at `theta` (G, d) from one pass over the rows."""
@@ -141,22 +141,38 @@ class Objective:
         The part of it that the classes alone determine is kept from the first call.
         """
         self.n_passes += 1
-        as_is = self.standardisation.is_near(self.source.dtype)
-        coef = self._rows(theta)
-        kernel = partial(
-            pull,
-            coef=self.standardisation.raw(coef) if as_is else coef,
-            loss=self.loss,
-            standardisation=self.standardisation,
-            as_is=as_is,
-            aim=self._aim is None,
+        mean, *aim = self.engine(
+            self.source, partial(pull, coef=self._given(theta), aim=self._aim is None, **self._columns)
         )
-        mean, *aim = self.engine(self.source, kernel)
         if aim:
             self._aim = aim[0]
-        pulled = mean - self._aim
-        gradient = (self.standardisation.standardised(pulled) if as_is else pulled).reshape(theta.shape)
-        gradient /= self._totals[1]
+        return self._slope(mean - self._aim, theta)
+
+    def survey(self, theta: Floats, step: Floats) -> tuple[Evaluation, Survey]:
+        """The objective and gradient at `theta`, and how far `step` moves the rows, both (G, d): one pass."""
+        self.n_passes += 1
+        found = self.engine(
+            self.source, partial(survey, coef=self._given(theta), step=self._given(step), **self._columns)
+        )
+        value = found.loss / self._totals[1] + self.penalty.value(theta)
+        return Evaluation(value, self._slope(found.pulled, theta), np.empty(0)), found
+
+    @cached_property
+    def _columns(self) -> dict[str, Any]:
+        """How a cheap pass sees the columns: as they are, wherever that keeps enough digits."""
+        as_is = self.standardisation.is_near(self.source.dtype)
+        return {"loss": self.loss, "standardisation": self.standardisation, "as_is": as_is}
+
+    def _given(self, theta: Floats) -> Floats:
+        """Coefficients (k, p + 1) of the columns as a cheap pass sees them."""
+        coef = self._rows(theta)
+        return self.standardisation.raw(coef) if self._columns["as_is"] else coef
+
+    def _slope(self, pulled: Floats, theta: Floats) -> Floats:
+        """The gradient (G, d) from a cheap pass's sums (k, p + 1)."""
+        if self._columns["as_is"]:
+            pulled = self.standardisation.standardised(pulled)
+        gradient = pulled.reshape(theta.shape) / self._totals[1]
         if self.alpha > 0.0:
             gradient += self.penalty.gradient(theta)
         gradient[:, ~self.free] = 0.0

@@ -14,6 +14,7 @@ there the rows keep moving. So
     iteration_limit     everything else, with its distance
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -56,6 +57,17 @@ class Optimality:
     """Whether every margin is positive: a proof that the classes can be told apart without error."""
 
 
+@dataclass(frozen=True)
+class Nearby:
+    """What a solver that takes no Hessian of all rows knows of the optimum's neighbourhood.
+
+    `last` (G, d): the steps that it took last. `inverse`: for each problem its H^-1 gradient, (d,) to (d,).
+    """
+
+    last: Floats
+    inverse: Sequence[Callable[[Floats], Floats]]
+
+
 def newton_steps(objective: Objective, now: Evaluation, active: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Newton steps (G, d) and decrements (G,) of the active problems; 0 for the others."""
     steps = np.zeros_like(now.gradient)
@@ -86,29 +98,49 @@ def newton_steps_on_face(
     return slope, steps, 0.5 * (steps * slope).sum(axis=1) * objective.n_rows
 
 
-def optimality(objective: Objective, theta: Floats) -> Optimality:
-    """What can be said of `theta` (G, d), whichever solver found it: two passes over the rows, or three."""
-    is_smooth = objective.penalty.is_smooth
-    now = objective.evaluate(theta, order=2 if is_smooth else 1)
-    slope = now.gradient
-    mean_loss = now.value - objective.penalty.value(theta)
-    sound = np.isfinite(now.value) & (now.value <= objective.even_odds + 1e-12)
-    if is_smooth:
+def optimality(objective: Objective, theta: Floats, nearby: Nearby | None = None) -> Optimality:
+    """What can be said of `theta` (G, d), whichever solver found it.
+
+    Two passes over the rows and a Hessian, or three; one cheap pass where the solver knows the neighbourhood.
+    """
+    unknown = np.full(len(theta), np.inf)
+    move = strain = margin = unknown
+    if nearby is not None:
+        now, seen = objective.survey(theta, nearby.last)
+        sound = _sound(objective, now)
+        slope = objective.penalty.violation(theta, now.gradient)
+        steps = np.stack([solve(g) for solve, g in zip(nearby.inverse, slope, strict=True)])
+        decrement = 0.5 * (steps * slope).sum(axis=1) * objective.n_rows
+        move, margin = seen.move, seen.margin
+    elif objective.penalty.is_smooth:
+        now = objective.evaluate(theta, order=2)
+        sound = _sound(objective, now)
+        slope = now.gradient
         steps, decrement = newton_steps(objective, now, sound)
     else:
+        now = objective.evaluate(theta, order=1)
+        sound = _sound(objective, now)
         slope, steps, decrement = newton_steps_on_face(objective, theta, now, sound)
-    reach = objective.reach(np.where(sound[:, None], theta, 0.0), steps)
+    settled = (move < STILL_MOVING) & (decrement <= objective.tolerance) & ~(margin > 0.0)
+    if not settled.all():
+        reach = objective.reach(np.where(sound[:, None], theta, 0.0), steps)
+        move, strain, margin = reach.move, reach.strain, reach.margin
     status = tuple(
-        _verdict(objective, decrement[k], reach.move[k], reach.strain[k], reach.margin[k])
-        if sound[k]
-        else Status.diverged
+        _verdict(objective, decrement[k], move[k], strain[k], margin[k]) if sound[k] else Status.diverged
         for k in range(len(decrement))
     )
     decrement = np.where(sound, decrement, np.inf)
-    gradient = np.where(sound, np.where(objective.held, 0.0, np.abs(slope)).max(axis=1), np.inf)
+    held = ~objective.free if nearby is not None else objective.held
+    gradient = np.where(sound, np.where(held, 0.0, np.abs(slope)).max(axis=1), np.inf)
     intercepts = np.arange(steps.shape[1]) % (objective.source.n_columns + 1) == 0
     drifting = np.where(intercepts, 0.0, np.abs(steps)).argmax(axis=1)
-    return Optimality(status, decrement, gradient, mean_loss, drifting, reach.margin > 0.0)
+    mean_loss = now.value - objective.penalty.value(theta)
+    return Optimality(status, decrement, gradient, mean_loss, drifting, margin > 0.0)
+
+
+def _sound(objective: Objective, now: Evaluation) -> NDArray[np.bool_]:
+    """Whether the objective (G,) is a number, and no more than where all coefficients are 0."""
+    return np.asarray(np.isfinite(now.value) & (now.value <= objective.value_at_zero + 1e-12))
 
 
 def _verdict(objective: Objective, decrement: float, move: float, strain: float, margin: float) -> Status:

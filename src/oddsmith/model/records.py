@@ -18,7 +18,7 @@ VERSION: Final = 1
 
 Count = Annotated[int, Meta(ge=0)]
 Cell = str | float | bool | None
-Solver = Literal["newton", "gradient-descent", "sgd", "mini-batch", "unknown"]
+Solver = Literal["newton", "sketched-newton", "gradient-descent", "sgd", "mini-batch", "unknown"]
 """The rows of `oddsmith.fit.solvers.SOLVERS`, which loading need not import; unknown for a flat file."""
 Setting = Literal["max_iter", "learning_rate", "iterations", "epochs", "batch_size"]
 

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from oddsmith.engines.blas import blas_on_one_thread
 from oddsmith.fit.objective import Objective
 from oddsmith.fit.optimality import optimality
 from oddsmith.fit.solvers.gradient_descent import GradientDescent
 from oddsmith.fit.solvers.newton import Newton
+from oddsmith.fit.solvers.sketched_newton import SketchedNewton
 from oddsmith.fit.solvers.solution import Path, Progress, Solution, silent
 from oddsmith.fit.solvers.stochastic import StochasticDescent
 
@@ -35,6 +38,14 @@ SOLVERS: dict[str, Row] = {
         {},
         "Newton with Cholesky: exact in a handful of passes",
         "max_iter",
+        factors=True,
+    ),
+    "sketched-newton": Row(
+        SketchedNewton,
+        {},
+        "Newton on a sample, then few cheap passes: for many rows",
+        "max_iter",
+        shuffles=True,
         factors=True,
     ),
     "gradient-descent": Row(
@@ -72,9 +83,13 @@ def solve(
     with blas_on_one_thread():
         run = row.make(**row.settings | settings, **({"seed": seed} if row.shuffles else {}))
         path = run(objective, progress)
-        evidence = optimality(objective, path.theta)
-    passes = objective.n_passes - earlier
-    return Solution(path.theta, path.n_iter, passes, path.history, objective.held, evidence)
+        evidence = optimality(objective, path.theta, path.nearby)
+    held = objective.held if path.held is None else path.held
+    history = path.history
+    if path.nearby is not None:
+        start = np.full(len(path.theta), objective.value_at_zero)
+        history = [(0, start), (path.n_iter, evidence.mean_loss + objective.penalty.value(path.theta))]
+    return Solution(path.theta, path.n_iter, objective.n_passes - earlier, history, held, evidence)
 
 
 __all__ = ["SOLVERS", "Path", "Progress", "Row", "Solution", "Solver", "silent", "solve"]

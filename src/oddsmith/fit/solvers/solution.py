@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from oddsmith.data.block import Floats
-from oddsmith.fit.optimality import Optimality, Status
+from oddsmith.fit.optimality import Nearby, Optimality, Status
 
 Progress = Callable[[int, int, Floats], None]
-"""Called after each iteration with (iterations done, at most, mean objective of each problem)."""
+"""Called after each iteration with (iterations done, at most, mean objective of each problem).
+
+The objective is NaN where a solver goes by gradients alone.
+"""
 
 
 def silent(done: int, most: int, value: Floats) -> None:
@@ -23,7 +26,11 @@ class Path:
     theta: Floats
     n_iter: int
     history: list[tuple[int, Floats]]
-    """(iterations done, objective (G,) after them), the start included."""
+    """(iterations done, objective (G,) after them), as far as the solver knew it."""
+    held: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | None = None
+    """Coefficients (G, d) that stayed at zero, where that is not for the objective to find out."""
+    nearby: Nearby | None = None
+    """What the solver knows of the optimum's neighbourhood, in place of an exact Hessian."""
 
 
 @dataclass(frozen=True)

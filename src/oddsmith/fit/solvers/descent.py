@@ -1,0 +1,194 @@
+"""L-BFGS in a metric: gradient passes alone, from a point and a metric that a look at few rows has given.
+
+    step      = H~^-1 gradient, H~ the metric, corrected by what each pass has shown of the true Hessian
+    decrement = gradient' step / 2, in standard errors squared
+    stop      when decrement * min(1, decrement / the one before) <= tolerance; then the step is taken
+
+A step is accepted when the slope along it has fallen to half or less, else it is shortened by a secant; on
+most data the whole step passes. Slopes alone don't prove that a convex loss falls, so that as soon as
+progress stalls, steps are checked by the loss (Armijo), and descent is guaranteed whatever the data.
+
+Sources: Nocedal (1980), Updating quasi-Newton matrices with limited storage; Byrd, Chin, Neveitt and Nocedal
+(2011), On the use of stochastic Hessian information.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.data.block import Floats
+from oddsmith.fit.metrics import Metric
+from oddsmith.fit.objective import Objective
+from oddsmith.fit.solvers.solution import Path, Progress
+
+MEMORY = 30
+"""Pairs of steps and gradient changes that correct the metric."""
+CHEAP, FLOOR = 1e8, 1e-18
+"""n d^2 below which it costs nothing worth saving to go on to this decrement."""
+STALLED = 0.25
+"""A decrement within the user's tolerance that falls no further than this has met rounding."""
+PATIENCE = 12
+"""Passes without a halved decrement after which the loss is asked."""
+SHORTEST = 1e-6
+SUFFICIENT = 1e-4
+NOISE = 1e-13
+SINGLE = 1e-14
+"""The decrement, for each row, that coefficients rounded to single precision can leave."""
+
+
+@dataclass
+class Memory:
+    """One problem's corrections: s = change of coefficients, y = change of gradient."""
+
+    metric: Metric
+    rescaled: bool
+    """Whether the metric's size is only a guess, to be set by the last pair."""
+    pairs: deque[tuple[Floats, Floats, float]] = field(default_factory=lambda: deque(maxlen=MEMORY))
+    size: float = 1.0
+
+    def solve(self, gradient: Floats) -> Floats:
+        """H~^-1 gradient, (d,), by the two-loop recursion."""
+        rest = gradient.copy()
+        shares = []
+        for s, y, inverse in reversed(self.pairs):
+            share = inverse * (s @ rest)
+            shares.append(share)
+            rest -= share * y
+        step = self.metric.solve(rest)
+        step *= self.size
+        for (s, y, inverse), share in zip(self.pairs, reversed(shares), strict=True):
+            step += (share - inverse * (y @ step)) * s
+        return step
+
+    def learn(self, s: Floats, y: Floats) -> None:
+        """Take in a pair, unless rounding has made its curvature worthless."""
+        bend = float(s @ y)
+        if not bend > 1e-14 * np.sqrt((s @ s) * (y @ y)):
+            return
+        self.pairs.append((s, y, 1.0 / bend))
+        if self.rescaled:
+            self.size = bend / float(y @ self.metric.solve(y))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a descent gets its metrics: one for each problem at first, and better ones when they pay."""
+
+    metrics: Sequence[Metric]
+    rebuild: Callable[[Floats], Sequence[Metric]] | None = None
+    """Metrics at some coefficients (G, d)."""
+    worth: float = np.inf
+    """Passes still to come, as the decrements foretell, that a rebuild is cheaper than."""
+    first_look: int = 5
+    """Passes with one metric before they are foretold."""
+    rescaled: bool = False
+    """Whether the first metrics are right in shape and not in size."""
+
+
+def descend(
+    objective: Objective, theta: Floats, plan: Plan, max_iter: int, progress: Progress
+) -> tuple[Path, list[Memory], Floats]:
+    """From `theta` (G, d) to the optimum: where it went, the corrected metrics, and the last steps (G, d)."""
+    tolerance = objective.tolerance
+    if objective.source.dtype == np.float32:
+        tolerance = max(tolerance, SINGLE * objective.n_rows)
+    elif objective.n_rows * objective.n_coefficients**2 < CHEAP:
+        tolerance = min(tolerance, FLOOR)
+    memories = [Memory(metric, plan.rescaled) for metric in plan.metrics]
+    active = np.ones(len(theta), dtype=bool)
+    before = np.full(len(theta), np.inf)
+    best, best_at = np.full(len(theta), np.inf), 0
+    first, since = before.copy(), 0
+    last = np.zeros_like(theta)
+    checked = False
+    gradient = objective.gradient(theta)
+    n_iter = 0
+    while True:
+        steps, decrement = _steps(objective, memories, gradient, active)
+        if plan.rebuild is not None and since >= plan.first_look:
+            rate = np.clip((decrement / first) ** (1.0 / (since - 1)), 1e-3, 0.999)
+            to_come = np.log(np.maximum(decrement / tolerance, 1.0)) / -np.log(rate)
+            if (to_come[active] > plan.worth).any():
+                memories = [Memory(metric, rescaled=False) for metric in plan.rebuild(theta)]
+                steps, decrement = _steps(objective, memories, gradient, active)
+                before[:], since = np.inf, 0
+        if since <= 1:
+            first = decrement
+        gain = np.where(np.isfinite(before), np.minimum(1.0, decrement / before), 1.0)
+        stalled = (decrement <= objective.tolerance) & (gain >= STALLED)
+        arrived = active & ((decrement * gain <= tolerance) | stalled)
+        theta = theta - np.where(arrived[:, None], steps, 0.0)
+        last[active] = steps[active]
+        active &= ~arrived
+        if (decrement < 0.5 * best)[active].any():
+            best, best_at = np.minimum(best, decrement), n_iter
+        elif n_iter - best_at > PATIENCE:
+            if checked:
+                break
+            checked, best_at = True, n_iter
+        if not active.any() or n_iter >= max_iter:
+            break
+        moves = np.where(active[:, None], steps, 0.0)
+        search = _by_loss if checked else _by_slope
+        lengths, after = search(objective, theta, gradient, moves)
+        if not (lengths[active] > 0.0).any():
+            if checked:
+                break
+            checked, best_at = True, n_iter
+            continue
+        for k in np.flatnonzero(active & (lengths > 0.0)).tolist():
+            memories[k].learn(-lengths[k] * moves[k], after[k] - gradient[k])
+        theta, gradient, before = theta - lengths[:, None] * moves, after, decrement
+        n_iter += 1
+        since += 1
+        progress(n_iter, max_iter, np.full(len(theta), np.nan))
+    return Path(theta, n_iter, []), memories, last
+
+
+def _steps(
+    objective: Objective, memories: Sequence[Memory], gradient: Floats, active: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """Steps (G, d) of the active problems and their decrements (G,); 0 for the others."""
+    steps = np.zeros_like(gradient)
+    for k in np.flatnonzero(active).tolist():
+        steps[k] = memories[k].solve(gradient[k])
+    return steps, 0.5 * (steps * gradient).sum(axis=1) * objective.n_rows
+
+
+def _by_slope(objective: Objective, theta: Floats, gradient: Floats, moves: Floats) -> tuple[Floats, Floats]:
+    """Lengths (G,) at which the slopes have fallen to half, and the gradients there; 0 where none is found."""
+    slope = (gradient * moves).sum(axis=1)
+    lengths = np.asarray(moves.any(axis=1), dtype=np.float64)
+    while True:
+        after = objective.gradient(theta - lengths[:, None] * moves)
+        rising = -(after * moves).sum(axis=1)
+        fine = rising <= 0.5 * slope
+        if fine.all():
+            return lengths, after
+        with np.errstate(invalid="ignore", over="ignore"):
+            secant = slope / (slope + rising)
+        lengths = np.where(fine, lengths, lengths * np.clip(np.nan_to_num(secant), 0.1, 0.7))
+        if (lengths[~fine] < SHORTEST).any():
+            return np.zeros_like(lengths), gradient
+
+
+def _by_loss(objective: Objective, theta: Floats, gradient: Floats, moves: Floats) -> tuple[Floats, Floats]:
+    """Lengths (G,) at which the objective has fallen enough, and the gradients there; 0 where none is found."""
+    slope = (gradient * moves).sum(axis=1)
+    lengths = np.asarray(moves.any(axis=1), dtype=np.float64)
+    now = objective.evaluate(theta, order=0).value
+    noise = NOISE * (1.0 + np.abs(now))
+    while True:
+        value = objective.evaluate(theta - lengths[:, None] * moves, order=0).value
+        fell = value <= now - SUFFICIENT * lengths * slope + noise
+        if fell.all():
+            return lengths, objective.gradient(theta - lengths[:, None] * moves)
+        lengths = np.where(fell, lengths, 0.5 * lengths)
+        lengths[~fell & (lengths < SHORTEST)] = 0.0
+        if not lengths.any():
+            return lengths, gradient

@@ -1,0 +1,206 @@
+"""Newton's method on a sample, then a handful of cheap looks at all rows.
+
+    sample    m rows find the neighbourhood of the optimum and its curvature
+    descent   L-BFGS on all rows, gradients alone, in the metric of the sample's Hessian
+
+The optimum of a statistical problem needs few looks at all its rows: 1e6 x 50 costs about ten products with
+X, where Newton pays p^2 multiplications a row. How many rows the sample has, and which metric, is a matter of
+the numbers of rows n, columns p and classes K; q = p + 1:
+
+    binary, one-vs-rest, p <= 400    m = max(50 q, min(n / 16, 2 n / (q K)), 4096); the sample's Hessian, and all
+                                     rows' where that saves 4 + q / 8 passes or more
+    binary, one-vs-rest, p > 400     no sample; a diagonal, and the Hessian of 8 q rows where that saves 14
+    softmax, (K - 1) q <= 700        m = max(30 q, min(n / 16, 2 n / (q (K - 1)^2)), 4096); the sample's Hessian
+    softmax, beyond                  m = max(6 q, min(n / 16, 2 n / q), 4096); the Kronecker metric
+
+Where the sample would be 0.3 n or more, Newton on all rows is as cheap, and exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.data.block import ArraySource, Block, Codes, Floats
+from oddsmith.fit.cholesky import dependent_columns
+from oddsmith.fit.matrix import Standardisation, gram
+from oddsmith.fit.metrics import Diagonal, Kronecker, Metric, factored
+from oddsmith.fit.objective import Evaluation, Objective
+from oddsmith.fit.optimality import Nearby
+from oddsmith.fit.sample import Sample, drawn, systematic
+from oddsmith.fit.solvers.descent import Plan, descend
+from oddsmith.fit.solvers.newton import Newton
+from oddsmith.fit.solvers.solution import Path, Progress, silent
+
+WIDE = 400
+"""Columns beyond which a sampled Hessian has to show that it pays."""
+MOST_COUPLED = 700
+"""Coupled coefficients up to which their Hessian is sampled whole."""
+LEAST = 4096
+WORTH_ALL = 0.3
+"""Share of the rows from which on a sample saves nothing."""
+LOOSE = 0.1
+"""Decrement for each coefficient at which a sample has told what it knows."""
+SUSPECT = 1e-4
+"""A pivot in single precision from which on a column may be one that others explain."""
+HALVINGS = 12
+
+
+@dataclass(frozen=True)
+class SketchedNewton:
+    """`max_iter` passes at most after the sample's; `seed` draws the sample."""
+
+    max_iter: int = 1000
+    seed: int = 0
+    sample_rows: int | None = None
+    """Rows of the sample; by itself the rule above."""
+
+    def __call__(self, objective: Objective, progress: Progress = silent) -> Path:
+        """Minimise, from zero on the sample and from its optimum on all rows."""
+        draws = np.random.default_rng(self.seed)
+        n, p = objective.source.n_rows, objective.source.n_columns
+        wide = objective.loss.n_coupled == 1 and p > WIDE and n > 4 * p and self.sample_rows is None
+        m = n if wide else self.sample_rows or sample_rows(objective)
+        if not wide and m >= WORTH_ALL * n:
+            return Newton()(objective, progress)
+        sampled = _wide if wide else _sampled
+        theta, plan, held = sampled(objective, m, draws)
+        path, memories, last = descend(objective, theta, plan, self.max_iter, progress)
+        return replace(path, held=held, nearby=Nearby(last, [memory.solve for memory in memories]))
+
+
+def sample_rows(objective: Objective) -> int:
+    """Rows that a sample needs to find the neighbourhood and the curvature of the optimum."""
+    n, q, coupled = objective.source.n_rows, objective.source.n_columns + 1, objective.loss.n_coupled
+    if coupled == 1:
+        return int(max(50 * q, min(n / 16, 2 * n / (q * objective.n_problems)), LEAST))
+    if coupled * q <= MOST_COUPLED:
+        return int(max(30 * q, min(n / 16, 2 * n / (q * coupled**2)), LEAST))
+    return int(max(6 * q, min(n / 16, 2 * n / q), LEAST))
+
+
+def sketch(objective: Objective, sample: Sample) -> Objective:
+    """The objective as a sample of its rows estimates it: standardised columns in single precision."""
+    block = objective.source.take(sample.rows)
+    objective.n_passes += len(sample.rows) / objective.source.n_rows
+    weight = block.sample_weight
+    if sample.weight is not None:
+        weight = sample.weight if weight is None else sample.weight * weight
+    Z = objective.standardisation.columns(block.X).astype(np.float32)
+    return _of_rows(objective, Z, block.y, weight)
+
+
+def _of_rows(objective: Objective, Z: NDArray[Any], y: Codes, weight: Floats | None) -> Objective:
+    zero = np.zeros(Z.shape[1])
+    as_is = Standardisation(zero, np.ones_like(zero))
+    return replace(objective, source=ArraySource(Z, y, weight), standardisation=as_is)
+
+
+def _sampled(
+    objective: Objective, m: int, draws: np.random.Generator
+) -> tuple[Floats, Plan, NDArray[np.bool_]]:
+    """Where a sample puts the optimum (G, d), the metrics it gives, and which coefficients are held."""
+    q = objective.source.n_columns + 1
+    n_classes = max(objective.loss.n_coupled + 1, objective.n_problems)
+    sample = drawn(objective.source.y, n_classes, m, draws)
+    whole = sketch(objective, sample)
+    held = _held(objective, whole)
+    theta = np.zeros((objective.n_problems, objective.n_coefficients))
+    kronecker = objective.loss.n_coupled * q > MOST_COUPLED
+    places = sample.thinned(max(12 * q, LEAST), draws)
+    if len(places) < 0.5 * len(sample.rows):
+        theta, _ = _newton(_part(whole, places), theta, held, kronecker, most=20)
+    theta, metrics = _newton(whole, theta, held, kronecker, most=4 if kronecker else 20)
+    if kronecker:
+        return theta, Plan(metrics), held
+
+    def all_rows(theta: Floats) -> Sequence[Metric]:
+        return [
+            factored(hessian, h)
+            for hessian, h in zip(objective.evaluate(theta, order=2).hessian, held, strict=True)
+        ]
+
+    return theta, Plan(metrics, all_rows, worth=4.0 + objective.n_coefficients / 8.0), held
+
+
+def _wide(objective: Objective, m: int, draws: np.random.Generator) -> tuple[Floats, Plan, NDArray[np.bool_]]:
+    """Zero, a diagonal, and sampled Hessians for later; `m` is of no account."""
+    p = objective.source.n_columns
+    look = sketch(objective, Sample(systematic(objective.source.n_rows, 2 * p, draws), None))
+    held = _held(objective, look)
+
+    def of_sample(theta: Floats) -> Sequence[Metric]:
+        rows = systematic(objective.source.n_rows, 8 * (p + 1), draws)
+        found = sketch(objective, Sample(rows, None)).evaluate(theta, order=2).hessian
+        ridge = objective.penalty.hessian
+        found = (found - ridge) / (1.0 - (p + 1) / max(len(rows), p + 2)) + ridge
+        return [factored(hessian, h) for hessian, h in zip(found, held, strict=True)]
+
+    zero = np.zeros((objective.n_problems, objective.n_coefficients))
+    return (
+        zero,
+        Plan([Diagonal.of(objective, h) for h in held], of_sample, worth=14.0, first_look=4, rescaled=True),
+        held,
+    )
+
+
+def _part(whole: Objective, places: NDArray[np.intp]) -> Objective:
+    block = whole.source.take(places)
+    return _of_rows(whole, block.X, block.y, block.sample_weight)
+
+
+def _held(objective: Objective, sketched: Objective) -> NDArray[np.bool_]:
+    """Coefficients (G, d) that stay at zero: those of `objective.held`, whose passes a sample may save.
+
+    Columns that others explain on all rows are explained on a sample too.
+    """
+    found = sketched.engine(sketched.source, _gram_of)
+    if not objective.fit_intercept:
+        found[0] = found[:, 0] = 0.0
+    free = objective.free[: len(found)]
+    flat = ~(np.diag(found) > 0.0)
+    suspicious = flat if objective.alpha > 0.0 else dependent_columns(found, SUSPECT)
+    if suspicious[free].any():
+        return objective.held
+    return np.tile(~objective.free, (objective.n_problems, 1))
+
+
+def _gram_of(block: Block) -> Floats:
+    w = np.ones(len(block.X)) if block.sample_weight is None else block.sample_weight
+    return gram(block.X, w.astype(block.X.dtype))
+
+
+def _newton(
+    sketched: Objective, theta: Floats, held: NDArray[np.bool_], kronecker: bool, most: int
+) -> tuple[Floats, Sequence[Metric]]:
+    """Damped Newton steps on a sample until it has told what it knows: coefficients (G, d) and metrics."""
+    until = LOOSE * sketched.n_coefficients
+    now = sketched.evaluate(theta, order=1 if kronecker else 2)
+    metrics: Sequence[Metric] = []
+    for _ in range(most):
+        metrics = _metrics(sketched, theta, now, held, kronecker)
+        steps = np.stack([metric.solve(g) for metric, g in zip(metrics, now.gradient, strict=True)])
+        decrement = 0.5 * (steps * now.gradient).sum(axis=1) * sketched.n_rows
+        if (decrement < until).all():
+            return theta - steps, metrics
+        lengths = np.ones(len(theta))
+        for _ in range(HALVINGS):
+            after = sketched.evaluate(theta - lengths[:, None] * steps, order=1 if kronecker else 2)
+            fell = after.value <= now.value + 1e-6 * np.abs(now.value)
+            if fell.all():
+                break
+            lengths = np.where(fell, lengths, 0.4 * lengths)
+        theta, now = theta - lengths[:, None] * steps, after
+    return theta, metrics
+
+
+def _metrics(
+    sketched: Objective, theta: Floats, now: Evaluation, held: NDArray[np.bool_], kronecker: bool
+) -> Sequence[Metric]:
+    if kronecker:
+        return [Kronecker.of(sketched, theta, held[0])]
+    return [factored(hessian, h) for hessian, h in zip(now.hessian, held, strict=True)]
