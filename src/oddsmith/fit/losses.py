@@ -92,6 +92,10 @@ class Loss(Protocol):
         """Classes that one problem tells apart."""
         ...
 
+    def of_shares(self, shares: Floats) -> Floats:
+        """Predictors (k,) that give every row the same probabilities, those of the classes' shares (K,)."""
+        ...
+
     def truth(self, y: Codes) -> Truth:
         """Class codes (n,) as indicators (k, n)."""
         ...
@@ -140,6 +144,11 @@ class Bernoulli:
     def n_problems(self) -> int:
         """One problem a question."""
         return len(self.classes)
+
+    def of_shares(self, shares: Floats) -> Floats:
+        """Log-odds of each class, (n_problems,)."""
+        share = shares[list(self.classes)]
+        return np.log(share) - np.log(shares.sum() - share)
 
     def truth(self, y: Codes) -> Truth:
         """Is row i of class k?  (n_problems, n)."""
@@ -202,6 +211,11 @@ class Softmax:
     def _first(self) -> int:
         """The first class that has a predictor."""
         return 0 if self.symmetric else 1
+
+    def of_shares(self, shares: Floats) -> Floats:
+        """Logarithms against the reference's, or against their mean, (M,)."""
+        logs = np.log(shares)
+        return logs - logs.mean() if self.symmetric else logs[1:] - logs[0]
 
     def truth(self, y: Codes) -> Truth:
         """Is row i of class k, for each class that has a predictor?  (M, n)."""

@@ -125,6 +125,18 @@ class Objective:
         """The objective of every problem where all coefficients are 0: each class is as likely as another."""
         return float(np.log(self.loss.n_choices))
 
+    @property
+    def null(self) -> Floats:
+        """The optimum (G, d) where no column counts: intercepts alone, as the classes' shares want them."""
+        theta = np.zeros((self.n_problems, self.n_coefficients))
+        if self.fit_intercept:
+            y, n_classes = self.source.y, max(self.loss.n_choices, self.n_problems)
+            weight = np.bincount(y, self.source.sample_weight, n_classes).astype(np.float64)
+            # A class that no row has is as rare as a number can be.
+            shares = np.maximum(weight / weight.sum(), np.finfo(float).tiny)
+            self._rows(theta)[:, 0] = self.loss.of_shares(shares)
+        return theta
+
     @cached_property
     def start(self) -> Evaluation:
         """The objective at zero, where every solver begins, with its Hessian."""
@@ -199,6 +211,12 @@ class Objective:
             standardisation=self.standardisation,
         )
         return self.engine(self.source, kernel)
+
+    def with_penalty(self, penalty: ElasticNet) -> "Objective":
+        """The same data under another penalty; the passes so far are counted on."""
+        other = replace(self, penalty=penalty)
+        other.n_passes, other._aim = self.n_passes, self._aim
+        return other
 
     def narrowed(self, columns: NDArray[np.intp]) -> "Objective":
         """The same objective where all coefficients but those of `columns` (in order), and intercepts, are zero."""

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from oddsmith.data.block import Floats
 from oddsmith.fit.cholesky import Factor
 from oddsmith.fit.objective import Evaluation, Objective
+from oddsmith.fit.quadratic import lasso
 
 STILL_MOVING = 0.1
 """A step that changes some row's log-odds by this much has not arrived."""
@@ -75,6 +76,24 @@ def newton_steps(objective: Objective, now: Evaluation, active: NDArray[np.bool_
         factor = Factor.of(now.hessian[problem], objective.held[problem])
         steps[problem] = factor.solve(now.gradient[problem])
     return steps, 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows
+
+
+def lasso_steps(
+    objective: Objective, theta: Floats, now: Evaluation, active: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """Steps (G, d) to the optimum of the quadratic model with its absolute values, and by how much the model falls.
+
+    The fall is (G,), of the mean loss times the rows: the Newton decrement, where no coefficient is at zero.
+    """
+    steps, falls = np.zeros_like(theta), np.zeros(len(theta))
+    weight = objective.penalty.weight
+    for k in np.flatnonzero(active):
+        hessian, gradient, here = now.hessian[k], now.gradient[k], theta[k]
+        goal = lasso(hessian, hessian @ here - gradient, weight, here)
+        steps[k] = here - goal
+        bend = 0.5 * steps[k] @ (hessian @ steps[k])
+        falls[k] = steps[k] @ gradient - bend + weight @ (np.abs(here) - np.abs(goal))
+    return steps, np.maximum(falls, 0.0) * objective.n_rows
 
 
 def newton_steps_on_face(

@@ -103,6 +103,11 @@ class ElasticNet:
         """The proximal step: `coef` (G, d) moved towards zero by `length` times their weights, no further."""
         return np.sign(coef) * np.maximum(np.abs(coef) - length * self.weight, 0.0)
 
+    def slope_along(self, coef: Floats, gradient: Floats, step: Floats) -> Floats:
+        """Slope (G,) of the whole objective at `coef` along `step`, (G, d) both, ahead of a kink."""
+        ahead = np.where(coef == 0.0, np.abs(step), np.sign(coef) * step)
+        return np.asarray((gradient * step).sum(axis=1) + ahead @ self.weight)
+
     def violation(self, coef: Floats, gradient: Floats) -> Floats:
         """The smallest slope of the whole objective at `coef` (G, d), whose smooth part has this `gradient`.
 

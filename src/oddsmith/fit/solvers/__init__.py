@@ -10,6 +10,7 @@ from oddsmith.fit.objective import Objective
 from oddsmith.fit.optimality import optimality
 from oddsmith.fit.solvers.gradient_descent import GradientDescent
 from oddsmith.fit.solvers.newton import Newton
+from oddsmith.fit.solvers.proximal_newton import ProximalNewton
 from oddsmith.fit.solvers.sketched_newton import SketchedNewton
 from oddsmith.fit.solvers.solution import Path, Progress, Solution, silent
 from oddsmith.fit.solvers.stochastic import StochasticDescent
@@ -47,6 +48,13 @@ SOLVERS: dict[str, Row] = {
         "max_iter",
         shuffles=True,
         factors=True,
+    ),
+    "proximal-newton": Row(
+        ProximalNewton,
+        {},
+        "quadratic models and absolute values: for lasso and elastic net",
+        "max_iter",
+        shuffles=True,
     ),
     "gradient-descent": Row(
         GradientDescent,
@@ -86,7 +94,7 @@ def solve(
         evidence = optimality(objective, path.theta, path.nearby)
     held = objective.held if path.held is None else path.held
     history = path.history
-    if path.nearby is not None:
+    if not history:
         start = np.full(len(path.theta), objective.value_at_zero)
         history = [(0, start), (path.n_iter, evidence.mean_loss + objective.penalty.value(path.theta))]
     return Solution(path.theta, path.n_iter, objective.n_passes - earlier, history, held, evidence)

@@ -1,0 +1,322 @@
+"""Lasso and elastic net: the optimum of a quadratic model and the absolute values, again and again.
+
+    step       to the minimiser of gradient'(b - b0) + (b - b0)' B (b - b0) / 2 + penalty(b)      (`quadratic.lasso`)
+    look       the gradient there, one cheap pass over the rows, which corrects B (BFGS)
+
+Zeros come from the model, so that the first of them are found on a sample of the rows: B is the Hessian of its
+optimum, and is sampled anew where progress is slow. A fit that moves along a path of penalties keeps where it
+is, the gradient and B, and needs about one look for each penalty. How much the model promises is the Newton
+decrement, in standard errors squared; descent ends when decrement * min(1, decrement / the one before) is
+within the tolerance, and takes the last step.
+
+A step is accepted when the slope along it has turned by half at most, else it is shortened by a secant. Slopes
+alone don't prove that the objective falls, so that as soon as progress stalls the objective itself is asked.
+
+Where a sample would be most of the rows, or there are more columns than rows: `working_set`, with exact Hessians.
+
+Sources: Lee, Sun and Saunders (2014), Proximal Newton-type methods for minimizing composite functions; Nocedal
+and Wright (2006), Numerical Optimization, chapter 6 (BFGS).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.data.block import ArraySource, Floats
+from oddsmith.fit.cholesky import Factor
+from oddsmith.fit.objective import Objective
+from oddsmith.fit.optimality import Nearby
+from oddsmith.fit.penalties import ElasticNet
+from oddsmith.fit.quadratic import lasso
+from oddsmith.fit.sample import drawn
+from oddsmith.fit.solvers.sketched_newton import sketch
+from oddsmith.fit.solvers.solution import Path, Progress, silent
+from oddsmith.fit.solvers.working_set import WorkingSet
+
+CHEAP = 1e8
+"""n d^2 below which Newton with exact Hessians, to the last digit, costs nothing worth saving."""
+MODERATE, FOR_EACH, FOR_EACH_OF_MANY, LEAST = 200, 50, 16, 8192
+"""Rows of a sample: 50 for each coefficient up to 200 of them, 16 beyond; 8192 at least."""
+WORTH_ALL = 0.5
+"""Share of the rows from which on a sample saves nothing."""
+POINTS = 6
+"""Penalties on the way from the largest to a small one, at least, where columns are many."""
+ON_THE_WAY = 1e-2
+"""The decrement that is near enough for a penalty on the way."""
+LOOSE = 0.1
+"""Decrement for each coefficient at which a sample has told what it knows."""
+SAMPLED_ANEW, FAR = 5, 100.0
+"""Looks after which the Hessian is sampled again, if the decrement is that many tolerances."""
+PATIENCE = 8
+"""Looks without a halved decrement after which the objective itself is asked."""
+MARGIN = 0.1
+"""Of the tolerance, what the decrement after the last step is expected to keep within."""
+RARE = 0.1
+"""A column whose sampled curvature is less than this share of what its sigma promises was hardly sampled."""
+SHORTEST, SUFFICIENT, NOISE = 1e-6, 1e-4, 1e-13
+SINGLE = 1e-14
+"""The decrement, for each row, that coefficients rounded to single precision can leave."""
+
+
+class Walk(Protocol):
+    """A fit that moves from penalty to penalty, each time from where it is."""
+
+    n_iter: int
+
+    @property
+    def n_passes(self) -> float:
+        """Reads of the data so far."""
+        ...
+
+    def move_to(self, penalty: ElasticNet, tolerance: float, *, exact: bool = False) -> Floats:
+        """The optimum (G, d) of another penalty; where it is cheap, and `exact`, to the last digit."""
+        ...
+
+    def held(self) -> NDArray[np.bool_] | None:
+        """Coefficients (G, d) that can't be estimated, where that is not for the objective to find out."""
+        ...
+
+    def nearby(self) -> Nearby | None:
+        """What is known of the neighbourhood of the last optimum, in place of an exact Hessian."""
+        ...
+
+
+@dataclass(frozen=True)
+class ProximalNewton:
+    """`max_iter` looks at all rows at most; `seed` draws the sample."""
+
+    max_iter: int = 1000
+    seed: int = 0
+
+    def __call__(self, objective: Objective, progress: Progress = silent) -> Path:
+        """Minimise from zero."""
+        walk = walk_for(objective, self.seed, self.max_iter, progress)
+        penalty, tolerance = objective.penalty, objective.tolerance
+        if isinstance(walk, WorkingSet):
+            for strength in walk.on_the_way(POINTS):
+                walk.move_to(replace(penalty, alpha=strength), max(ON_THE_WAY, tolerance))
+        theta = walk.move_to(penalty, tolerance, exact=True)
+        objective.n_passes += walk.n_passes
+        return Path(theta, walk.n_iter, [], walk.held(), walk.nearby())
+
+
+def walk_for(
+    objective: Objective, seed: int = 0, max_iter: int = 1000, progress: Progress = silent
+) -> Walk:
+    """A walk at zero, of the kind that suits the numbers of rows and coefficients."""
+    n, d = objective.source.n_rows, objective.n_coefficients
+    m = max((FOR_EACH if d <= MODERATE else FOR_EACH_OF_MANY) * d, LEAST)
+    if n * d**2 < CHEAP or m >= WORTH_ALL * n:
+        return WorkingSet(objective, max_iter, progress)
+    return Sampled(objective, m, np.random.default_rng(seed), max_iter, progress)
+
+
+class Sampled:
+    """A walk by a sample's Hessian, corrected at each look at all rows. Coefficients are (G, d)."""
+
+    def __init__(
+        self, objective: Objective, m: int, draws: np.random.Generator, max_iter: int, progress: Progress
+    ) -> None:
+        loss = objective.loss
+        self.objective = replace(objective)
+        self.max_iter, self.progress = max_iter, progress
+        self.n_iter = 0
+        sample = drawn(objective.source.y, max(loss.n_choices, loss.n_problems), m, draws)
+        self.sketch = sketch(self.objective, sample)
+        d = objective.n_coefficients
+        self.thin = sample.thinned(max(12 * d, LEAST // 4), draws)
+        self.at: Floats = np.zeros((objective.n_problems, d))
+        """Where the gradient was last seen, and the centre of the model."""
+        self.slope: Floats | None = None
+        """Gradient of the mean loss there."""
+        self.bend: Floats = np.empty(0)
+        """Hessians of the mean loss, as far as they are known, (G, d, d)."""
+        self.theta = self.at
+
+    @property
+    def n_passes(self) -> float:
+        """Reads of the data so far, the sample's included."""
+        return self.objective.n_passes
+
+    def move_to(self, penalty: ElasticNet, tolerance: float, *, exact: bool = False) -> Floats:
+        """The optimum (G, d) of another penalty, to within the tolerance; of all precision there is no `exact`."""
+        self.objective = self.objective.with_penalty(penalty)
+        if self.slope is None:
+            self._begin()
+        if self.objective.source.dtype == np.float32:
+            tolerance = max(tolerance, SINGLE * self.objective.n_rows)
+        self._descend(tolerance)
+        return self.theta
+
+    def held(self) -> NDArray[np.bool_] | None:
+        """Those that are fixed, unless the sample has a column that never changes."""
+        return None if self.sketch.held[:, self.sketch.free].any() else np.tile(~self.sketch.free, (len(self.at), 1))
+
+    def nearby(self) -> Nearby:
+        """The model's curvature on the face of the last optimum."""
+        ridge = self.objective.penalty.hessian
+        inverses = [
+            partial(_on_face, bend + ridge, theta == 0.0)
+            for theta, bend in zip(self.theta, self.bend, strict=True)
+        ]
+        return Nearby(self.at - self.theta, inverses)
+
+    def _begin(self) -> None:
+        """To the optimum of a part of the sample, then of all of it, by Newton; its Hessian is the first B."""
+        whole = self.sketch.with_penalty(self.objective.penalty)
+        if len(self.thin) < 0.4 * whole.source.n_rows:
+            part = whole.source.take(self.thin)
+            self._newton(replace(whole, source=ArraySource(part.X, part.y, part.sample_weight)), most=12)
+        self._newton(whole, most=12)
+        self.slope = self._look(self.at)
+
+    def _newton(self, sketched: Objective, most: int) -> None:
+        until = LOOSE * sketched.n_coefficients
+        for iteration in range(most):
+            now = sketched.evaluate(self.at, order=2)
+            self.bend = _floored(now.hessian - sketched.penalty.hessian, sketched)
+            slope = now.gradient - sketched.penalty.gradient(self.at)
+            goals, decrement = _goals(sketched, self.at, slope, self.bend)
+            if (decrement < until).all():
+                self.at = goals
+                break
+            step, length = goals - self.at, 1.0
+            while iteration and length > SHORTEST:
+                value = sketched.evaluate(self.at + length * step, order=0).value
+                if (value <= now.value + 1e-6 * np.abs(now.value)).all():
+                    break
+                length *= 0.5
+            self.at = goals if length == 1.0 else self.at + length * step
+
+    def _look(self, theta: Floats) -> Floats:
+        """Gradient of the mean loss, (G, d)."""
+        return self.objective.gradient(theta) - self.objective.penalty.gradient(theta)
+
+    def _descend(self, tolerance: float) -> None:
+        assert self.slope is not None
+        before = best = np.full(len(self.at), np.inf)
+        best_at, first, checked = self.n_iter, self.n_iter, False
+        while True:
+            self.theta, decrement = _goals(self.objective, self.at, self.slope, self.bend)
+            gain = np.minimum(1.0, decrement / np.where(before > 0.0, before, np.inf))
+            gain[np.isinf(before)] = 1.0
+            active = (decrement * gain > MARGIN * tolerance) & (decrement > 1e-2 * MARGIN * tolerance)
+            if not active.any() or self.n_iter - first >= self.max_iter:
+                return
+            if (decrement < 0.5 * best)[active].any():
+                best, best_at = np.minimum(best, decrement), self.n_iter
+            elif self.n_iter - best_at >= PATIENCE:
+                if checked:
+                    return
+                checked, best_at = True, self.n_iter
+            search = self._by_value if checked else self._by_slope
+            lengths, slope = search(np.where(active[:, None], self.theta - self.at, 0.0), decrement)
+            if not lengths.any():
+                if checked:
+                    return
+                checked, best_at = True, self.n_iter
+                continue
+            there = np.where(
+                (lengths == 1.0)[:, None], self.theta, self.at + lengths[:, None] * (self.theta - self.at)
+            )
+            there = np.where(active[:, None], there, self.at)
+            self.n_iter += 1
+            self.progress(self.n_iter, self.max_iter, np.full(len(there), np.nan))
+            anew = (self.n_iter - first) % SAMPLED_ANEW == 0 and (decrement > FAR * tolerance).any()
+            if anew:
+                sketched = self.sketch.with_penalty(self.objective.penalty)
+                found = sketched.evaluate(there, order=2).hessian - sketched.penalty.hessian
+                self.bend = _floored(found, sketched)
+                before = np.full(len(there), np.inf)
+            else:
+                self.bend = np.stack(
+                    [
+                        _corrected(bend, step, turn)
+                        for bend, step, turn in zip(
+                            self.bend, there - self.at, slope - self.slope, strict=True
+                        )
+                    ]
+                )
+                before = decrement
+            self.at, self.slope = there, slope
+
+    def _by_slope(self, step: Floats, decrement: Floats) -> tuple[Floats, Floats]:
+        """Lengths (G,) at which the slope along `step` (G, d) has turned by half at most, and the gradients there."""
+        penalty = self.objective.penalty
+        promised = np.maximum(2.0 * decrement / self.objective.n_rows, np.finfo(float).tiny)
+        lengths = np.asarray(step.any(axis=1), dtype=np.float64)
+        while True:
+            there = self.at + lengths[:, None] * step
+            slope = self._look(there)
+            rising = penalty.slope_along(there, slope + penalty.gradient(there), step)
+            fine = (rising <= 0.5 * promised) | (lengths == 0.0)
+            if fine.all():
+                return lengths, slope
+            secant = np.clip(promised / (promised + np.maximum(rising, 0.0)), 0.1, 0.7)
+            lengths = np.where(fine, lengths, lengths * secant)
+            if (lengths[~fine] < SHORTEST).any():
+                return np.zeros_like(lengths), slope
+
+    def _by_value(self, step: Floats, decrement: Floats) -> tuple[Floats, Floats]:
+        """Lengths (G,) at which the objective has fallen enough along `step` (G, d), and the gradients there."""
+        lengths = np.asarray(step.any(axis=1), dtype=np.float64)
+        now = self.objective.evaluate(self.at, order=0).value
+        noise = NOISE * (1.0 + np.abs(now))
+        promised = decrement / self.objective.n_rows
+        while lengths.any():
+            value = self.objective.evaluate(self.at + lengths[:, None] * step, order=0).value
+            fell = (value <= now - SUFFICIENT * lengths * promised + noise) | (lengths == 0.0)
+            if fell.all():
+                return lengths, self._look(self.at + lengths[:, None] * step)
+            lengths = np.where(fell, lengths, 0.5 * lengths)
+            lengths[lengths < SHORTEST] = 0.0
+        return lengths, self.slope if self.slope is not None else step
+
+
+def _goals(objective: Objective, at: Floats, slope: Floats, bend: Floats) -> tuple[Floats, Floats]:
+    """Minimisers (G, d) of the model around `at`, and by how much it falls, (G,), times the rows."""
+    penalty = objective.penalty
+    gradient = slope + penalty.gradient(at)
+    goals, falls = np.empty_like(at), np.empty(len(at))
+    for k, (here, downhill) in enumerate(zip(at, gradient, strict=True)):
+        B = bend[k] + penalty.hessian
+        goals[k] = lasso(B, B @ here - downhill, penalty.weight, here)
+        step = goals[k] - here
+        falls[k] = -(step @ (downhill + 0.5 * (B @ step)))
+        falls[k] -= penalty.weight @ (np.abs(goals[k]) - np.abs(here))
+    return goals, np.maximum(falls, 0.0) * objective.n_rows
+
+
+def _corrected(bend: Floats, step: Floats, turn: Floats) -> Floats:
+    """BFGS: the matrix nearest to `bend` (d, d), in its own measure, that turns the gradient as was seen."""
+    shown = bend @ step
+    seen, believed = float(step @ turn), float(step @ shown)
+    if not (believed > 0.0 and seen > 1e-12 * believed):
+        return bend
+    return np.asarray(bend + np.outer(turn, turn / seen) - np.outer(shown, shown / believed))
+
+
+def _floored(bend: Floats, sketched: Objective) -> Floats:
+    """Sampled Hessians (G, d, d) in which every column that is not flat bends.
+
+    A standardised column has a mean square of 1, so that its curvature is about that of the intercept. One that
+    is zero in nearly all rows may have none in a sample, and could then never move.
+    """
+    diagonal = np.arange(bend.shape[1])
+    q = sketched.source.n_columns + 1
+    bent = bend[:, diagonal, diagonal]
+    typical = np.repeat(np.median(bent.reshape(len(bent), -1, q), axis=2), q, axis=1)
+    bend = bend.copy()
+    lacking = (bent < RARE * typical) & sketched.free
+    bend[:, diagonal, diagonal] += np.where(lacking, typical, 0.0)
+    return bend
+
+
+def _on_face(bend: Floats, at_zero: NDArray[np.bool_], slope: Floats) -> Floats:
+    """B^-1 slope (d,) on the face of what is not `at_zero` or moves."""
+    return Factor.of(bend, at_zero & (slope == 0.0)).solve(slope)

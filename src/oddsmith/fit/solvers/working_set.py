@@ -1,0 +1,151 @@
+"""A lasso on few of many columns: exact Newton on a working set, and one look at all columns.
+
+    guess      columns whose slope was at least 2 weight - weight before at the last penalty (the strong rule)
+    solve      Newton with exact Hessians on them: n |W|^2 multiplications and not n p^2
+    look       the gradient of all columns; those steeper than their weight join, and it is solved again
+
+What is found is the optimum of all columns, since every column is looked at in the end.
+
+Source: Tibshirani, Bien, Friedman, Hastie, Simon, Taylor and Tibshirani (2012), Strong rules for discarding
+predictors in lasso-type problems.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.data.block import ArraySource, Floats
+from oddsmith.data.memory import require
+from oddsmith.fit.matrix import Standardisation
+from oddsmith.fit.objective import Objective
+from oddsmith.fit.penalties import ElasticNet
+from oddsmith.fit.solvers.newton import Newton
+from oddsmith.fit.solvers.solution import Progress
+
+FEW = 64
+"""Columns up to which all of them are the working set, and by which it may always grow."""
+STEEPER = 1e-9
+"""Relative excess of a slope over its weight that is not worth another round."""
+
+
+class WorkingSet:
+    """Where a fit is, (G, d), and the gradient there, as it moves from penalty to penalty."""
+
+    def __init__(self, objective: Objective, max_iter: int, progress: Progress) -> None:
+        self.max_iter, self.progress = max_iter, progress
+        self.n_iter = 0
+        self.whole = replace(objective) if objective.source.n_columns <= FEW else _in_memory(objective)
+        self.theta = np.zeros((objective.n_problems, objective.n_coefficients))
+        self.gradient: Floats | None = None
+        self.before: ElasticNet | None = None
+
+    @property
+    def n_passes(self) -> float:
+        """Reads of the data so far; of some columns, by their share."""
+        return self.whole.n_passes
+
+    def held(self) -> None:
+        """As the objective finds."""
+
+    def nearby(self) -> None:
+        """Nothing that an exact Hessian would not tell better."""
+
+    def on_the_way(self, points: int) -> Floats:
+        """Strengths of the penalty between the one that leaves no coefficient and the one asked for."""
+        if self.whole.source.n_columns <= FEW or self.whole.penalty.is_smooth:
+            return np.empty(0)
+        last = self.whole.penalty.alpha
+        first = max(strongest(self.whole, self.whole.gradient(self.whole.null)), last)
+        return np.geomspace(first, last, points + 1)[1:-1]
+
+    def move_to(self, penalty: ElasticNet, tolerance: float, *, exact: bool = False) -> Floats:
+        """The optimum (G, d) of another penalty, sought from the last one's."""
+        whole = self.whole = self.whole.with_penalty(penalty)
+        whole.tolerance = tolerance
+        columns = self._guess(penalty)
+        while True:
+            places = whole.places(columns)
+            self._solve(columns, places, exact)
+            if len(columns) == whole.source.n_columns:
+                self.gradient = None
+                break
+            self.gradient = whole.gradient(self.theta)
+            excess = np.abs(self.gradient) - penalty.weight * (1.0 + STEEPER)
+            excess[:, places] = 0.0
+            joining = _steepest(whole, excess, max(FEW, self._n_nonzero()))
+            if not len(joining):
+                break
+            columns = np.union1d(whole.columns_of(self.theta != 0.0), joining)
+        self.before = penalty
+        return self.theta
+
+    def _guess(self, penalty: ElasticNet) -> NDArray[np.intp]:
+        p = self.whole.source.n_columns
+        if p <= FEW or penalty.is_smooth:
+            return np.arange(p)
+        if self.gradient is None:
+            self.gradient = self.whole.gradient(self.theta)
+        before = np.inf if self.before is None else self.before.weight
+        least = np.maximum(2.0 * penalty.weight - before, 0.0)
+        excess = np.where(self.theta != 0.0, np.inf, np.abs(self.gradient) - least)
+        return _steepest(self.whole, excess, max(FEW, 2 * self._n_nonzero()))
+
+    def _solve(self, columns: NDArray[np.intp], places: NDArray[np.intp], exact: bool) -> None:
+        whole = self.whole
+        if len(columns) == whole.source.n_columns:
+            narrow = whole
+        else:
+            assert isinstance(whole.source, ArraySource)
+            source = replace(whole.source, X=np.take(whole.source.X, columns, axis=1))
+            narrow = replace(whole.narrowed(columns), source=source)
+        here = self.theta[:, places]
+        newton = Newton(max(1, self.max_iter - self.n_iter), to_the_floor=exact)
+        path = newton.descend(narrow, here, narrow.evaluate(here, order=2), self.progress)
+        self.n_iter += path.n_iter
+        if narrow is not whole:
+            whole.n_passes += narrow.n_passes * len(columns) / whole.source.n_columns
+        self.theta = np.zeros_like(self.theta)
+        self.theta[:, places] = path.theta
+
+    def _n_nonzero(self) -> int:
+        return int(np.count_nonzero(self.theta))
+
+
+def strongest(objective: Objective, gradient: Floats) -> float:
+    """The least alpha at which all penalised coefficients are zero; `gradient` (G, d) is that of intercepts alone."""
+    penalty = replace(objective.penalty, alpha=1.0)
+    weighed = penalty.weight > 0.0
+    return float((np.abs(gradient[:, weighed]) / penalty.weight[weighed]).max(initial=0.0))
+
+
+def _in_memory(objective: Objective) -> Objective:
+    """The objective on standardised columns that are held in memory."""
+    n, p = objective.source.n_rows, objective.source.n_columns
+    require(
+        3 * 8.0 * n * p,
+        f"a fit of {p:,} columns to {n:,} rows",
+        "Use fewer columns or levels, or a machine with more memory.",
+    )
+    block = objective.source.take(np.arange(n))
+    Z = objective.standardisation.columns(block.X)
+    zero = np.zeros(p)
+    held = replace(
+        objective,
+        source=ArraySource(Z, block.y, block.sample_weight),
+        standardisation=Standardisation(zero, np.ones(p)),
+    )
+    held.n_passes = 1
+    return held
+
+
+def _steepest(objective: Objective, excess: Floats, most: int) -> NDArray[np.intp]:
+    """Columns with a positive excess (G, d), at most so many, in order."""
+    q = objective.source.n_columns + 1
+    of_column = excess.reshape(-1, q).max(axis=0)[1:]
+    wanting = np.flatnonzero(of_column > 0.0)
+    if len(wanting) > most:
+        wanting = np.sort(wanting[np.argpartition(-of_column[wanting], most)[:most]])
+    return wanting
