@@ -35,6 +35,7 @@ class Problem:
     loss: Loss = field(default_factory=Bernoulli)
     weight: np.ndarray | None = None
     alpha: float = 0.0
+    l1_ratio: float = 0.0
     standardize: bool = True
     fit_intercept: bool = True
     status: Status = Status.converged
@@ -52,7 +53,14 @@ class Problem:
             source,
             self.loss,
             standardisation,
-            ElasticNet.of(self.alpha, standardisation.scale, self.loss.n_coupled, standardize=self.standardize),
+            ElasticNet.of(
+                self.alpha,
+                standardisation.scale,
+                self.loss.n_coupled,
+                standardize=self.standardize,
+                l1_ratio=self.l1_ratio,
+                symmetric=getattr(self.loss, "symmetric", False),
+            ),
             fit_intercept=self.fit_intercept,
         )
 

@@ -58,6 +58,8 @@ MARGIN = 0.1
 """Of the tolerance, what the decrement after the last step is expected to keep within."""
 RARE = 0.1
 """A column whose sampled curvature is less than this share of what its sigma promises was hardly sampled."""
+ROUNDING = 1e-6
+"""Of a sampled column's curvature, what single precision makes of none."""
 SHORTEST, SUFFICIENT, NOISE = 1e-6, 1e-4, 1e-13
 SINGLE = 1e-14
 """The decrement, for each row, that coefficients rounded to single precision can leave."""
@@ -302,8 +304,9 @@ def _corrected(bend: Floats, step: Floats, turn: Floats) -> Floats:
 
 
 def _floored(bend: Floats, sketched: Objective) -> Floats:
-    """Sampled Hessians (G, d, d) in which every column that is not flat bends.
+    """Sampled Hessians (G, d, d) in which every direction bends, and every column that is not flat as it should.
 
+    They are sums in single precision, whose rounding may leave a direction without curvature bending downwards.
     A standardised column has a mean square of 1, so that its curvature is about that of the intercept. One that
     is zero in nearly all rows may have none in a sample, and could then never move.
     """
@@ -313,7 +316,7 @@ def _floored(bend: Floats, sketched: Objective) -> Floats:
     typical = np.repeat(np.median(bent.reshape(len(bent), -1, q), axis=2), q, axis=1)
     bend = bend.copy()
     lacking = (bent < RARE * typical) & sketched.free
-    bend[:, diagonal, diagonal] += np.where(lacking, typical, 0.0)
+    bend[:, diagonal, diagonal] += np.where(lacking, typical, ROUNDING * bent)
     return bend
 
 
