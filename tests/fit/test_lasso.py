@@ -22,9 +22,7 @@ SPARSE = np.random.default_rng(0)
 MANY = SPARSE.normal(size=(900, 40)) * np.logspace(-1, 1, 40) + 3.0
 TRUTH = np.where(np.arange(40) % 7 == 0, 0.6, 0.0) / np.logspace(-1, 1, 40)
 Y = drawn(MANY, (MANY - 3.0) @ TRUTH - 0.4, 1)
-SEVERAL = drawn(
-    MANY, (MANY - 3.0) @ (TRUTH[:, None] * [[1.0, -1.0, 0.5, 0.0]]) + [0.0, 0.5, -0.5, 0.2], 2
-)
+SEVERAL = drawn(MANY, (MANY - 3.0) @ (TRUTH[:, None] * [[1.0, -1.0, 0.5, 0.0]]) + [0.0, 0.5, -0.5, 0.2], 2)
 WEIGHT = np.where(SPARSE.random(900) < 0.2, 0.0, SPARSE.uniform(0.1, 4.0, 900))
 
 BINARY = Problem("binary", MANY, Y, alpha=0.01, l1_ratio=1.0)
@@ -42,9 +40,7 @@ LASSOS = {
         BINARY.changed(name="copied column", X=np.column_stack([MANY, MANY[:, 7]])),
         BINARY.changed(name="one-vs-rest", y=SEVERAL, loss=Bernoulli((0, 1, 2, 3))),
         BINARY.changed(name="softmax", y=SEVERAL, loss=Softmax(4, symmetric=True)),
-        BINARY.changed(
-            name="softmax elastic net", y=SEVERAL, loss=Softmax(4, symmetric=True), l1_ratio=0.3
-        ),
+        BINARY.changed(name="softmax elastic net", y=SEVERAL, loss=Softmax(4, symmetric=True), l1_ratio=0.3),
         BINARY.changed(
             name="softmax without intercepts",
             y=SEVERAL,
@@ -148,7 +144,9 @@ def test_what_stops_early_says_how_far_it_is(solver):
 
 def test_of_optima_that_are_shifts_of_each_other_the_smallest_is_taken(by_sample):
     """Of four coefficients in one column, two on each side of zero, all may move while the middle two allow it."""
-    problem = LASSOS["softmax"].changed(standardize=False, X=(MANY - 3.0) / np.logspace(-1, 1, 40), alpha=0.02)
+    problem = LASSOS["softmax"].changed(
+        standardize=False, X=(MANY - 3.0) / np.logspace(-1, 1, 40), alpha=0.02
+    )
     penalty = problem.objective().penalty
     shifted = np.zeros((1, 4 * 41))
     shifted[0, [8, 49, 90, 131]] = [0.22, -0.53, 0.03, -0.02]

@@ -60,8 +60,14 @@ def test_agrees_with_scipy_on_positive_and_negative_parts():
         slope = B @ w - c
         return 0.5 * w @ B @ w - c @ w + v @ (parts[:12] + parts[12:]), np.r_[slope + v, v - slope]
 
-    their = minimize(smooth, np.zeros(24), jac=True, bounds=[(0, None)] * 24, method="L-BFGS-B",
-                     options={"maxiter": 20_000, "maxfun": 50_000, "ftol": 0, "gtol": 1e-12})
+    their = minimize(
+        smooth,
+        np.zeros(24),
+        jac=True,
+        bounds=[(0, None)] * 24,
+        method="L-BFGS-B",
+        options={"maxiter": 20_000, "maxfun": 50_000, "ftol": 0, "gtol": 1e-12},
+    )
     ours = value(B, c, v, lasso(B, c, v, np.zeros(12)))
     assert ours <= their.fun + 1e-12 * abs(ours)
     assert ours == pytest.approx(their.fun, rel=1e-7)

@@ -111,6 +111,45 @@ class Narrowed:
 
 
 @dataclass(frozen=True)
+class Reweighted:
+    """A source whose rows have other weights, (n_rows,)."""
+
+    whole: Source
+    sample_weight: Floats
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in all."""
+        return self.whole.n_rows
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of `X`."""
+        return self.whole.n_columns
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the whole."""
+        return self.whole.dtype
+
+    @property
+    def y(self) -> Codes:
+        """Those of the whole."""
+        return self.whole.y
+
+    def __iter__(self) -> Iterator[Block]:
+        start = 0
+        for block in self.whole:
+            stop = start + len(block.y)
+            yield replace(block, sample_weight=self.sample_weight[start:stop])
+            start = stop
+
+    def take(self, rows: NDArray[np.intp]) -> Block:
+        """The rows with these numbers, as one block."""
+        return replace(self.whole.take(rows), sample_weight=self.sample_weight[rows])
+
+
+@dataclass(frozen=True)
 class ArraySource:
     """Arrays in memory as a source.
 

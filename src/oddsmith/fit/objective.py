@@ -24,7 +24,7 @@ from oddsmith.fit.cholesky import dependent_columns
 from oddsmith.fit.losses import Loss
 from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.penalties import ElasticNet
-from oddsmith.fit.stats import Reach, Stats, Survey, accumulate, pull, reach, spread, survey
+from oddsmith.fit.stats import Reach, Stats, Survey, accumulate, losses_of, pull, reach, spread, survey
 
 TOLERANCE = 1e-10
 """Converged within sqrt(2e-10) = 1.4e-5 standard errors."""
@@ -189,6 +189,13 @@ class Objective:
             gradient += self.penalty.gradient(theta)
         gradient[:, ~self.free] = 0.0
         return gradient
+
+    def mean_losses(self, thetas: Floats) -> Floats:
+        """Mean losses (A, G), without the penalty, of many fits (A, G, d): one pass."""
+        self.n_passes += 1
+        coef = thetas.reshape(len(thetas), -1, self.source.n_columns + 1)
+        kernel = partial(losses_of, coef=coef, loss=self.loss, standardisation=self.standardisation)
+        return self.engine(self.source, kernel) / self._totals[1]
 
     def evaluate_rows(self, theta: Floats, rows: NDArray[np.intp]) -> Evaluation:
         """The objective and gradient at `theta` (G, d) as these rows alone estimate them, without bias.

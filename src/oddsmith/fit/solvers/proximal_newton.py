@@ -107,9 +107,7 @@ class ProximalNewton:
         return Path(theta, walk.n_iter, [], walk.held(), walk.nearby())
 
 
-def walk_for(
-    objective: Objective, seed: int = 0, max_iter: int = 1000, progress: Progress = silent
-) -> Walk:
+def walk_for(objective: Objective, seed: int = 0, max_iter: int = 1000, progress: Progress = silent) -> Walk:
     """A walk at zero, of the kind that suits the numbers of rows and coefficients."""
     n, d = objective.source.n_rows, objective.n_coefficients
     m = max((FOR_EACH if d <= MODERATE else FOR_EACH_OF_MANY) * d, LEAST)
@@ -132,7 +130,7 @@ class Sampled:
         self.sketch = sketch(self.objective, sample)
         d = objective.n_coefficients
         self.thin = sample.thinned(max(12 * d, LEAST // 4), draws)
-        self.at: Floats = np.zeros((objective.n_problems, d))
+        self.at: Floats = objective.null
         """Where the gradient was last seen, and the centre of the model."""
         self.slope: Floats | None = None
         """Gradient of the mean loss there."""
@@ -157,7 +155,11 @@ class Sampled:
 
     def held(self) -> NDArray[np.bool_] | None:
         """Those that are fixed, unless the sample has a column that never changes."""
-        return None if self.sketch.held[:, self.sketch.free].any() else np.tile(~self.sketch.free, (len(self.at), 1))
+        return (
+            None
+            if self.sketch.held[:, self.sketch.free].any()
+            else np.tile(~self.sketch.free, (len(self.at), 1))
+        )
 
     def nearby(self) -> Nearby:
         """The model's curvature on the face of the last optimum."""

@@ -38,7 +38,7 @@ class WorkingSet:
         self.max_iter, self.progress = max_iter, progress
         self.n_iter = 0
         self.whole = replace(objective) if objective.source.n_columns <= FEW else _in_memory(objective)
-        self.theta = np.zeros((objective.n_problems, objective.n_coefficients))
+        self.theta = objective.null
         self.gradient: Floats | None = None
         self.before: ElasticNet | None = None
 
