@@ -34,7 +34,7 @@ from oddsmith.model.probabilities import log_probabilities, predicted_codes, pro
 from oddsmith.model.records import TargetRecord
 from oddsmith.report.odds_ratios import odds_ratio_table
 from oddsmith.workflow.account import KEYWORDS, divergence, message
-from oddsmith.workflow.arrays import NO_NUMBER, as_labels, as_numbers, refuse_unfit
+from oddsmith.workflow.arrays import NO_NUMBER, as_labels, as_numbers, coded, refuse_unfit
 from oddsmith.workflow.fitting import fit, threads_for
 from oddsmith.workflow.record import model_of
 from oddsmith.workflow.weights import row_weights
@@ -143,7 +143,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "fit requires y to be passed, but the target y is None. Give one label for each row."
             )
         X, y = self._rows(X, y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.classes_, codes = coded(y)
         if len(self.classes_) < 2:
             raise InputError(
                 f"y has one class, {visible(str(self.classes_[0]))}, in all of {counted(len(codes), 'row')}. "

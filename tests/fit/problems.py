@@ -19,6 +19,8 @@ from oddsmith.fit.solvers import solve
 
 SETTINGS = {
     "newton": {},
+    "sketched-newton": {},
+    "proximal-newton": {},
     "gradient-descent": {"iterations": 400},
     "sgd": {"epochs": 10},
     "mini-batch": {"epochs": 20},
@@ -175,4 +177,4 @@ STOPS_AT = {  # gradient-descent, sgd, mini-batch
 
 
 def stops_at(name, solver):
-    return STOPS_AT[name][list(SETTINGS).index(solver) - 1]
+    return STOPS_AT[name][list(SETTINGS).index(solver) - 3]

@@ -179,15 +179,18 @@ def test_margin_is_the_lead_of_the_true_class():
 
 @pytest.mark.parametrize("loss", [Bernoulli(), Bernoulli((0, 1, 2)), Softmax(3), Softmax(4)], ids=str)
 @pytest.mark.parametrize("size", [1.0, 30.0, 1e4])
-def test_mean_less_aim_is_the_residual(loss, size):
+def test_what_is_squashed_less_the_aim_is_the_residual(loss, size):
     rng = np.random.default_rng(4)
     k = loss.n_problems * loss.n_coupled
     eta, truth = size * rng.normal(size=(k, 200)), loss.truth(rng.integers(k + 1, size=200))
-    single = loss.mean(eta.astype(np.float32))
+    single = loss.unit * loss.squash((loss.unit * eta).astype(np.float32))
     assert single.dtype == np.float32
     np.testing.assert_allclose(
         single - loss.aim(truth), loss.residual(eta, truth), atol=1e-6 * min(size, 1e2), rtol=0.0
     )
     np.testing.assert_allclose(
-        loss.mean(eta.copy()) - loss.aim(truth), loss.residual(eta, truth), atol=4 * EPS, rtol=0.0
+        loss.unit * loss.squash(loss.unit * eta) - loss.aim(truth),
+        loss.residual(eta, truth),
+        atol=4 * EPS,
+        rtol=0.0,
     )

@@ -18,6 +18,9 @@ Both are members of exponential families, whose gradient splits into what moves 
 
     sum_i residual_i a_i = sum_i mean(eta_i) a_i - sum_i aim(y_i) a_i
 
+where mean(eta) = unit * squash(unit * eta): tanh and a unit of 1/2 for Bernoulli, so that it costs one function
+call a row.
+
 Predictors are rows here: `eta` is (k, n), so that each is contiguous. Doubles give doubles, and single
 precision gives single precision.
 """
@@ -108,12 +111,17 @@ class Loss(Protocol):
         """Derivative of the loss in each predictor, (k, n)."""
         ...
 
-    def mean(self, eta: Floats) -> Floats:
-        """The part of the residual that depends on `eta`, (k, n), up to a constant; may overwrite `eta`."""
+    @property
+    def unit(self) -> float:
+        """By what `eta` and what `squash` makes of it are multiplied."""
+        ...
+
+    def squash(self, scaled: Floats) -> Floats:
+        """For unit * eta, mean(eta) / unit, (k, n): what of the residual depends on eta. It overwrites `scaled`."""
         ...
 
     def aim(self, truth: Truth) -> Floats:
-        """`mean` less the residual: the part that depends on the class alone, (k, n)."""
+        """mean(eta) less the residual: the part that depends on the class alone, (k, n)."""
         ...
 
     def curvature(self, eta: Floats) -> Curvature:
@@ -139,6 +147,7 @@ class Bernoulli:
     classes: tuple[int, ...] = (1,)
     n_coupled = 1
     n_choices = 2
+    unit = 0.5
 
     @property
     def n_problems(self) -> int:
@@ -162,12 +171,9 @@ class Bernoulli:
         """expit(eta) - truth, exact in the tails: (n_problems, n)."""
         return np.where(truth, -expit(-eta), expit(eta))
 
-    def mean(self, eta: Floats) -> Floats:
-        """expit(eta) - 1/2 = tanh(eta / 2) / 2, which never overflows."""
-        eta *= 0.5
-        np.tanh(eta, out=eta)
-        eta *= 0.5
-        return eta
+    def squash(self, scaled: Floats) -> Floats:
+        """tanh: expit(eta) - 1/2 = tanh(eta / 2) / 2, which never overflows."""
+        return np.tanh(scaled, out=scaled)
 
     def aim(self, truth: Truth) -> Floats:
         """truth - 1/2."""
@@ -196,6 +202,7 @@ class Softmax:
     n_classes: int
     symmetric: bool = False
     n_problems = 1
+    unit = 1.0
 
     @property
     def n_coupled(self) -> int:
@@ -237,7 +244,7 @@ class Softmax:
         others = np.where(true, 0.0, proba).sum(axis=0)
         return np.where(truth, -others, proba[self._first :])
 
-    def mean(self, eta: Floats) -> Floats:
+    def squash(self, eta: Floats) -> Floats:
         """Probabilities, (M, n)."""
         top = eta.max(axis=0)
         if not self.symmetric:

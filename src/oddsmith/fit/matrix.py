@@ -108,11 +108,16 @@ def log_odds(X: NDArray[Any], mean: Floats, coef: Floats, average: Floats) -> Fl
 
 def predictors(Z: Floats, coef: Floats) -> Floats:
     """Linear predictors (k, n) of the k rows of `coef` (k, p + 1), as precise as `Z` (n, p)."""
-    coef = np.asarray(coef, dtype=Z.dtype)
-    eta = np.empty((len(coef), len(Z)), dtype=Z.dtype)
-    if len(coef) <= FEW:
-        for row, slopes in zip(eta, coef[:, 1:], strict=True):
-            np.dot(Z, slopes, out=row)
+    coef = coef.astype(Z.dtype, copy=False)
+    k = len(coef)
+    if k == 1:
+        alone = Z @ coef[0, 1:]
+        alone += coef[0, 0]
+        return alone[None]
+    eta = np.empty((k, len(Z)), dtype=Z.dtype)
+    if k <= FEW:
+        for j in range(k):
+            np.dot(Z, coef[j, 1:], out=eta[j])
     else:
         np.dot(coef[:, 1:], Z.T, out=eta)
     eta += coef[:, :1]
@@ -123,10 +128,10 @@ def pulled_back(Z: Floats, residual: Floats) -> Floats:
     """Sum over rows of residual times [1, z], (k, p + 1), for `residual` (k, n)."""
     k, p = len(residual), Z.shape[1]
     pulled = np.empty((k, p + 1))
-    pulled[:, 0] = residual.sum(axis=1, dtype=np.float64)
+    np.add.reduce(residual, axis=1, dtype=np.float64, out=pulled[:, 0])
     if k <= FEW:
-        for out, row in zip(pulled, residual, strict=True):
-            out[1:] = row @ Z
+        for j in range(k):
+            pulled[j, 1:] = residual[j] @ Z
     elif p > WIDE:
         pulled[:, 1:] = (Z.T @ np.ascontiguousarray(residual.T)).T
     else:

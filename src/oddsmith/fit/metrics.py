@@ -100,7 +100,7 @@ class Kronecker:
 def _pieces(block: Block, coef: Floats, loss: Loss) -> Floats:
     """Covariance of the classes (k, k), Gram matrix (q, q) and weight of one block, in one flat array."""
     Z = block.X
-    proba = loss.mean(predictors(Z, coef))
+    proba = loss.squash(predictors(Z, coef))
     w = np.ones(len(Z), dtype=Z.dtype)
     if block.sample_weight is not None:
         w = block.sample_weight.astype(Z.dtype, copy=False)

@@ -153,12 +153,14 @@ class Objective:
         The part of it that the classes alone determine is kept from the first call.
         """
         self.n_passes += 1
-        mean, *aim = self.engine(
-            self.source, partial(pull, coef=self._given(theta), aim=self._aim is None, **self._columns)
+        unit = self.loss.unit
+        coef = (unit * self._given(theta)).astype(self.source.dtype)
+        pulled, *aim = self.engine(
+            self.source, partial(pull, coef=coef, aim=self._aim is None, **self._columns)
         )
         if aim:
             self._aim = aim[0]
-        return self._slope(mean - self._aim, theta)
+        return self._slope(unit * pulled - self._aim, theta)
 
     def survey(self, theta: Floats, step: Floats) -> tuple[Evaluation, Survey]:
         """The objective and gradient at `theta`, and how far `step` moves the rows, both (G, d): one pass."""

@@ -14,7 +14,6 @@ there the rows keep moving. So
     iteration_limit     everything else, with its distance
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -25,6 +24,7 @@ from oddsmith.data.block import Floats
 from oddsmith.fit.cholesky import Factor
 from oddsmith.fit.objective import Evaluation, Objective
 from oddsmith.fit.quadratic import lasso
+from oddsmith.fit.stats import Survey
 
 STILL_MOVING = 0.1
 """A step that changes some row's log-odds by this much has not arrived."""
@@ -60,13 +60,14 @@ class Optimality:
 
 @dataclass(frozen=True)
 class Nearby:
-    """What a solver that takes no Hessian of all rows knows of the optimum's neighbourhood.
+    """What a solver that takes no Hessian of all rows knows of where it ended.
 
-    `last` (G, d): the steps that it took last. `inverse`: for each problem its H^-1 gradient, (d,) to (d,).
+    `now`: objective and gradient. `seen`: what its last step did to the rows. `steps` (G, d): its next ones.
     """
 
-    last: Floats
-    inverse: Sequence[Callable[[Floats], Floats]]
+    now: Evaluation
+    seen: Survey
+    steps: Floats
 
 
 def newton_steps(objective: Objective, now: Evaluation, active: NDArray[np.bool_]) -> tuple[Floats, Floats]:
@@ -120,15 +121,14 @@ def newton_steps_on_face(
 def optimality(objective: Objective, theta: Floats, nearby: Nearby | None = None) -> Optimality:
     """What can be said of `theta` (G, d), whichever solver found it.
 
-    Two passes over the rows and a Hessian, or three; one cheap pass where the solver knows the neighbourhood.
+    Two passes over the rows and a Hessian, or three; none where the solver knows the neighbourhood and all is well.
     """
     unknown = np.full(len(theta), np.inf)
     move = strain = margin = unknown
     if nearby is not None:
-        now, seen = objective.survey(theta, nearby.last)
+        now, seen, steps = nearby.now, nearby.seen, nearby.steps
         sound = _sound(objective, now)
         slope = objective.penalty.violation(theta, now.gradient)
-        steps = np.stack([solve(g) for solve, g in zip(nearby.inverse, slope, strict=True)])
         decrement = 0.5 * (steps * slope).sum(axis=1) * objective.n_rows
         move, margin = seen.move, seen.margin
     elif objective.penalty.is_smooth:

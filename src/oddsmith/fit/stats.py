@@ -74,19 +74,20 @@ def pull(
 ) -> Floats:
     """What the gradient needs of one block and no more, (1 or 2, k, p + 1), at `coef` (k, p + 1).
 
-        sum_i w_i mean(eta_i) [1, z_i],  and with `aim`  sum_i w_i aim(y_i) [1, z_i]
+        sum_i w_i squash(eta_i) [1, z_i],  and with `aim`  sum_i w_i aim(y_i) [1, z_i]
 
-    The second doesn't depend on `coef`, so that a fit asks for it once. z are the columns `as_is`, to which
-    `coef` then belongs, or standardised.
+    The second doesn't depend on `coef`, so that a fit asks for it once. `coef` is in units of the loss; z are
+    the columns `as_is`, to which it then belongs, or standardised.
     """
     Z = block.X if as_is else standardisation.columns(block.X)
-    mean = loss.mean(predictors(Z, coef))
-    parts = [mean, loss.aim(loss.truth(block.y)).astype(Z.dtype, copy=False)] if aim else [mean]
+    parts = [loss.squash(predictors(Z, coef))]
+    if aim:
+        parts.append(loss.aim(loss.truth(block.y)).astype(Z.dtype, copy=False))
     if block.sample_weight is not None:
         w = block.sample_weight.astype(Z.dtype, copy=False)
         for part in parts:
             part *= w
-    return np.stack([pulled_back(Z, part) for part in parts])
+    return np.stack([pulled_back(Z, part) for part in parts]) if aim else pulled_back(Z, parts[0])[None]
 
 
 def losses_of(block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation) -> Floats:
@@ -135,8 +136,12 @@ def survey(
     """
     Z = block.X if as_is else standardisation.columns(block.X)
     eta, moved, truth = predictors(Z, coef), predictors(Z, step), loss.truth(block.y)
-    margin, value, residual = loss.margin(eta, truth), loss.loss(eta, truth), loss.residual(eta, truth)
+    margin, value = loss.margin(eta, truth), loss.loss(eta, truth)
     np.abs(moved, out=moved)
+    eta *= loss.unit
+    residual = loss.squash(eta)
+    residual *= loss.unit
+    residual -= loss.aim(truth)
     if block.sample_weight is not None:
         w = block.sample_weight.astype(Z.dtype, copy=False)
         value *= w
@@ -145,7 +150,7 @@ def survey(
         margin[:, ~(w > 0)] = np.inf
     return Survey(
         value.sum(axis=1, dtype=np.float64),
-        pulled_back(Z, residual.astype(Z.dtype, copy=False)),
+        pulled_back(Z, residual),
         moved.max(axis=1, initial=0.0).reshape(loss.n_problems, -1).max(axis=1).astype(np.float64),
         margin.min(axis=1, initial=np.inf).astype(np.float64),
     )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oddsmith.data.block import Codes
 from oddsmith.data.native import is_missing
 from oddsmith.errors import InputError, visible
 
@@ -95,6 +96,14 @@ def as_labels(y: Any) -> Any:
     if y.dtype.kind == "f":
         _refuse_gaps(np.isnan(y))
     return _of_one_kind(y) if y.dtype.kind == "O" else y
+
+
+def coded(y: NDArray[Any]) -> tuple[NDArray[Any], Codes]:
+    """Labels in order (K,), and the place of each row's label among them (n,)."""
+    classes = np.unique(y)
+    if len(classes) == 2:
+        return classes, (y == classes[1]).astype(np.int64)
+    return classes, np.searchsorted(classes, y)
 
 
 def _of_one_kind(y: NDArray[Any]) -> NDArray[Any]:

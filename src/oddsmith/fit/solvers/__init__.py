@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from oddsmith.engines.blas import blas_on_one_thread
 from oddsmith.fit.objective import Objective
 from oddsmith.fit.optimality import optimality
@@ -94,11 +92,8 @@ def solve(
         path = replace(path, theta=objective.penalty.smallest(path.theta))
         evidence = optimality(objective, path.theta, path.nearby)
     held = objective.held if path.held is None else path.held
-    history = path.history
-    if not history:
-        start = np.full(len(path.theta), objective.value_at_zero)
-        history = [(0, start), (path.n_iter, evidence.mean_loss + objective.penalty.value(path.theta))]
-    return Solution(path.theta, path.n_iter, objective.n_passes - earlier, history, held, evidence)
+    passes = objective.n_passes - earlier
+    return Solution(path.theta, path.n_iter, passes, path.history, held, evidence)
 
 
 __all__ = ["SOLVERS", "Path", "Progress", "Row", "Solution", "Solver", "silent", "solve"]

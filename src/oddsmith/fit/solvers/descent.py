@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from oddsmith.data.block import Floats
 from oddsmith.fit.metrics import Metric
 from oddsmith.fit.objective import Objective
-from oddsmith.fit.solvers.solution import Path, Progress
+from oddsmith.fit.optimality import Nearby
+from oddsmith.fit.solvers.solution import Progress
 
 MEMORY = 30
 """Pairs of steps and gradient changes that correct the metric."""
@@ -92,62 +93,82 @@ class Plan:
 
 def descend(
     objective: Objective, theta: Floats, plan: Plan, max_iter: int, progress: Progress
-) -> tuple[Path, list[Memory], Floats]:
-    """From `theta` (G, d) to the optimum: where it went, the corrected metrics, and the last steps (G, d)."""
+) -> tuple[Floats, int, Nearby]:
+    """From `theta` (G, d) to the optimum: where it ended, after how many passes, and what is known of that place.
+
+    Once `plan` has shown no progress, each step is Newton's, or that of a new metric, and checked by the loss.
+    """
     tolerance = objective.tolerance
     if objective.source.dtype == np.float32:
         tolerance = max(tolerance, SINGLE * objective.n_rows)
     elif objective.n_rows * objective.n_coefficients**2 < CHEAP:
         tolerance = min(tolerance, FLOOR)
     memories = [Memory(metric, plan.rescaled) for metric in plan.metrics]
+    unknown = np.full(len(theta), np.inf)
     active = np.ones(len(theta), dtype=bool)
-    before = np.full(len(theta), np.inf)
-    best, best_at = np.full(len(theta), np.inf), 0
-    first, since = before.copy(), 0
-    last = np.zeros_like(theta)
-    checked = False
+    before = first = best = unknown
+    since, best_at, n_iter, checked, lost = 0, 0, 0, False, False
     gradient = objective.gradient(theta)
-    n_iter = 0
     while True:
         steps, decrement = _steps(objective, memories, gradient, active)
-        if plan.rebuild is not None and since >= plan.first_look:
-            rate = np.clip((decrement / first) ** (1.0 / (since - 1)), 1e-3, 0.999)
-            to_come = np.log(np.maximum(decrement / tolerance, 1.0)) / -np.log(rate)
-            if (to_come[active] > plan.worth).any():
-                memories = [Memory(metric, rescaled=False) for metric in plan.rebuild(theta)]
-                steps, decrement = _steps(objective, memories, gradient, active)
-                before[:], since = np.inf, 0
+        foretold = since >= plan.first_look and _to_come(decrement, first, since, tolerance)[active].max()
+        if plan.rebuild is not None and (checked or foretold > plan.worth):
+            memories = [Memory(metric, rescaled=False) for metric in plan.rebuild(theta)]
+            steps, decrement = _steps(objective, memories, gradient, active)
+            since = 0
         if since <= 1:
             first = decrement
-        gain = np.where(np.isfinite(before), np.minimum(1.0, decrement / before), 1.0)
-        stalled = (decrement <= objective.tolerance) & (gain >= STALLED)
-        arrived = active & ((decrement * gain <= tolerance) | stalled)
-        theta = theta - np.where(arrived[:, None], steps, 0.0)
-        last[active] = steps[active]
-        active &= ~arrived
-        if (decrement < 0.5 * best)[active].any():
-            best, best_at = np.minimum(best, decrement), n_iter
-        elif n_iter - best_at > PATIENCE:
-            if checked:
-                break
-            checked, best_at = True, n_iter
-        if not active.any() or n_iter >= max_iter:
-            break
+        gain = _gain(decrement, before)
+        arrived = decrement * gain <= tolerance
+        arrived |= (decrement <= objective.tolerance) & (gain >= STALLED) & np.isfinite(before)
         moves = np.where(active[:, None], steps, 0.0)
-        search = _by_loss if checked else _by_slope
-        lengths, after = search(objective, theta, gradient, moves)
-        if not (lengths[active] > 0.0).any():
-            if checked:
-                break
-            checked, best_at = True, n_iter
-            continue
-        for k in np.flatnonzero(active & (lengths > 0.0)).tolist():
+        if arrived[active].all() or lost or n_iter >= max_iter:
+            theta = theta - np.where(arrived[:, None], moves, 0.0)
+            now, seen = objective.survey(theta, moves)
+            steps, left = _steps(objective, memories, now.gradient, np.ones_like(active))
+            again = active & (left > objective.tolerance) & (left < STALLED * decrement)
+            if not again.any() or lost or n_iter >= max_iter:
+                return theta, n_iter, Nearby(now, seen, steps)
+            lengths, after = np.asarray(active, dtype=np.float64), now.gradient
+            active = again
+        else:
+            search = _by_loss if checked else _by_slope
+            lengths, after = search(objective, theta, gradient, moves)
+            theta = theta - lengths[:, None] * moves
+        for k in np.flatnonzero(lengths > 0.0).tolist():
             memories[k].learn(-lengths[k] * moves[k], after[k] - gradient[k])
-        theta, gradient, before = theta - lengths[:, None] * moves, after, decrement
+        gradient, before = after, decrement
         n_iter += 1
         since += 1
         progress(n_iter, max_iter, np.full(len(theta), np.nan))
-    return Path(theta, n_iter, []), memories, last
+        if (decrement < 0.5 * best)[active].any():
+            best, best_at = np.minimum(best, decrement), n_iter
+        if not lengths.any() or n_iter - best_at > PATIENCE:
+            lost = checked and not lengths.any()
+            if not checked:
+                theta, gradient = _restarted(objective, theta)
+                before = unknown
+            checked = True
+
+
+def _restarted(objective: Objective, theta: Floats) -> tuple[Floats, Floats]:
+    """`theta` (G, d), or zero where that is better, and the gradient there."""
+    value = objective.evaluate(theta, order=0).value
+    theta = np.where((value <= objective.value_at_zero)[:, None], theta, 0.0)
+    return theta, objective.gradient(theta)
+
+
+def _gain(decrement: Floats, before: Floats) -> Floats:
+    """What the next step makes of a decrement if it gains as much as the last one; 1 where none was taken."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(np.isfinite(before), np.fmin(1.0, decrement / before), 1.0)
+
+
+def _to_come(decrement: Floats, first: Floats, since: int, tolerance: float) -> Floats:
+    """Passes (G,) that are still to come at the rate of the last `since`."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rate = np.clip((decrement / first) ** (1.0 / (since - 1)), 1e-3, 0.999)
+        return np.nan_to_num(np.log(np.maximum(decrement / tolerance, 1.0)) / -np.log(rate))
 
 
 def _steps(

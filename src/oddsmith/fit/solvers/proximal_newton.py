@@ -21,7 +21,6 @@ and Wright (2006), Numerical Optimization, chapter 6 (BFGS).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -34,6 +33,7 @@ from oddsmith.fit.optimality import Nearby
 from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.quadratic import lasso
 from oddsmith.fit.sample import drawn
+from oddsmith.fit.solvers.newton import Newton
 from oddsmith.fit.solvers.sketched_newton import sketch
 from oddsmith.fit.solvers.solution import Path, Progress, silent
 from oddsmith.fit.solvers.working_set import WorkingSet
@@ -54,8 +54,8 @@ SAMPLED_ANEW, FAR = 5, 100.0
 """Looks after which the Hessian is sampled again, if the decrement is that many tolerances."""
 PATIENCE = 8
 """Looks without a halved decrement after which the objective itself is asked."""
-MARGIN = 0.1
-"""Of the tolerance, what the decrement after the last step is expected to keep within."""
+STALLED = 0.25
+"""What is left of the decrement after a look that has met rounding."""
 RARE = 0.1
 """A column whose sampled curvature is less than this share of what its sigma promises was hardly sampled."""
 ROUNDING = 1e-6
@@ -69,6 +69,10 @@ class Walk(Protocol):
     """A fit that moves from penalty to penalty, each time from where it is."""
 
     n_iter: int
+    theta: Floats
+    """Where it is, (G, d)."""
+    value: Floats
+    """The objective there, (G,)."""
 
     @property
     def n_passes(self) -> float:
@@ -96,15 +100,20 @@ class ProximalNewton:
     seed: int = 0
 
     def __call__(self, objective: Objective, progress: Progress = silent) -> Path:
-        """Minimise from zero."""
+        """Minimise from zero; without a penalty this is Newton's method."""
+        if objective.alpha == 0.0:
+            return Newton(self.max_iter)(objective, progress)
         walk = walk_for(objective, self.seed, self.max_iter, progress)
         penalty, tolerance = objective.penalty, objective.tolerance
         if isinstance(walk, WorkingSet):
             for strength in walk.on_the_way(POINTS):
                 walk.move_to(replace(penalty, alpha=strength), max(ON_THE_WAY, tolerance))
-        theta = walk.move_to(penalty, tolerance, exact=True)
+        walk.move_to(penalty, tolerance, exact=True)
+        nearby = walk.nearby()
         objective.n_passes += walk.n_passes
-        return Path(theta, walk.n_iter, [], walk.held(), walk.nearby())
+        n_iter = max(1, walk.n_iter)
+        history = [(0, np.full(objective.n_problems, objective.value_at_zero)), (n_iter, walk.value)]
+        return Path(walk.theta, n_iter, history, walk.held(), nearby)
 
 
 def walk_for(objective: Objective, seed: int = 0, max_iter: int = 1000, progress: Progress = silent) -> Walk:
@@ -132,11 +141,13 @@ class Sampled:
         self.thin = sample.thinned(max(12 * d, LEAST // 4), draws)
         self.at: Floats = objective.null
         """Where the gradient was last seen, and the centre of the model."""
-        self.slope: Floats | None = None
+        self.slope: Floats = np.empty(0)
         """Gradient of the mean loss there."""
         self.bend: Floats = np.empty(0)
         """Hessians of the mean loss, as far as they are known, (G, d, d)."""
         self.theta = self.at
+        self.tolerance = objective.tolerance
+        self.value: Floats = np.empty(0)
 
     @property
     def n_passes(self) -> float:
@@ -146,10 +157,11 @@ class Sampled:
     def move_to(self, penalty: ElasticNet, tolerance: float, *, exact: bool = False) -> Floats:
         """The optimum (G, d) of another penalty, to within the tolerance; of all precision there is no `exact`."""
         self.objective = self.objective.with_penalty(penalty)
-        if self.slope is None:
+        if not self.slope.size:
             self._begin()
         if self.objective.source.dtype == np.float32:
             tolerance = max(tolerance, SINGLE * self.objective.n_rows)
+        self.tolerance = tolerance
         self._descend(tolerance)
         return self.theta
 
@@ -162,13 +174,26 @@ class Sampled:
         )
 
     def nearby(self) -> Nearby:
-        """The model's curvature on the face of the last optimum."""
-        ridge = self.objective.penalty.hessian
-        inverses = [
-            partial(_on_face, bend + ridge, theta == 0.0)
-            for theta, bend in zip(self.theta, self.bend, strict=True)
-        ]
-        return Nearby(self.at - self.theta, inverses)
+        """What a look at the last optimum tells; where that is more than was expected, descent goes on."""
+        objective, penalty = self.objective, self.objective.penalty
+        before = np.full(len(self.at), np.inf)
+        while True:
+            now, seen = objective.survey(self.theta, self.at - self.theta)
+            slope = penalty.violation(self.theta, now.gradient)
+            steps = np.stack(
+                [
+                    _on_face(bend + penalty.hessian, theta == 0.0, downhill)
+                    for bend, theta, downhill in zip(self.bend, self.theta, slope, strict=True)
+                ]
+            )
+            left = 0.5 * (steps * slope).sum(axis=1) * objective.n_rows
+            self.value = now.value
+            again = (left > self.tolerance) & (left < STALLED * before)
+            if not again.any() or self.n_iter >= self.max_iter:
+                return Nearby(now, seen, steps)
+            before = left
+            self._learn(self.theta, now.gradient - penalty.gradient(self.theta))
+            self._descend(self.tolerance)
 
     def _begin(self) -> None:
         """To the optimum of a part of the sample, then of all of it, by Newton; its Hessian is the first B."""
@@ -202,14 +227,13 @@ class Sampled:
         return self.objective.gradient(theta) - self.objective.penalty.gradient(theta)
 
     def _descend(self, tolerance: float) -> None:
-        assert self.slope is not None
         before = best = np.full(len(self.at), np.inf)
         best_at, first, checked = self.n_iter, self.n_iter, False
         while True:
             self.theta, decrement = _goals(self.objective, self.at, self.slope, self.bend)
             gain = np.minimum(1.0, decrement / np.where(before > 0.0, before, np.inf))
             gain[np.isinf(before)] = 1.0
-            active = (decrement * gain > MARGIN * tolerance) & (decrement > 1e-2 * MARGIN * tolerance)
+            active = (decrement * gain > tolerance) & (decrement > 1e-2 * tolerance)
             if not active.any() or self.n_iter - first >= self.max_iter:
                 return
             if (decrement < 0.5 * best)[active].any():
@@ -235,19 +259,17 @@ class Sampled:
             if anew:
                 sketched = self.sketch.with_penalty(self.objective.penalty)
                 found = sketched.evaluate(there, order=2).hessian - sketched.penalty.hessian
-                self.bend = _floored(found, sketched)
+                self.at, self.slope, self.bend = there, slope, _floored(found, sketched)
                 before = np.full(len(there), np.inf)
             else:
-                self.bend = np.stack(
-                    [
-                        _corrected(bend, step, turn)
-                        for bend, step, turn in zip(
-                            self.bend, there - self.at, slope - self.slope, strict=True
-                        )
-                    ]
-                )
+                self._learn(there, slope)
                 before = decrement
-            self.at, self.slope = there, slope
+
+    def _learn(self, there: Floats, slope: Floats) -> None:
+        """Make `there` (G, d), where the mean loss has this slope, the centre of the model, corrected by it."""
+        moves, turns = there - self.at, slope - self.slope
+        self.bend = np.stack([_corrected(*seen) for seen in zip(self.bend, moves, turns, strict=True)])
+        self.at, self.slope = there, slope
 
     def _by_slope(self, step: Floats, decrement: Floats) -> tuple[Floats, Floats]:
         """Lengths (G,) at which the slope along `step` (G, d) has turned by half at most, and the gradients there."""
@@ -279,7 +301,7 @@ class Sampled:
                 return lengths, self._look(self.at + lengths[:, None] * step)
             lengths = np.where(fell, lengths, 0.5 * lengths)
             lengths[lengths < SHORTEST] = 0.0
-        return lengths, self.slope if self.slope is not None else step
+        return lengths, self.slope
 
 
 def _goals(objective: Objective, at: Floats, slope: Floats, bend: Floats) -> tuple[Floats, Floats]:

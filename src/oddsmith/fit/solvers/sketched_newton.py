@@ -30,7 +30,6 @@ from oddsmith.fit.cholesky import dependent_columns
 from oddsmith.fit.matrix import Standardisation, gram
 from oddsmith.fit.metrics import Diagonal, Kronecker, Metric, factored
 from oddsmith.fit.objective import Evaluation, Objective
-from oddsmith.fit.optimality import Nearby
 from oddsmith.fit.sample import Sample, drawn, systematic
 from oddsmith.fit.solvers.descent import Plan, descend
 from oddsmith.fit.solvers.newton import Newton
@@ -69,8 +68,9 @@ class SketchedNewton:
             return Newton()(objective, progress)
         sampled = _wide if wide else _sampled
         theta, plan, held = sampled(objective, m, draws)
-        path, memories, last = descend(objective, theta, plan, self.max_iter, progress)
-        return replace(path, held=held, nearby=Nearby(last, [memory.solve for memory in memories]))
+        theta, n_iter, nearby = descend(objective, theta, plan, self.max_iter, progress)
+        history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter, nearby.now.value)]
+        return Path(theta, n_iter, history, held, nearby)
 
 
 def sample_rows(objective: Objective) -> int:

@@ -39,6 +39,7 @@ class WorkingSet:
         self.n_iter = 0
         self.whole = replace(objective) if objective.source.n_columns <= FEW else _in_memory(objective)
         self.theta = objective.null
+        self.value: Floats = np.empty(0)
         self.gradient: Floats | None = None
         self.before: ElasticNet | None = None
 
@@ -107,6 +108,7 @@ class WorkingSet:
         self.n_iter += path.n_iter
         if narrow is not whole:
             whole.n_passes += narrow.n_passes * len(columns) / whole.source.n_columns
+        self.value = path.history[-1][1]
         self.theta = np.zeros_like(self.theta)
         self.theta[:, places] = path.theta
 
