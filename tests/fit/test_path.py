@@ -23,7 +23,7 @@ def test_every_fit_of_a_path_is_the_one_made_by_itself(name, way, request):
         request.getfixturevalue("by_sample")
     problem = LASSOS[name]
     objective = problem.objective()
-    alphas = grid(strongest_alpha(objective), 1, 1, count=8, ratio=0.02)
+    alphas = grid(objective, count=8, ratio=0.02)
     found = fit_path(objective, alphas, tolerance=1e-9)
     for place in (1, 4, 7):
         alone = solve(problem.changed(alpha=alphas[place]).objective(), "newton")
@@ -50,19 +50,28 @@ def test_ridge_has_a_path_too():
         np.testing.assert_allclose(
             theta, solve(problem.changed(alpha=alpha).objective(), "newton").theta, atol=1e-5
         )
-    assert 0.0 < strongest_alpha(problem.objective()) < np.inf
+    alphas = grid(problem.objective())
+    assert (len(alphas), np.isfinite(alphas).all()) == (100, True)
+    assert (alphas[0], alphas[-1]) == pytest.approx((alphas[0], 1e-6 * alphas[0]))
 
 
 @pytest.mark.parametrize("n_folds", [2, 5, 10])
 def test_every_fold_has_its_share_of_every_class(n_folds):
     y = np.sort(np.random.default_rng(0).choice(4, size=997, p=[0.6, 0.3, 0.08, 0.02]))
-    folds = folds_of(y, n_folds, seed=3)
+    folds = folds_of(y, None, n_folds, seed=3)
     counts = np.array([np.bincount(y[folds == fold], minlength=4) for fold in range(n_folds)])
     assert (counts.max(axis=0) - counts.min(axis=0) <= 1).all()
     sizes = counts.sum(axis=1)
     assert sizes.max() - sizes.min() <= 1
-    np.testing.assert_array_equal(folds, folds_of(y, n_folds, seed=3))
-    assert (folds != folds_of(y, n_folds, seed=4)).any()
+    np.testing.assert_array_equal(folds, folds_of(y, None, n_folds, seed=3))
+    assert (folds != folds_of(y, None, n_folds, seed=4)).any()
+
+
+def test_rows_without_weight_take_no_place_in_a_fold():
+    y, weight = np.repeat([0, 1], 50), (np.arange(100) % 10 == 0).astype(float)
+    folds = folds_of(y, weight, 5, seed=1)
+    counted = weight > 0.0
+    np.testing.assert_array_equal(np.bincount(2 * folds[counted] + y[counted]), np.ones(10))
 
 
 @pytest.mark.parametrize("name", ["weights, some zero", "softmax elastic net"])
@@ -70,7 +79,7 @@ def test_deviances_are_those_of_fits_without_the_fold(name):
     problem = LASSOS[name]
     objective = problem.objective()
     alphas = np.array([0.1, 0.02])
-    folds = folds_of(problem.y, 3, seed=1)
+    folds = folds_of(problem.y, problem.weight, 3, seed=1)
     found = cross_validate(objective, alphas, folds, tolerance=1e-9)
     weight = np.ones(900) if problem.weight is None else problem.weight
     for fold in range(3):
@@ -99,7 +108,7 @@ def test_the_choice_is_the_least_or_the_strongest_within_one_standard_error():
 
 def test_threads_change_no_bit_of_a_choice(by_sample):
     problem = BINARY.changed(block_rows=64)
-    alphas, folds = np.array([0.1, 0.03, 0.01]), folds_of(problem.y, 3)
+    alphas, folds = np.array([0.1, 0.03, 0.01]), folds_of(problem.y, problem.weight, 3)
     alone = cross_validate(problem.objective(), alphas, folds)
     with threads(3) as engine:
         objective = problem.objective()
@@ -114,7 +123,7 @@ def test_progress_counts_the_penalties_of_all_folds():
     cross_validate(
         problem.objective(),
         np.array([0.1, 0.05]),
-        folds_of(problem.y, 2),
+        folds_of(problem.y, None, 2),
         progress=lambda *step: seen.append(step[:2]),
     )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]

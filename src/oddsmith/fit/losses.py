@@ -157,7 +157,7 @@ class Bernoulli:
     def of_shares(self, shares: Floats) -> Floats:
         """Log-odds of each class, (n_problems,)."""
         share = shares[list(self.classes)]
-        return np.log(share) - np.log(shares.sum() - share)
+        return np.asarray(np.log(share) - np.log(shares.sum() - share))
 
     def truth(self, y: Codes) -> Truth:
         """Is row i of class k?  (n_problems, n)."""
@@ -222,7 +222,7 @@ class Softmax:
     def of_shares(self, shares: Floats) -> Floats:
         """Logarithms against the reference's, or against their mean, (M,)."""
         logs = np.log(shares)
-        return logs - logs.mean() if self.symmetric else logs[1:] - logs[0]
+        return np.asarray(logs - logs.mean() if self.symmetric else logs[1:] - logs[0])
 
     def truth(self, y: Codes) -> Truth:
         """Is row i of class k, for each class that has a predictor?  (M, n)."""

@@ -243,12 +243,13 @@ class Objective:
     def places(self, columns: NDArray[np.intp]) -> NDArray[np.intp]:
         """Where coefficients of these columns, and intercepts, are among all d: those of `narrowed`, in its order."""
         q = self.source.n_columns + 1
-        return np.add.outer(q * np.arange(self.loss.n_coupled), np.concatenate([[0], 1 + columns])).ravel()
+        first = q * np.arange(self.loss.n_coupled)[:, None]
+        return np.asarray((first + np.concatenate([[0], 1 + columns])).ravel(), dtype=np.intp)
 
     def columns_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
         """Columns of which some coefficient is among the `chosen`, (G, d), in order."""
         q = self.source.n_columns + 1
-        return np.flatnonzero(chosen.reshape(-1, q).any(axis=0)[1:])
+        return np.flatnonzero(np.logical_or.reduce(chosen.reshape(-1, q))[1:])
 
     def on_user_scale(self, theta: Floats) -> tuple[Floats, Floats]:
         """Intercepts (k,) and coefficients (k, p) for the columns as the user has them."""

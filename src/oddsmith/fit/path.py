@@ -29,8 +29,10 @@ from oddsmith.fit.solvers.working_set import strongest
 COUNT = 100
 RATIO, RATIO_OF_MANY = 1e-4, 1e-2
 """The last alpha in units of the first; the second where there are more columns than rows."""
-LEAST_L1 = 1e-3
-"""The l1_ratio that stands for a smaller one where the strongest alpha is sought: ridge alone leaves none out."""
+LEAST_L1 = 1e-2
+"""The l1_ratio that stands for a smaller one where the strongest alpha is sought: ridge alone leaves none out.
+
+Such a grid goes further down, by as much again."""
 TOLERANCE = 1e-4
 """Decrement that is near enough on a path: 0.014 standard errors."""
 
@@ -89,13 +91,12 @@ def strongest_alpha(objective: Objective) -> float:
     return found
 
 
-def grid(
-    strongest: float, n_rows: int, n_columns: int, count: int = COUNT, ratio: float | None = None
-) -> Floats:
-    """`count` alphas in equal ratios, from the strongest down to `ratio` times it."""
+def grid(objective: Objective, count: int = COUNT, ratio: float | None = None) -> Floats:
+    """`count` alphas in equal ratios, from the strongest down to `ratio` times it; one pass over the rows."""
     if ratio is None:
-        ratio = RATIO if n_rows > n_columns else RATIO_OF_MANY
-    return strongest * np.geomspace(1.0, ratio, count)
+        ratio = RATIO if objective.source.n_rows > objective.source.n_columns else RATIO_OF_MANY
+        ratio *= 1.0 if objective.penalty.l1_ratio >= LEAST_L1 else LEAST_L1
+    return strongest_alpha(objective) * np.geomspace(1.0, ratio, count)
 
 
 def fit_path(
@@ -122,11 +123,11 @@ def fit_path(
     return RegularisationPath(alphas, theta, mean_loss, n_nonzero, objective.n_passes - earlier)
 
 
-def folds_of(y: Codes, n_folds: int, seed: int = 0) -> NDArray[np.intp]:
-    """The fold of each row (n,), drawn so that every fold has its share of every class."""
-    draws = np.random.default_rng(seed)
-    order = draws.permutation(len(y))
-    by_class = order[np.argsort(y[order], kind="stable")]
+def folds_of(y: Codes, weight: Floats | None, n_folds: int, seed: int = 0) -> NDArray[np.intp]:
+    """The fold of each row (n,), drawn so that every fold has its share of every class's rows with weight."""
+    kind = y if weight is None else np.where(weight > 0.0, y, y.max() + 1)
+    order = np.random.default_rng(seed).permutation(len(y))
+    by_class = order[np.argsort(kind[order], kind="stable")]
     folds = np.empty(len(y), dtype=np.intp)
     folds[by_class] = np.arange(len(y)) % n_folds
     return folds

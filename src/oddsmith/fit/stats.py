@@ -103,7 +103,7 @@ def spread(block: Block, standardisation: Standardisation) -> Floats:
     """Weighted sums of squares of the standardised columns, (p,)."""
     Z = standardisation.columns(block.X)
     w = np.ones(len(Z)) if block.sample_weight is None else block.sample_weight
-    return np.einsum("i,ij,ij->j", w, Z, Z)
+    return np.asarray(np.einsum("i,ij,ij->j", w, Z, Z))
 
 
 @dataclass(frozen=True)

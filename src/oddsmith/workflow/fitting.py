@@ -1,7 +1,7 @@
 """From a design matrix and class codes to coefficients with their evidence: every face's fit is this one.
 
 two classes               one equation                    Bernoulli
-K classes, softmax        K equations that sum to zero    Softmax: K - 1 coupled predictors
+K classes, softmax        K equations that sum to zero    Softmax: K - 1 coupled predictors; K with a lasso
 K classes, one-vs-rest    K equations                     Bernoulli: one problem a class
 """
 
@@ -60,6 +60,7 @@ class Fit:
     """What bounds and steers the solver; its defaults filled in."""
     seed: int
     alpha: float
+    l1_ratio: float
     standardize: bool
     tolerance: float
     solution: Solution
@@ -87,6 +88,62 @@ def threads_for(
     return threads(max(1, min(n_threads or available_cores(), int(AT_WORK / (2.0 * hessian)))))
 
 
+def solver_for(solver: str, alpha: float, l1_ratio: float) -> str:
+    """A row of `SOLVERS` for its name, or for "auto"."""
+    if solver != "auto":
+        return solver
+    return "proximal-newton" if alpha * l1_ratio > 0.0 else "newton"
+
+
+def objective_of(
+    source: Source,
+    n_classes: int,
+    *,
+    mean: Floats,
+    scale: Floats,
+    multi_class: Literal["softmax", "ovr"],
+    alpha: float,
+    l1_ratio: float,
+    standardize: bool,
+    engine: Engine,
+    fit_intercept: bool = True,
+    tolerance: float = TOLERANCE,
+) -> Objective:
+    """What is to be minimised over the rows of a source; arguments as for `fit`.
+
+    Raises:
+        InputError: a column's scale leaves a penalty no room.
+    """
+    form: Form = "binary" if n_classes == 2 else multi_class
+    symmetric = form == "softmax" and alpha * l1_ratio > 0.0
+    losses: dict[Form, Loss] = {
+        "binary": Bernoulli(),
+        "softmax": Softmax(n_classes, symmetric),
+        "ovr": Bernoulli(tuple(range(n_classes))),
+    }
+    standardisation = Standardisation(mean if fit_intercept else np.zeros_like(mean), scale)
+    narrow = np.flatnonzero(scale < NARROW)
+    if alpha > 0.0 and not standardize and len(narrow):
+        raise InputError(
+            f"a column's numbers differ by {scale[narrow[0]]:.2g} only, and a penalty on the user's scale squares "
+            f"their inverse, beyond the range of a double. Give it in another unit, or let the penalty act on "
+            f"standardised columns."
+        )
+    loss = losses[form]
+    penalty = ElasticNet.of(
+        alpha, scale, loss.n_coupled, standardize=standardize, l1_ratio=l1_ratio, symmetric=symmetric
+    )
+    return Objective(
+        source,
+        loss,
+        standardisation,
+        penalty,
+        fit_intercept=fit_intercept,
+        tolerance=tolerance,
+        engine=engine,
+    )
+
+
 def fit(
     source: Source,
     n_classes: int,
@@ -95,6 +152,7 @@ def fit(
     scale: Floats,
     multi_class: Literal["softmax", "ovr"],
     alpha: float,
+    l1_ratio: float = 0.0,
     standardize: bool,
     solver: str,
     settings: Mapping[str, float],
@@ -112,32 +170,34 @@ def fit(
         InputError: more coefficients than can be fitted at once, or columns that overflow.
     """
     form: Form = "binary" if n_classes == 2 else multi_class
-    losses: dict[Form, Loss] = {
-        "binary": Bernoulli(),
-        "softmax": Softmax(n_classes),
-        "ovr": Bernoulli(tuple(range(n_classes))),
-    }
-    standardisation = Standardisation(mean if fit_intercept else np.zeros_like(mean), scale)
-    narrow = np.flatnonzero(scale < NARROW)
-    if alpha > 0.0 and not standardize and len(narrow):
-        raise InputError(
-            f"a column's numbers differ by {scale[narrow[0]]:.2g} only, and a penalty on the user's scale squares "
-            f"their inverse, beyond the range of a double. Give it in another unit, or let the penalty act on "
-            f"standardised columns."
-        )
-    loss = losses[form]
-    objective = Objective(
+    objective = objective_of(
         source,
-        loss,
-        standardisation,
-        ElasticNet.of(alpha, scale, loss.n_coupled, standardize=standardize),
+        n_classes,
+        mean=mean,
+        scale=scale,
+        multi_class=multi_class,
+        alpha=alpha,
+        l1_ratio=l1_ratio,
+        standardize=standardize,
+        engine=engine,
         fit_intercept=fit_intercept,
         tolerance=tolerance,
-        engine=engine,
     )
+    loss, standardisation = objective.loss, objective.standardisation
+    if not (objective.penalty.is_smooth or SOLVERS[solver].lasso):
+        able = ", ".join(name for name, row in SOLVERS.items() if row.lasso)
+        raise InputError(
+            f"{solver} needs an objective without kinks, and a penalty with l1_ratio {l1_ratio:g} has some. Use "
+            f"one of {able}, or an l1_ratio of 0."
+        )
     n_rows, n_terms = source.n_rows, source.n_columns
     rotation = None
-    if alpha > 0.0 and SOLVERS[solver].factors and RowSpace.fits(n_rows, objective.penalty.unit[1:] ** 2):
+    if (
+        alpha > 0.0
+        and l1_ratio == 0.0
+        and SOLVERS[solver].factors
+        and RowSpace.fits(n_rows, objective.penalty.unit[1:] ** 2)
+    ):
         require(
             _COPIES * 8.0 * n_rows * n_terms,
             f"a fit of {n_terms:,} columns to {n_rows:,} rows",
@@ -152,7 +212,8 @@ def fit(
             standardisation=Standardisation(0.0 * unit, unit),
             penalty=ElasticNet.of(alpha, unit, loss.n_coupled),
         )
-    if objective.n_coefficients > MOST_COEFFICIENTS:
+    selects = solver == "proximal-newton" and not objective.penalty.is_smooth
+    if objective.n_coefficients > MOST_COEFFICIENTS and not selects:
         remedies = ["Leave columns out"]
         if form == "softmax":
             remedies.append("fit each class against the rest (ovr)")
@@ -163,18 +224,19 @@ def fit(
             f"than the {MOST_COEFFICIENTS:,} that can be fitted at once. {', or '.join(remedies)}."
         )
     problems = f" for each of {objective.n_problems:,} classes" if objective.n_problems > 1 else ""
-    require(
-        _HESSIANS * 8.0 * objective.n_problems * objective.n_coefficients**2,
-        f"a fit of {objective.n_coefficients:,} coefficients{problems}",
-        "Use fewer columns or levels, or a machine with more memory.",
-    )
+    if not selects:
+        require(
+            _HESSIANS * 8.0 * objective.n_problems * objective.n_coefficients**2,
+            f"a fit of {objective.n_coefficients:,} coefficients{problems}",
+            "Use fewer columns or levels, or a machine with more memory.",
+        )
     with np.errstate(over="ignore", invalid="ignore"):  # where descent diverges; its status says so
         solution = solve(objective, solver, progress, seed=seed, **settings)
         theta = solution.theta.reshape(-1, objective.source.n_columns + 1)
         theta = theta if rotation is None else rotation.standardised(theta)
         intercept, coef = standardisation.on_user_scale(theta)
         at_centre = theta[:, 0]
-        if form == "softmax":
+        if form == "softmax" and objective.penalty.is_smooth:
             intercept, at_centre, coef = (_centred(part) for part in (intercept, at_centre, coef))
         average = at_centre + coef @ (mean - standardisation.centre)
     still = (
@@ -194,6 +256,7 @@ def fit(
         settings={**SOLVERS[solver].settings, **settings},
         seed=seed,
         alpha=alpha,
+        l1_ratio=l1_ratio,
         standardize=standardize,
         tolerance=tolerance,
         solution=solution,

@@ -28,11 +28,16 @@ from oddsmith.fit.solvers import SOLVERS, Progress, silent
 from oddsmith.model import Model
 from oddsmith.model.records import TargetRecord
 from oddsmith.workflow.account import COMMAND_LINE, divergence
-from oddsmith.workflow.fitting import MOST_COEFFICIENTS, fit, threads_for
+from oddsmith.workflow.fitting import MOST_COEFFICIENTS, fit, objective_of, solver_for, threads_for
 from oddsmith.workflow.record import model_of
+from oddsmith.workflow.selection import Rule, select_alpha
 
 if TYPE_CHECKING:
     from oddsmith.data.describe import ColumnSummary
+
+
+RULES: dict[str, Rule] = {"auto": "one_standard_error", "path": "bic"}
+"""What `alpha` may be beside a number, and how it is then chosen."""
 
 
 def train(
@@ -50,9 +55,10 @@ def train(
     missing_indicator: bool = False,
     weight: str | None = None,
     multi_class: Literal["softmax", "ovr"] = "softmax",
-    alpha: float = 0.0,
+    alpha: float | Literal["auto", "path"] = 0.0,
+    l1_ratio: float = 0.0,
     standardize: bool = True,
-    solver: str = "newton",
+    solver: str = "auto",
     learning_rate: float | None = None,
     iterations: int | None = None,
     epochs: int | None = None,
@@ -78,9 +84,11 @@ def train(
         missing_indicator: give each numeric column with missing cells a term that says so.
         weight: the column of sample weights, finite and not negative.
         multi_class: for three classes or more, "softmax" or "ovr" (one-vs-rest).
-        alpha: ridge on the mean loss, alpha / 2 * sum of squared coefficients, never the intercept.
+        alpha: strength of the penalty on the mean loss, never on the intercept: a number; "auto" for the strongest
+            within one standard error of the least deviance in cross-validation; or "path" for the least BIC.
+        l1_ratio: alpha * (l1_ratio * sum of |coef| + (1 - l1_ratio) / 2 * sum of squares): 0 is ridge, 1 lasso.
         standardize: whether `alpha` acts on columns divided by their sigma (glmnet's meaning).
-        solver: a row of `oddsmith.fit.solvers.SOLVERS`; the next four are its settings.
+        solver: a row of `oddsmith.fit.solvers.SOLVERS`, or "auto"; the next four are its settings.
         learning_rate: step on the mean loss of standardised columns.
         iterations: steps of gradient descent.
         epochs: passes of stochastic and mini-batch descent.
@@ -97,6 +105,9 @@ def train(
         InputError: the data or an option cannot be used, or descent diverged.
     """
     table = as_table(data, reading)
+    l1_ratio, given = _share(l1_ratio), alpha
+    alpha = _strength(alpha)
+    solver = solver_for(solver, alpha, l1_ratio)
     settings = _settings(
         solver,
         learning_rate=learning_rate,
@@ -104,12 +115,6 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
     )
-    try:
-        alpha = float(alpha)
-    except (TypeError, ValueError):
-        alpha = math.nan
-    if not (math.isfinite(alpha) and alpha >= 0.0):
-        raise InputError(f"--alpha {alpha}: the penalty must be a finite number, 0 or more.")
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
         raise InputError(f"--seed {seed}: give a whole number, 0 or more.")
     seed = int(seed)
@@ -145,14 +150,31 @@ def train(
     design, X = Design.learn(
         table, plan, markers, missing_indicator=missing_indicator, sample_weight=sample_weight
     )
+    selection = None
     with threads_for(None, len(design.terms), len(found.classes), multi_class) as engine:
+        source = ArraySource(X, codes, sample_weight)
+        if isinstance(given, str) and given in RULES:
+            objective = objective_of(
+                source,
+                len(found.classes),
+                mean=design.mean,
+                scale=design.scale,
+                multi_class=multi_class,
+                alpha=alpha,
+                l1_ratio=l1_ratio,
+                standardize=standardize,
+                engine=engine,
+            )
+            selection = select_alpha(objective, RULES[given], seed=seed, progress=progress)
+            alpha = selection.alpha
         fitted = fit(
-            ArraySource(X, codes, sample_weight),
+            source,
             len(found.classes),
             mean=design.mean,
             scale=design.scale,
             multi_class=multi_class,
             alpha=alpha,
+            l1_ratio=l1_ratio,
             standardize=standardize,
             solver=solver,
             settings=settings,
@@ -181,6 +203,7 @@ def train(
         dropped=[name for name in table.frame.columns if name not in used],
         rows_without_target=rows_without_target,
         digests=[digest for _, digest in table.digests],
+        selection=None if selection is None else selection.record,
     )
     if model.record.fit.status != "converged":
         warnings.warn(model.record.fit.message, FitWarning, stacklevel=2)
@@ -230,6 +253,29 @@ def _settings(solver: str, **given: float | None) -> dict[str, float]:
             raise InputError(f"{option} {value}: give a whole number below 2^63.")
         settings[name] = int(value) if counted else float(value)
     return settings
+
+
+def _strength(alpha: Any) -> float:
+    """`alpha` as a number; 1 where it is still to be chosen."""
+    if isinstance(alpha, str) and alpha in RULES:
+        return 1.0
+    try:
+        number = float(alpha)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0.0):
+        raise InputError(f"--alpha {visible(str(alpha))}: give a finite number, 0 or more, or auto or path.")
+    return number
+
+
+def _share(l1_ratio: Any) -> float:
+    try:
+        number = float(l1_ratio)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0.0 <= number <= 1.0:
+        raise InputError(f"--l1-ratio {visible(str(l1_ratio))}: give a number from 0, ridge, to 1, lasso.")
+    return number
 
 
 def _texts(given: Sequence[str] | str) -> tuple[str, ...]:

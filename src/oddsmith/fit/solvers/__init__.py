@@ -27,6 +27,8 @@ class Row:
     """The argument of `make` that bounds its iterations."""
     shuffles: bool = False
     """Whether it takes a seed."""
+    lasso: bool = False
+    """Whether it minimises absolute values too."""
     factors: bool = False
     """Whether it factors Hessians, and so has much to gain from fewer coefficients and nothing to lose."""
 
@@ -37,6 +39,7 @@ SOLVERS: dict[str, Row] = {
         {},
         "Newton with Cholesky: exact in a handful of passes",
         "max_iter",
+        lasso=True,
         factors=True,
     ),
     "sketched-newton": Row(
@@ -53,12 +56,14 @@ SOLVERS: dict[str, Row] = {
         "quadratic models and absolute values: for lasso and elastic net",
         "max_iter",
         shuffles=True,
+        lasso=True,
     ),
     "gradient-descent": Row(
         GradientDescent,
         {"learning_rate": 0.5, "iterations": 1000},
         "full-batch gradient descent, one pass a step",
         "iterations",
+        lasso=True,
     ),
     "sgd": Row(
         lambda **settings: StochasticDescent(batch_size=1, **settings),
