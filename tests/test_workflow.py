@@ -275,10 +275,11 @@ def test_settings_of_other_number_types_make_sound_files(options, tmp_path):
             {"solver": "adam"},
             "no solver is called 'adam'. There are: newton, Newton with Cholesky: exact in a handful of passes; "
             "sketched-newton, Newton on a sample, then few cheap passes: for many rows; proximal-newton, quadratic "
-            "models and absolute values: for lasso and elastic net; gradient-descent, full-batch gradient descent, one pass a step; sgd, stochastic gradient descent, "
-            "one row a step; mini-batch, stochastic gradient descent, a batch of rows a step.",
+            "models and absolute values: for lasso and elastic net; lbfgs, L-BFGS: for more coefficients than a "
+            "Hessian is worth; gradient-descent, full-batch gradient descent, one pass a step; sgd, stochastic "
+            "gradient descent, one row a step; mini-batch, stochastic gradient descent, a batch of rows a step.",
         ),
-        ({"iterations": 3}, "--iterations is not for --solver newton, which takes no settings."),
+        ({"iterations": 3}, "--iterations is not for --solver auto, which takes no settings."),
         (
             {"solver": "sgd", "batch_size": 3},
             "--batch-size is not for --solver sgd, which takes --learning-rate, --",

@@ -37,7 +37,7 @@ from oddsmith.model.records import SelectionRecord, TargetRecord
 from oddsmith.report.odds_ratios import odds_ratio_table
 from oddsmith.workflow.account import KEYWORDS, divergence, message
 from oddsmith.workflow.arrays import NO_NUMBER, as_labels, as_numbers, coded, refuse_unfit
-from oddsmith.workflow.fitting import fit, solver_for, threads_for
+from oddsmith.workflow.fitting import fit, threads_for
 from oddsmith.workflow.record import model_of
 from oddsmith.workflow.weights import row_weights
 
@@ -55,7 +55,7 @@ except ImportError as error:
 
 
 class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Logistic regression by Newton's method, to the optimum, with the evidence for it.
+    """Logistic regression to the optimum, with the evidence for it.
 
     Minimises the mean loss of the rows plus a penalty: ridge, lasso or elastic net. Coming from
     scikit-learn's estimator of this name:
@@ -73,17 +73,18 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         alpha: strength of the penalty on the mean loss, never on the intercept.
         l1_ratio: alpha * (l1_ratio * sum of |coef| + (1 - l1_ratio) / 2 * sum of squares): 0 is ridge, 1 lasso.
         standardize: whether `alpha` acts on columns divided by their sigma; coefficients are on the user's.
-        solver: "auto" (Newton, or proximal Newton for a lasso), or "newton", "proximal-newton",
+        solver: "auto" chooses by the numbers of rows and coefficients; or "newton", "sketched-newton",
+            "proximal-newton", "lbfgs",
             "gradient-descent", "sgd" or "mini-batch".
         multi_class: for three classes or more, "softmax" (one joint model) or "ovr" (each against the rest).
         fit_intercept: whether there is an intercept.
         class_weight: None; a weight for each label, 1 for those not named; or "balanced", which gives all
             classes the same total weight.
-        max_iter: iterations at most; None is the solver's own number, 100 for Newton.
+        max_iter: iterations at most; None is the solver's own number, 100 for Newton, 1,000 for L-BFGS.
         tol: the Newton decrement, half a squared distance to the optimum in standard errors, up to which a
             fit has converged.
         n_threads: threads that share the rows; None is as many as there are cores. No bit depends on it.
-        random_state: of the solvers that shuffle, "sgd" and "mini-batch".
+        random_state: of the solvers that draw rows, all but "newton", "lbfgs" and "gradient-descent"; None is 0.
 
     Attributes:
         coef_: (1, p) for two classes, (K, p) for more; those of softmax sum to zero, but with a lasso.
@@ -91,6 +92,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_: (K,) labels in order.
         n_features_in_, feature_names_in_: columns of `X`, and their names where it has some.
         n_iter_: (1,) iterations done.
+        solver_: the solver that did them.
         status_: "converged", "iteration_limit" or "no_finite_optimum".
         newton_decrement_: of each problem, one for two classes and softmax, K for one-vs-rest.
         not_estimable_: names of the columns whose coefficients are 0, without a penalty, because they are
@@ -161,8 +163,6 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             scale = np.where(columns.sigma > 0.0, columns.sigma, 1.0)
             self._selection: SelectionRecord | None = None
             alpha = self._strength(source, n_classes, columns.mean, scale, engine)
-            solver = solver_for(self.solver, alpha, self.l1_ratio)
-            row = SOLVERS[solver]
             found = fit(
                 source,
                 n_classes,
@@ -173,11 +173,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 l1_ratio=float(self.l1_ratio),
                 standardize=bool(self.standardize),
                 fit_intercept=bool(self.fit_intercept),
-                solver=solver,
-                settings={} if self.max_iter is None else {row.limit: int(self.max_iter)},
+                solver=self.solver,
+                max_iter=None if self.max_iter is None else int(self.max_iter),
                 engine=engine,
                 tolerance=float(self.tol),
-                seed=self._seed() if row.shuffles else 0,
+                seed=self._seed(),
             )
         if found.status is Status.diverged:
             raise InputError(
@@ -186,6 +186,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.coef_ = found.coef.copy()
         self.intercept_ = found.intercept.copy()
         self.n_iter_ = np.array([found.solution.n_iter])
+        self.solver_ = found.solver
         self.status_ = found.status.name
         self.newton_decrement_ = found.solution.optimality.newton_decrement
         self.not_estimable_ = [
@@ -295,7 +296,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     f"X holds text: {visible(str(error), 200).rstrip('.')}. {NO_NUMBER}"
                 ) from None
             raise
-        check_classification_targets(y)
+        if y.dtype.kind not in "iubU":  # these are labels whatever they hold
+            check_classification_targets(y)
         return as_numbers(X), y
 
     def _log_odds(self, X: Any) -> Floats:
@@ -351,6 +353,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
 
     def _seed(self) -> int:
+        if self.random_state is None:
+            return 0
         if _is_seed(self.random_state):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -106,7 +106,7 @@ REFUSED = [
     ),
     (WITH.format("--alpha -1"), "--alpha -1.0: the penalty must be a finite number, 0 or more."),
     (WITH.format("--alpha nan"), "--alpha nan: the penalty must be a finite number"),
-    (WITH.format("--iterations 5"), "--iterations is not for --solver newton, which takes no settings."),
+    (WITH.format("--iterations 5"), "--iterations is not for --solver auto, which takes no settings."),
     (
         WITH.format("--solver sgd --batch-size 2"),
         "--batch-size is not for --solver sgd, which takes --learning-rate",

@@ -30,7 +30,7 @@ def test_columns_that_could_not_be_estimated_are_named():
     assert LogisticRegression().fit(X, BINARY).not_estimable_ == []
 
 
-@pytest.mark.parametrize("solver", ["newton", "gradient-descent", "sgd", "mini-batch"])
+@pytest.mark.parametrize("solver", ["newton", "lbfgs", "gradient-descent", "sgd", "mini-batch"])
 def test_max_iter_bounds_every_solver(solver):
     for most in (1, 2):
         with pytest.warns(FitWarning, match=f"stopped after {most} iteration"):
@@ -77,13 +77,13 @@ def test_descent_that_goes_up_is_an_error_with_a_remedy():
 
 
 @pytest.mark.filterwarnings("ignore::oddsmith.errors.FitWarning")
-def test_random_state_is_all_that_shuffles():
+def test_random_state_is_all_that_shuffles_and_none_is_0():
     def coef(state):
         return LogisticRegression(solver="sgd", max_iter=2, random_state=state).fit(X, BINARY).coef_.tolist()
 
     assert coef(5) == coef(5) != coef(6)
     assert coef(np.random.RandomState(5)) == coef(np.random.RandomState(5))
-    assert coef(None) != coef(None)
+    assert coef(None) == coef(0)
 
 
 @pytest.mark.parametrize("y", [BINARY, THREE], ids=["binary", "three"])

@@ -343,8 +343,8 @@ PARAMETERS = [
     ("fit_intercept", ["no", None, 0], "give True or False."),
     (
         "solver",
-        ["lbfgs", None],
-        "give 'auto' or one of 'newton', 'sketched-newton', 'proximal-newton', 'gradient-descent', 'sgd', 'mini-batch'.",
+        ["liblinear", None],
+        "give 'auto' or one of 'newton', 'sketched-newton', 'proximal-newton', 'lbfgs', 'gradient-descent', 'sgd', 'mini-batch'.",
     ),
     ("multi_class", ["auto", None], "give 'softmax' or 'ovr'."),
     (

@@ -21,6 +21,7 @@ SETTINGS = {
     "newton": {},
     "sketched-newton": {},
     "proximal-newton": {},
+    "lbfgs": {},
     "gradient-descent": {"iterations": 400},
     "sgd": {"epochs": 10},
     "mini-batch": {"epochs": 20},
@@ -177,4 +178,4 @@ STOPS_AT = {  # gradient-descent, sgd, mini-batch
 
 
 def stops_at(name, solver):
-    return STOPS_AT[name][list(SETTINGS).index(solver) - 3]
+    return STOPS_AT[name][list(SETTINGS).index(solver) - 4]

@@ -98,10 +98,21 @@ MOST_CLASSES = 6
 )
 @click.option(
     "--solver",
-    type=click.Choice(["auto", "newton", "proximal-newton", "gradient-descent", "sgd", "mini-batch"]),
+    type=click.Choice(
+        [
+            "auto",
+            "newton",
+            "sketched-newton",
+            "proximal-newton",
+            "lbfgs",
+            "gradient-descent",
+            "sgd",
+            "mini-batch",
+        ]
+    ),
     default="auto",
     show_default=True,
-    help="How the optimum is sought.",
+    help="How the optimum is sought; auto chooses by the numbers of rows and coefficients.",
 )
 @click.option("--learning-rate", type=float, help="Step of the descents. [default: 0.5; sgd 0.05]")
 @click.option("--iterations", type=int, help="Steps of gradient-descent. [default: 1000]")

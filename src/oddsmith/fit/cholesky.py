@@ -85,6 +85,9 @@ class Factor:
         """H^-1 gradient (d,), 0 for held columns."""
         from scipy.linalg.lapack import dpotrs
 
+        if self.free.all():
+            inner, _ = dpotrs(self.lower, gradient / self.scale, lower=1)
+            return np.asarray(inner / self.scale)
         step = np.zeros(len(gradient))
         if self.free.any():
             inner, _ = dpotrs(self.lower, gradient[self.free] / self.scale, lower=1)

@@ -38,6 +38,9 @@ Curvature = tuple[Floats, Floats | None]
 """Second derivatives in the k-th and m-th predictor of one problem: `own[k]` where k = m, and
 `-share[k] * share[m]` elsewhere. (k, n) each; no `share` where problems have one predictor."""
 
+SAFE = 80.0
+"""A log-odds whose exponential, times many classes, is in the range of single precision."""
+
 
 def expit(eta: Floats) -> Floats:
     """1 / (1 + exp(-eta)), without overflow, full relative precision in both tails."""
@@ -244,20 +247,22 @@ class Softmax:
         others = np.where(true, 0.0, proba).sum(axis=0)
         return np.where(truth, -others, proba[self._first :])
 
-    def squash(self, eta: Floats) -> Floats:
-        """Probabilities, (M, n)."""
-        top = eta.max(axis=0)
-        if not self.symmetric:
-            np.maximum(top, 0.0, out=top)
-        eta -= top
-        np.exp(eta, out=eta)
-        total = eta.sum(axis=0)
-        if not self.symmetric:
-            np.negative(top, out=top)
-            total += np.exp(top, out=top)
+    def squash(self, scaled: Floats) -> Floats:
+        """Probabilities, (M, n); shifted by the largest of a row where an exponential might overflow or vanish."""
+        reference: Floats | float = 0.0 if self.symmetric else 1.0
+        largest = np.abs(scaled).max(initial=0.0) if self.symmetric else scaled.max(initial=0.0)
+        if not largest < SAFE:
+            top = scaled.max(axis=0)
+            if not self.symmetric:
+                np.maximum(top, 0.0, out=top)
+                reference = np.exp(-top)
+            scaled -= top
+        np.exp(scaled, out=scaled)
+        total = scaled.sum(axis=0)
+        total += reference
         np.reciprocal(total, out=total)
-        eta *= total
-        return eta
+        scaled *= total
+        return scaled
 
     def aim(self, truth: Truth) -> Floats:
         """The indicators as numbers."""

@@ -103,14 +103,18 @@ def newton_steps_on_face(
     """Slopes and Newton steps (G, d), and decrements (G,), of a lasso; 0 for problems that aren't active.
 
     The face is the coefficients that aren't zero or that the slope would move: the others don't count, since
-    to the first order they stay at zero. One pass over the columns of the face.
+    to the first order they stay at zero. One pass over the columns of the face, unless their Hessian is known.
     """
     slope = np.where(active[:, None], objective.penalty.violation(theta, now.gradient), 0.0)
     on_face = ((theta != 0.0) | (slope != 0.0)) & active[:, None]
     columns = objective.columns_of(on_face)
-    places, narrow = objective.places(columns), objective.narrowed(columns)
-    hessian = narrow.evaluate(theta[:, places], order=2).hessian
-    objective.n_passes += narrow.n_passes
+    places = objective.places(columns)
+    if now.hessian.size:
+        hessian = now.hessian[:, places[:, None], places]
+    else:
+        narrow = objective.narrowed(columns)
+        hessian = narrow.evaluate(theta[:, places], order=2).hessian
+        objective.n_passes += narrow.n_passes
     steps = np.zeros_like(theta)
     for problem in np.flatnonzero(active):
         factor = Factor.of(hessian[problem], ~on_face[problem, places])
@@ -118,26 +122,27 @@ def newton_steps_on_face(
     return slope, steps, 0.5 * (steps * slope).sum(axis=1) * objective.n_rows
 
 
-def optimality(objective: Objective, theta: Floats, nearby: Nearby | None = None) -> Optimality:
+def optimality(objective: Objective, theta: Floats, nearby: Nearby | Evaluation | None = None) -> Optimality:
     """What can be said of `theta` (G, d), whichever solver found it.
 
-    Two passes over the rows and a Hessian, or three; none where the solver knows the neighbourhood and all is well.
+    Two passes over the rows and a Hessian, or three; fewer where the solver knows the objective there, or the
+    neighbourhood.
     """
     unknown = np.full(len(theta), np.inf)
     move = strain = margin = unknown
-    if nearby is not None:
+    if isinstance(nearby, Nearby):
         now, seen, steps = nearby.now, nearby.seen, nearby.steps
         sound = _sound(objective, now)
         slope = objective.penalty.violation(theta, now.gradient)
         decrement = 0.5 * (steps * slope).sum(axis=1) * objective.n_rows
         move, margin = seen.move, seen.margin
     elif objective.penalty.is_smooth:
-        now = objective.evaluate(theta, order=2)
+        now = nearby or objective.evaluate(theta, order=2)
         sound = _sound(objective, now)
         slope = now.gradient
         steps, decrement = newton_steps(objective, now, sound)
     else:
-        now = objective.evaluate(theta, order=1)
+        now = nearby or objective.evaluate(theta, order=1)
         sound = _sound(objective, now)
         slope, steps, decrement = newton_steps_on_face(objective, theta, now, sound)
     settled = (move < STILL_MOVING) & (decrement <= objective.tolerance) & ~(margin > 0.0)
@@ -149,7 +154,7 @@ def optimality(objective: Objective, theta: Floats, nearby: Nearby | None = None
         for k in range(len(decrement))
     )
     decrement = np.where(sound, decrement, np.inf)
-    held = ~objective.free if nearby is not None else objective.held
+    held = ~objective.free if isinstance(nearby, Nearby) else objective.held
     gradient = np.where(sound, np.where(held, 0.0, np.abs(slope)).max(axis=1), np.inf)
     intercepts = np.arange(steps.shape[1]) % (objective.source.n_columns + 1) == 0
     drifting = np.where(intercepts, 0.0, np.abs(steps)).argmax(axis=1)

@@ -118,9 +118,9 @@ class ElasticNet:
         return np.sign(coef) * np.maximum(np.abs(coef) - length * self.weight, 0.0)
 
     def slope_along(self, coef: Floats, gradient: Floats, step: Floats) -> Floats:
-        """Slope (G,) of the whole objective at `coef` along `step`, (G, d) both, ahead of a kink."""
-        ahead = np.where(coef == 0.0, np.abs(step), np.sign(coef) * step)
-        return np.asarray((gradient * step).sum(axis=1) + ahead @ self.weight)
+        """Slope (G,) of the whole objective where `step` has led to `coef`, (G, d) both, along it: before any kink."""
+        grown = np.where(coef == 0.0, -np.abs(step), np.sign(coef) * step)
+        return np.asarray((gradient * step).sum(axis=1) + grown @ self.weight)
 
     def violation(self, coef: Floats, gradient: Floats) -> Floats:
         """The smallest slope of the whole objective at `coef` (G, d), whose smooth part has this `gradient`.

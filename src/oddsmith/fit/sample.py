@@ -1,6 +1,8 @@
 """A few rows that stand for all: sorted, distinct, in O(n), and safe where rows are sorted or periodic.
 
-    row_i = floor((i + u_i) n / m),  u_i uniform on [0, 1):  one row from each of m equal stretches
+    row_i = b_i + floor(u_i (b_{i+1} - b_i)),  b_i = floor(i n / m),  u_i uniform on [0, 1):
+
+one row from each of m stretches of equal length.
 
 A class with less than 0.3 / K of the rows gets up to m / K places of its own, and each row stands for as many
 of its class as there are to each place: `weight` n_c / m_c, so that sums over the sample estimate sums over
@@ -37,7 +39,8 @@ def systematic(n: int, m: int, draws: np.random.Generator) -> NDArray[np.intp]:
     """m of n row numbers, sorted and distinct; all of them where m >= n."""
     if m >= n:
         return np.arange(n)
-    return ((np.arange(m) + draws.random(m)) * (n / m)).astype(np.intp)
+    borders = np.arange(m + 1) * n // m
+    return np.asarray(borders[:-1] + (draws.random(m) * np.diff(borders)).astype(np.intp))
 
 
 def drawn(y: Codes, n_classes: int, m: int, draws: np.random.Generator) -> Sample:

@@ -48,9 +48,11 @@ def accumulate(
     Z = standardisation.columns(block.X)
     eta = predictors(Z, coef)
     truth = loss.truth(block.y)
-    w = np.ones(len(Z), dtype=Z.dtype)
+    w: Floats | float = 1.0
+    weight = float(len(Z))
     if block.sample_weight is not None:
         w = block.sample_weight.astype(Z.dtype, copy=False)
+        weight = float(w.sum(dtype=np.float64))
     problems, coupled, q = loss.n_problems, loss.n_coupled, coef.shape[1]
     gradient: Floats = np.empty(0)
     hessian: Floats = np.empty(0)
@@ -66,7 +68,7 @@ def accumulate(
             corner = slice(inner * q, (inner + 1) * q)
             hessian[problem, corner, corner] = gram(Z, curvature * w)
     value = (loss.loss(eta, truth) * w).sum(axis=1, dtype=np.float64)
-    return Stats(float(w.sum(dtype=np.float64)), value, gradient, hessian)
+    return Stats(weight, value, gradient, hessian)
 
 
 def pull(

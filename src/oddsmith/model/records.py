@@ -19,7 +19,14 @@ VERSION: Final = 1
 Count = Annotated[int, Meta(ge=0)]
 Cell = str | float | bool | None
 Solver = Literal[
-    "newton", "sketched-newton", "proximal-newton", "gradient-descent", "sgd", "mini-batch", "unknown"
+    "newton",
+    "sketched-newton",
+    "proximal-newton",
+    "lbfgs",
+    "gradient-descent",
+    "sgd",
+    "mini-batch",
+    "unknown",
 ]
 """The rows of `oddsmith.fit.solvers.SOLVERS`, which loading need not import; unknown for a flat file."""
 Setting = Literal["max_iter", "learning_rate", "iterations", "epochs", "batch_size"]
@@ -130,6 +137,8 @@ class FitRecord(Record, frozen=True):
     """How the coefficients were found, and how far from the optimum they are."""
 
     solver: Solver
+    choice: str
+    """Why this solver, where that was left to the rule; else empty."""
     settings: dict[Setting, Annotated[int, Meta(gt=0)] | Annotated[float, Meta(gt=0.0)]]
     seed: Count
     penalty: PenaltyRecord
@@ -164,6 +173,7 @@ class TrainingRecord(Record, frozen=True):
 
 UNKNOWN_FIT: Final = FitRecord(
     solver="unknown",
+    choice="",
     settings={},
     seed=0,
     penalty=PenaltyRecord(0.0, 0.0, standardize=True, selection=None),

@@ -132,7 +132,13 @@ def _facts(record: ModelRecord) -> list[tuple[str, str]]:
     settings = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in fit.settings.items())
     how = {"binary": "binary", "softmax": "softmax", "ovr": "one-vs-rest"}[record.multi_class]
     facts.append(("fit", f"{fit.solver}, {how}" + (f" ({settings})" if settings else "")))
+    if fit.choice:
+        facts.append(("solver chosen for", fit.choice))
     facts.append(("status", fit.message))
+    if fit.passes:
+        facts.append(
+            ("cost", f"{counted(fit.iterations, 'iteration')}, the rows read {fit.passes:.3g} times")
+        )
     if fit.mean_loss:
         losses = ", ".join(f"{loss:.6g}" for loss in fit.mean_loss[:MOST_CLASSES])
         facts.append(("mean loss", f"{losses} on its training rows"))

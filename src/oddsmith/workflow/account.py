@@ -72,6 +72,7 @@ def fit_record(
     solution, evidence = fit.solution, fit.solution.optimality
     return FitRecord(
         solver=cast("Any", fit.solver),
+        choice=fit.choice,
         settings={cast("Any", name): fit.settings[name] for name in SOLVERS[fit.solver].settings},
         seed=fit.seed,
         penalty=PenaltyRecord(fit.alpha, fit.l1_ratio, fit.standardize, selection),

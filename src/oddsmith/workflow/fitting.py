@@ -25,10 +25,8 @@ from oddsmith.fit.objective import TOLERANCE, Objective
 from oddsmith.fit.optimality import Status
 from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.row_space import RowSpace
-from oddsmith.fit.solvers import SOLVERS, Progress, Solution, silent, solve
+from oddsmith.fit.solvers import MOST_COEFFICIENTS, SOLVERS, Progress, Solution, chosen, silent, solve
 
-MOST_COEFFICIENTS = 5000
-"""Coefficients of one problem: beyond this its Hessian is out of proportion."""
 _COPIES = 4
 """Copies of the rows that a rotation holds at once."""
 _HESSIANS = 12
@@ -56,6 +54,8 @@ class Fit:
     scale: Floats
     """(p,): sigma of each column, 1 where it is constant."""
     solver: str
+    choice: str
+    """Why this solver, where that was left to the rule; else empty."""
     settings: dict[str, float]
     """What bounds and steers the solver; its defaults filled in."""
     seed: int
@@ -86,13 +86,6 @@ def threads_for(
     problems = n_classes if n_classes > 2 and coupled == 1 else 1
     hessian = 8.0 * problems * (coupled * (n_terms + 1)) ** 2
     return threads(max(1, min(n_threads or available_cores(), int(AT_WORK / (2.0 * hessian)))))
-
-
-def solver_for(solver: str, alpha: float, l1_ratio: float) -> str:
-    """A row of `SOLVERS` for its name, or for "auto"."""
-    if solver != "auto":
-        return solver
-    return "proximal-newton" if alpha * l1_ratio > 0.0 else "newton"
 
 
 def objective_of(
@@ -155,8 +148,9 @@ def fit(
     l1_ratio: float = 0.0,
     standardize: bool,
     solver: str,
-    settings: Mapping[str, float],
     engine: Engine,
+    settings: Mapping[str, float] = {},
+    max_iter: int | None = None,
     fit_intercept: bool = True,
     tolerance: float = TOLERANCE,
     seed: int = 0,
@@ -164,7 +158,8 @@ def fit(
 ) -> Fit:
     """Fit the rows of a source, in which every one of `n_classes` classes occurs with positive weight.
 
-    `mean` and `scale` (p,) are those of the columns; `settings` are the solver's that differ from its own.
+    `mean` and `scale` (p,) are those of the columns; `solver` is one of the table or "auto"; `settings` are the
+    solver's that differ from its own; `max_iter` bounds whatever counts as an iteration.
 
     Raises:
         InputError: more coefficients than can be fitted at once, or columns that overflow.
@@ -184,20 +179,10 @@ def fit(
         tolerance=tolerance,
     )
     loss, standardisation = objective.loss, objective.standardisation
-    if not (objective.penalty.is_smooth or SOLVERS[solver].lasso):
-        able = ", ".join(name for name, row in SOLVERS.items() if row.lasso)
-        raise InputError(
-            f"{solver} needs an objective without kinks, and a penalty with l1_ratio {l1_ratio:g} has some. Use "
-            f"one of {able}, or an l1_ratio of 0."
-        )
     n_rows, n_terms = source.n_rows, source.n_columns
     rotation = None
-    if (
-        alpha > 0.0
-        and l1_ratio == 0.0
-        and SOLVERS[solver].factors
-        and RowSpace.fits(n_rows, objective.penalty.unit[1:] ** 2)
-    ):
+    exact = objective.penalty.l1_ratio == 0.0 and (solver == "auto" or SOLVERS[solver].factors)
+    if alpha > 0.0 and exact and RowSpace.fits(n_rows, objective.penalty.unit[1:] ** 2):
         require(
             _COPIES * 8.0 * n_rows * n_terms,
             f"a fit of {n_terms:,} columns to {n_rows:,} rows",
@@ -212,24 +197,36 @@ def fit(
             standardisation=Standardisation(0.0 * unit, unit),
             penalty=ElasticNet.of(alpha, unit, loss.n_coupled),
         )
-    selects = solver == "proximal-newton" and not objective.penalty.is_smooth
-    if objective.n_coefficients > MOST_COEFFICIENTS and not selects:
+    choice = ""
+    if solver == "auto":
+        solver, choice = chosen(objective)
+    row = SOLVERS[solver]
+    if not (objective.penalty.is_smooth or row.lasso):
+        able = ", ".join(name for name, other in SOLVERS.items() if other.lasso)
+        raise InputError(
+            f"{solver} needs an objective without kinks, and a penalty with l1_ratio {l1_ratio:g} has some. Use "
+            f"one of {able}, or an l1_ratio of 0."
+        )
+    if max_iter is not None:
+        settings = {**settings, row.limit: max_iter}
+    if row.factors and objective.n_coefficients > MOST_COEFFICIENTS:
         remedies = ["Leave columns out"]
         if form == "softmax":
             remedies.append("fit each class against the rest (ovr)")
         if alpha == 0.0 and loss.n_coupled * (n_rows + 1) <= MOST_COEFFICIENTS:
             remedies.append("add a penalty, which needs no more coefficients than rows")
+        remedies.append("take the solver lbfgs")
         raise InputError(
             f"{objective.n_coefficients:,} coefficients ({len(mean):,} terms, {n_classes:,} classes) are more "
             f"than the {MOST_COEFFICIENTS:,} that can be fitted at once. {', or '.join(remedies)}."
         )
     problems = f" for each of {objective.n_problems:,} classes" if objective.n_problems > 1 else ""
-    if not selects:
-        require(
-            _HESSIANS * 8.0 * objective.n_problems * objective.n_coefficients**2,
-            f"a fit of {objective.n_coefficients:,} coefficients{problems}",
-            "Use fewer columns or levels, or a machine with more memory.",
-        )
+    hessian = objective.n_coefficients ** (2 if row.factors else 1)
+    require(
+        _HESSIANS * 8.0 * objective.n_problems * hessian,
+        f"a fit of {objective.n_coefficients:,} coefficients{problems}",
+        "Use fewer columns or levels, or a machine with more memory.",
+    )
     with np.errstate(over="ignore", invalid="ignore"):  # where descent diverges; its status says so
         solution = solve(objective, solver, progress, seed=seed, **settings)
         theta = solution.theta.reshape(-1, objective.source.n_columns + 1)
@@ -253,7 +250,8 @@ def fit(
         mean=mean,
         scale=scale,
         solver=solver,
-        settings={**SOLVERS[solver].settings, **settings},
+        choice=choice,
+        settings={**row.settings, **settings},
         seed=seed,
         alpha=alpha,
         l1_ratio=l1_ratio,

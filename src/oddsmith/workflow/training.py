@@ -24,11 +24,11 @@ from oddsmith.data.table import Table
 from oddsmith.data.target import Target, TargetOptions, read_target
 from oddsmith.errors import DataWarning, FitWarning, InputError, visible
 from oddsmith.fit.optimality import Status
-from oddsmith.fit.solvers import SOLVERS, Progress, silent
+from oddsmith.fit.solvers import MOST_COEFFICIENTS, SOLVERS, Progress, silent
 from oddsmith.model import Model
 from oddsmith.model.records import TargetRecord
 from oddsmith.workflow.account import COMMAND_LINE, divergence
-from oddsmith.workflow.fitting import MOST_COEFFICIENTS, fit, objective_of, solver_for, threads_for
+from oddsmith.workflow.fitting import fit, objective_of, threads_for
 from oddsmith.workflow.record import model_of
 from oddsmith.workflow.selection import Rule, select_alpha
 
@@ -88,7 +88,7 @@ def train(
             within one standard error of the least deviance in cross-validation; or "path" for the least BIC.
         l1_ratio: alpha * (l1_ratio * sum of |coef| + (1 - l1_ratio) / 2 * sum of squares): 0 is ridge, 1 lasso.
         standardize: whether `alpha` acts on columns divided by their sigma (glmnet's meaning).
-        solver: a row of `oddsmith.fit.solvers.SOLVERS`, or "auto"; the next four are its settings.
+        solver: "auto", by the rule of `oddsmith.fit.solvers`, or a row of its table; the next four are settings.
         learning_rate: step on the mean loss of standardised columns.
         iterations: steps of gradient descent.
         epochs: passes of stochastic and mini-batch descent.
@@ -107,7 +107,6 @@ def train(
     table = as_table(data, reading)
     l1_ratio, given = _share(l1_ratio), alpha
     alpha = _strength(alpha)
-    solver = solver_for(solver, alpha, l1_ratio)
     settings = _settings(
         solver,
         learning_rate=learning_rate,
@@ -235,10 +234,10 @@ def describe(data: Any, *, missing: Sequence[str] = ()) -> list[ColumnSummary]:
 
 def _settings(solver: str, **given: float | None) -> dict[str, float]:
     """The solver's settings, its defaults filled in; a setting it doesn't take is refused."""
-    if solver not in SOLVERS:
+    if solver != "auto" and solver not in SOLVERS:
         known = "; ".join(f"{name}, {row.about}" for name, row in SOLVERS.items())
         raise InputError(f"no solver is called '{visible(solver)}'. There are: {known}.")
-    settings = dict(SOLVERS[solver].settings)
+    settings = {} if solver == "auto" else dict(SOLVERS[solver].settings)
     for name, value in given.items():
         if value is None:
             continue

@@ -1,15 +1,26 @@
-"""One table of solvers. Adding one is adding a file and a row; every problem of the tests then meets it."""
+"""One table of solvers, and the rule by which "auto" takes one of them.
+
+Adding a solver is adding a file and a row; every problem of the tests then meets it. The rule, in the numbers
+of rows n, of columns p and of coefficients of one problem d (in n coordinates where a ridge has p > n):
+
+    newton            a sample that finds the optimum's neighbourhood would be 0.3 n or more, and d <= 5000
+    sketched-newton   the sample is smaller, or p > 400 and n > 4 p
+    proximal-newton   the penalty has absolute values
+    lbfgs             everything else: more coefficients than a Hessian is worth
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from oddsmith.engines.blas import blas_on_one_thread
+from oddsmith.errors import counted
 from oddsmith.fit.objective import Objective
 from oddsmith.fit.optimality import optimality
 from oddsmith.fit.solvers.gradient_descent import GradientDescent
+from oddsmith.fit.solvers.lbfgs import LBFGS
 from oddsmith.fit.solvers.newton import Newton
 from oddsmith.fit.solvers.proximal_newton import ProximalNewton
-from oddsmith.fit.solvers.sketched_newton import SketchedNewton
+from oddsmith.fit.solvers.sketched_newton import WORTH_ALL, SketchedNewton, is_wide, sample_rows
 from oddsmith.fit.solvers.solution import Path, Progress, Solution, silent
 from oddsmith.fit.solvers.stochastic import StochasticDescent
 
@@ -25,7 +36,7 @@ class Row:
     about: str
     limit: str
     """The argument of `make` that bounds its iterations."""
-    shuffles: bool = False
+    draws: bool = False
     """Whether it takes a seed."""
     lasso: bool = False
     """Whether it minimises absolute values too."""
@@ -47,7 +58,7 @@ SOLVERS: dict[str, Row] = {
         {},
         "Newton on a sample, then few cheap passes: for many rows",
         "max_iter",
-        shuffles=True,
+        draws=True,
         factors=True,
     ),
     "proximal-newton": Row(
@@ -55,8 +66,14 @@ SOLVERS: dict[str, Row] = {
         {},
         "quadratic models and absolute values: for lasso and elastic net",
         "max_iter",
-        shuffles=True,
+        draws=True,
         lasso=True,
+    ),
+    "lbfgs": Row(
+        LBFGS,
+        {},
+        "L-BFGS: for more coefficients than a Hessian is worth",
+        "max_iter",
     ),
     "gradient-descent": Row(
         GradientDescent,
@@ -70,16 +87,36 @@ SOLVERS: dict[str, Row] = {
         {"learning_rate": 0.05, "epochs": 50},
         "stochastic gradient descent, one row a step",
         "epochs",
-        shuffles=True,
+        draws=True,
     ),
     "mini-batch": Row(
         StochasticDescent,
         {"learning_rate": 0.5, "epochs": 50, "batch_size": 32},
         "stochastic gradient descent, a batch of rows a step",
         "epochs",
-        shuffles=True,
+        draws=True,
     ),
 }
+
+
+MOST_COEFFICIENTS = 5000
+"""Coefficients of one problem: beyond this its Hessian is out of proportion."""
+
+
+def chosen(objective: Objective) -> tuple[str, str]:
+    """The solver that "auto" takes for an objective, by the rule above, and why."""
+    n, d = objective.source.n_rows, objective.n_coefficients
+    size = f"{n:,} rows and {counted(d, 'coefficient')}"
+    if not objective.penalty.is_smooth:
+        return "proximal-newton", f"{size}, of which a lasso leaves some out"
+    if is_wide(objective):
+        return "sketched-newton", f"{size}: a few passes go before any Hessian"
+    m = sample_rows(objective)
+    if m < WORTH_ALL * n:
+        return "sketched-newton", f"{size}: a sample of {m:,} rows leads near the optimum"
+    if d <= MOST_COEFFICIENTS:
+        return "newton", f"{size}: a sample would save nothing"
+    return "lbfgs", f"{size}: a Hessian would be out of proportion"
 
 
 def solve(
@@ -92,7 +129,7 @@ def solve(
     row = SOLVERS[solver]
     earlier = objective.n_passes
     with blas_on_one_thread():
-        run = row.make(**row.settings | settings, **({"seed": seed} if row.shuffles else {}))
+        run = row.make(**row.settings | settings, **({"seed": seed} if row.draws else {}))
         path = run(objective, progress)
         path = replace(path, theta=objective.penalty.smallest(path.theta))
         evidence = optimality(objective, path.theta, path.nearby)
@@ -101,4 +138,15 @@ def solve(
     return Solution(path.theta, path.n_iter, passes, path.history, held, evidence)
 
 
-__all__ = ["SOLVERS", "Path", "Progress", "Row", "Solution", "Solver", "silent", "solve"]
+__all__ = [
+    "MOST_COEFFICIENTS",
+    "SOLVERS",
+    "Path",
+    "Progress",
+    "Row",
+    "Solution",
+    "Solver",
+    "chosen",
+    "silent",
+    "solve",
+]

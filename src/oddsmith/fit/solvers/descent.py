@@ -191,7 +191,7 @@ def _by_slope(objective: Objective, theta: Floats, gradient: Floats, moves: Floa
         fine = rising <= 0.5 * slope
         if fine.all():
             return lengths, after
-        with np.errstate(invalid="ignore", over="ignore"):
+        with np.errstate(all="ignore"):
             secant = slope / (slope + rising)
         lengths = np.where(fine, lengths, lengths * np.clip(np.nan_to_num(secant), 0.1, 0.7))
         if (lengths[~fine] < SHORTEST).any():

@@ -21,6 +21,8 @@ from oddsmith.fit.solvers.solution import Path, Progress, silent
 
 CHEAP = 1e8
 """n d^2 below which the noise floor costs nothing worth saving."""
+NEAR = 1e-10
+"""A decrement from which on one that falls no further has met the noise floor."""
 SUFFICIENT = 1e-4
 NOISE = 1e-14
 STALLED = 0.25
@@ -68,13 +70,13 @@ class Newton:
             n_iter += 1
             history.append((n_iter, now.value))
             progress(n_iter, self.max_iter, now.value)
-        return Path(theta, n_iter, history)
+        return Path(theta, n_iter, history, nearby=now)
 
     def _arrived(self, objective: Objective, decrement: Floats, before: Floats) -> NDArray[np.bool_]:
         """Which problems have nothing left to gain."""
-        small = decrement <= objective.tolerance
         if not self.to_the_floor or objective.n_rows * objective.n_coefficients**2 >= CHEAP:
-            return small
+            return decrement <= objective.tolerance
+        small = decrement <= min(objective.tolerance, NEAR)
         stalled = decrement > (STALLED if objective.alpha == 0.0 else STALLED_WITH_PENALTY) * before
         return np.asarray(small & (stalled | (decrement == 0.0)))
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from oddsmith.data.block import ArraySource, Floats
 from oddsmith.fit.cholesky import Factor
-from oddsmith.fit.objective import Objective
+from oddsmith.fit.objective import Evaluation, Objective
 from oddsmith.fit.optimality import Nearby
 from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.quadratic import lasso
@@ -44,6 +44,8 @@ MODERATE, FOR_EACH, FOR_EACH_OF_MANY, LEAST = 200, 50, 16, 8192
 """Rows of a sample: 50 for each coefficient up to 200 of them, 16 beyond; 8192 at least."""
 WORTH_ALL = 0.5
 """Share of the rows from which on a sample saves nothing."""
+MOST = 5000
+"""Coefficients beyond which their Hessian is out of proportion."""
 POINTS = 6
 """Penalties on the way from the largest to a small one, at least, where columns are many."""
 ON_THE_WAY = 1e-2
@@ -51,11 +53,11 @@ ON_THE_WAY = 1e-2
 LOOSE = 0.1
 """Decrement for each coefficient at which a sample has told what it knows."""
 SAMPLED_ANEW, FAR = 5, 100.0
-"""Looks after which the Hessian is sampled again, if the decrement is that many tolerances."""
+"""Looks after which the Hessian is made anew, if the decrement is that many tolerances: sampled, then of all rows."""
 PATIENCE = 8
 """Looks without a halved decrement after which the objective itself is asked."""
-STALLED = 0.25
-"""What is left of the decrement after a look that has met rounding."""
+STALLED = 0.9
+"""What is left of a decrement that has met rounding, or that nothing more can be done about."""
 RARE = 0.1
 """A column whose sampled curvature is less than this share of what its sigma promises was hardly sampled."""
 ROUNDING = 1e-6
@@ -87,8 +89,8 @@ class Walk(Protocol):
         """Coefficients (G, d) that can't be estimated, where that is not for the objective to find out."""
         ...
 
-    def nearby(self) -> Nearby | None:
-        """What is known of the neighbourhood of the last optimum, in place of an exact Hessian."""
+    def nearby(self) -> Nearby | Evaluation | None:
+        """What is known of the last optimum."""
         ...
 
 
@@ -120,7 +122,7 @@ def walk_for(objective: Objective, seed: int = 0, max_iter: int = 1000, progress
     """A walk at zero, of the kind that suits the numbers of rows and coefficients."""
     n, d = objective.source.n_rows, objective.n_coefficients
     m = max((FOR_EACH if d <= MODERATE else FOR_EACH_OF_MANY) * d, LEAST)
-    if n * d**2 < CHEAP or m >= WORTH_ALL * n:
+    if n * d**2 < CHEAP or m >= WORTH_ALL * n or d > MOST:
         return WorkingSet(objective, max_iter, progress)
     return Sampled(objective, m, np.random.default_rng(seed), max_iter, progress)
 
@@ -157,6 +159,7 @@ class Sampled:
     def move_to(self, penalty: ElasticNet, tolerance: float, *, exact: bool = False) -> Floats:
         """The optimum (G, d) of another penalty, to within the tolerance; of all precision there is no `exact`."""
         self.objective = self.objective.with_penalty(penalty)
+        self.sketch = self.sketch.with_penalty(penalty)
         if not self.slope.size:
             self._begin()
         if self.objective.source.dtype == np.float32:
@@ -197,7 +200,7 @@ class Sampled:
 
     def _begin(self) -> None:
         """To the optimum of a part of the sample, then of all of it, by Newton; its Hessian is the first B."""
-        whole = self.sketch.with_penalty(self.objective.penalty)
+        whole = self.sketch
         if len(self.thin) < 0.4 * whole.source.n_rows:
             part = whole.source.take(self.thin)
             self._newton(replace(whole, source=ArraySource(part.X, part.y, part.sample_weight)), most=12)
@@ -257,9 +260,10 @@ class Sampled:
             self.progress(self.n_iter, self.max_iter, np.full(len(there), np.nan))
             anew = (self.n_iter - first) % SAMPLED_ANEW == 0 and (decrement > FAR * tolerance).any()
             if anew:
-                sketched = self.sketch.with_penalty(self.objective.penalty)
-                found = sketched.evaluate(there, order=2).hessian - sketched.penalty.hessian
-                self.at, self.slope, self.bend = there, slope, _floored(found, sketched)
+                # What a sample has not shown once it will not show again.
+                rows = self.sketch if self.n_iter - first == SAMPLED_ANEW else self.objective
+                found = rows.evaluate(there, order=2).hessian - rows.penalty.hessian
+                self.at, self.slope, self.bend = there, slope, _floored(found, rows)
                 before = np.full(len(there), np.inf)
             else:
                 self._learn(there, slope)

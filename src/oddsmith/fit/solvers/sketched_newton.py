@@ -14,6 +14,9 @@ the numbers of rows n, columns p and classes K; q = p + 1:
     softmax, beyond                  m = max(6 q, min(n / 16, 2 n / q), 4096); the Kronecker metric
 
 Where the sample would be 0.3 n or more, Newton on all rows is as cheap, and exact.
+
+Sources: Erdogdu and Montanari (2015), Convergence rates of sub-sampled Newton methods; Martens and Grosse
+(2015), Optimizing neural networks with Kronecker-factored approximate curvature, for the last row.
 """
 
 from __future__ import annotations
@@ -61,16 +64,22 @@ class SketchedNewton:
     def __call__(self, objective: Objective, progress: Progress = silent) -> Path:
         """Minimise, from zero on the sample and from its optimum on all rows."""
         draws = np.random.default_rng(self.seed)
-        n, p = objective.source.n_rows, objective.source.n_columns
-        wide = objective.loss.n_coupled == 1 and p > WIDE and n > 4 * p and self.sample_rows is None
-        m = n if wide else self.sample_rows or sample_rows(objective)
-        if not wide and m >= WORTH_ALL * n:
-            return Newton()(objective, progress)
-        sampled = _wide if wide else _sampled
-        theta, plan, held = sampled(objective, m, draws)
+        if is_wide(objective):
+            theta, plan, held = _wide(objective, draws)
+        else:
+            m = self.sample_rows or sample_rows(objective)
+            if m >= WORTH_ALL * objective.source.n_rows:
+                return Newton(min(self.max_iter, Newton.max_iter))(objective, progress)
+            theta, plan, held = _sampled(objective, m, draws)
         theta, n_iter, nearby = descend(objective, theta, plan, self.max_iter, progress)
         history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter, nearby.now.value)]
         return Path(theta, n_iter, history, held, nearby)
+
+
+def is_wide(objective: Objective) -> bool:
+    """Whether there are so many columns that a Hessian, even a sample's, has to show that it pays."""
+    n, p = objective.source.n_rows, objective.source.n_columns
+    return objective.loss.n_coupled == 1 and p > WIDE and n > 4 * p
 
 
 def sample_rows(objective: Objective) -> int:
@@ -127,8 +136,8 @@ def _sampled(
     return theta, Plan(metrics, all_rows, worth=4.0 + objective.n_coefficients / 8.0), held
 
 
-def _wide(objective: Objective, m: int, draws: np.random.Generator) -> tuple[Floats, Plan, NDArray[np.bool_]]:
-    """Zero, a diagonal, and sampled Hessians for later; `m` is of no account."""
+def _wide(objective: Objective, draws: np.random.Generator) -> tuple[Floats, Plan, NDArray[np.bool_]]:
+    """Zero, a diagonal, and sampled Hessians for later."""
     p = objective.source.n_columns
     look = sketch(objective, Sample(systematic(objective.source.n_rows, 2 * p, draws), None))
     held = _held(objective, look)
@@ -137,7 +146,7 @@ def _wide(objective: Objective, m: int, draws: np.random.Generator) -> tuple[Flo
         rows = systematic(objective.source.n_rows, 8 * (p + 1), draws)
         found = sketch(objective, Sample(rows, None)).evaluate(theta, order=2).hessian
         ridge = objective.penalty.hessian
-        found = (found - ridge) / (1.0 - (p + 1) / max(len(rows), p + 2)) + ridge
+        found = (found - ridge) / (1.0 - (p + 1) / (len(rows) + 1)) + ridge
         return [factored(hessian, h) for hessian, h in zip(found, held, strict=True)]
 
     zero = np.zeros((objective.n_problems, objective.n_coefficients))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from oddsmith.data.block import Floats
+from oddsmith.fit.objective import Evaluation
 from oddsmith.fit.optimality import Nearby, Optimality, Status
 
 Progress = Callable[[int, int, Floats], None]
@@ -29,8 +30,8 @@ class Path:
     """(iterations done, objective (G,) after them), as far as the solver knew it."""
     held: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | None = None
     """Coefficients (G, d) that stayed at zero, where that is not for the objective to find out."""
-    nearby: Nearby | None = None
-    """What the solver knows of the optimum's neighbourhood, in place of an exact Hessian."""
+    nearby: Nearby | Evaluation | None = None
+    """What the solver knows of where it ended: its last evaluation, or what stands for it without a Hessian."""
 
 
 @dataclass(frozen=True)

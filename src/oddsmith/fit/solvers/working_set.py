@@ -20,13 +20,16 @@ from numpy.typing import NDArray
 from oddsmith.data.block import ArraySource, Floats
 from oddsmith.data.memory import require
 from oddsmith.fit.matrix import Standardisation
-from oddsmith.fit.objective import Objective
+from oddsmith.fit.objective import Evaluation, Objective
+from oddsmith.fit.optimality import Nearby
 from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.solvers.newton import Newton
 from oddsmith.fit.solvers.solution import Progress
 
 FEW = 64
 """Columns up to which all of them are the working set, and by which it may always grow."""
+HESSIANS = 12
+"""Hessians that are held at once, their factors among them."""
 STEEPER = 1e-9
 """Relative excess of a slope over its weight that is not worth another round."""
 
@@ -40,6 +43,8 @@ class WorkingSet:
         self.whole = replace(objective) if objective.source.n_columns <= FEW else _in_memory(objective)
         self.theta = objective.null
         self.value: Floats = np.empty(0)
+        self.given = objective.source
+        self.last: Nearby | Evaluation | None = None
         self.gradient: Floats | None = None
         self.before: ElasticNet | None = None
 
@@ -51,8 +56,9 @@ class WorkingSet:
     def held(self) -> None:
         """As the objective finds."""
 
-    def nearby(self) -> None:
-        """Nothing that an exact Hessian would not tell better."""
+    def nearby(self) -> Nearby | Evaluation | None:
+        """The last evaluation, where all columns had a part in it."""
+        return self.last
 
     def on_the_way(self, points: int) -> Floats:
         """Strengths of the penalty between the one that leaves no coefficient and the one asked for."""
@@ -96,6 +102,11 @@ class WorkingSet:
 
     def _solve(self, columns: NDArray[np.intp], places: NDArray[np.intp], exact: bool) -> None:
         whole = self.whole
+        require(
+            HESSIANS * 8.0 * whole.n_problems * len(places) ** 2,
+            f"a fit in which {len(columns):,} columns count",
+            "Use a stronger penalty, or a machine with more memory.",
+        )
         if len(columns) == whole.source.n_columns:
             narrow = whole
         else:
@@ -109,6 +120,7 @@ class WorkingSet:
         if narrow is not whole:
             whole.n_passes += narrow.n_passes * len(columns) / whole.source.n_columns
         self.value = path.history[-1][1]
+        self.last = path.nearby if narrow.source is self.given else None
         self.theta = np.zeros_like(self.theta)
         self.theta[:, places] = path.theta
 
