@@ -22,7 +22,7 @@ from oddsmith.engines import available_cores, threads
 from oddsmith.fit.losses import Bernoulli
 from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.objective import Objective
-from oddsmith.fit.path import fit_path
+from oddsmith.fit.path import TOLERANCE, fit_path
 from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.solvers import solve
 
@@ -50,10 +50,10 @@ def ours(X: np.ndarray, y: np.ndarray, alphas: np.ndarray, tolerance: float | No
         )
         if len(alphas) == 1:
             return solve(objective, "proximal-newton").theta[:, 1:]
-        return fit_path(objective, alphas, tolerance=tolerance or 1e-3).theta[:, 0, 1:]
+        return fit_path(objective, alphas, tolerance=tolerance or TOLERANCE).theta[:, 0, 1:]
 
 
-def skglm(X: np.ndarray, y: np.ndarray, alphas: np.ndarray, tol: float = 1e-6) -> np.ndarray:
+def skglm(X: np.ndarray, y: np.ndarray, alphas: np.ndarray, tol: float = 1e-5) -> np.ndarray:
     """Working sets and proximal Newton steps."""
     from skglm import SparseLogisticRegression
 
@@ -65,14 +65,14 @@ def skglm(X: np.ndarray, y: np.ndarray, alphas: np.ndarray, tol: float = 1e-6) -
     return np.array(found)
 
 
-def celer(X: np.ndarray, y: np.ndarray, alphas: np.ndarray, tol: float = 1e-4) -> np.ndarray:
+def celer(X: np.ndarray, y: np.ndarray, alphas: np.ndarray, tol: float = 1e-3) -> np.ndarray:
     """Working sets by duality, and coordinate descent."""
     from celer import celer_path
 
     return celer_path(np.asfortranarray(X), 2.0 * y - 1.0, "logreg", alphas=alphas * len(y), tol=tol)[1].T
 
 
-def glum(X: np.ndarray, y: np.ndarray, alphas: np.ndarray, tol: float = 1e-6) -> np.ndarray:
+def glum(X: np.ndarray, y: np.ndarray, alphas: np.ndarray, tol: float = 1e-4) -> np.ndarray:
     """Iteratively reweighted least squares and coordinate descent."""
     from glum import GeneralizedLinearRegressor
 

@@ -250,6 +250,7 @@ def test_single_precision_stays_near(by_sample):
     problem = BINARY.changed(X=(MANY - 3.0).astype(np.float32))
     objective = problem.objective()
     objective.source = ArraySource(problem.X, Y)
+    objective.tolerance = 1e-10
     solution = solve(objective, "proximal-newton")
     np.testing.assert_allclose(solution.theta[0, 1:], exact[0, 1:], atol=2e-6)
 
