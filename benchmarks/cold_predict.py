@@ -1,5 +1,6 @@
 """How long from a shell prompt to a file of predictions? `oddsmith predict` against pandas and scikit-learn.
 
+    python -m benchmarks --only cold_predict     # or, with the ratio of each pair:
     python benchmarks/cold_predict.py            # after pip install -e ".[test]"
 
 Both load a model saved beforehand, read the same CSV of 400 students and write `Index,Hogwarts House`. Each
@@ -52,10 +53,19 @@ def seconds(command: list[str], folder: Path) -> float:
     return perf_counter() - start
 
 
+def commands() -> dict[str, list[str]]:
+    """Both, to be run in the folder."""
+    return {
+        "oddsmith predict": [
+            *(sys.executable, "-m", "oddsmith", "predict", "model.json", "new.csv", "-o", "ours.csv"),
+        ],
+        "pandas + scikit-learn": [sys.executable, "peer.py"],
+    }
+
+
 def main() -> None:
     """Run, and print medians and the ratio of each pair."""
-    ours = [sys.executable, "-m", "oddsmith", "predict", "model.json", "new.csv", "-o", "ours.csv"]
-    peer = [sys.executable, "peer.py"]
+    ours, peer = commands().values()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder)

@@ -121,6 +121,8 @@ TARGETS = {
         [
             "oddsmith.data.scan",
             "oddsmith.data.decode",
+            "oddsmith.data.delimited",
+            "oddsmith.data.strip",
             "oddsmith.data.read",
             "oddsmith.data.counting",
             "oddsmith.data.svmlight",

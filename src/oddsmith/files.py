@@ -19,6 +19,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from oddsmith.errors import InputError, visible
@@ -27,8 +28,14 @@ _unfinished: set[str] = set()
 """Hidden names that may exist at this moment."""
 
 
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Replace the file at `path` by `content`, or leave it as it was.
+Content = bytes | Callable[[], Iterable[bytes]]
+"""All of it, or what begins to make it, part by part."""
+
+
+def write_atomically(path: str | Path, content: Content) -> None:
+    """Replace the file at `path` by `content`, or leave it as it was, whatever is raised while that is made.
+
+    Content that is made part by part is begun again where another program gets in between.
 
     Permissions of an existing file are kept; a link is followed, so that it still points at the file. A
     device or a pipe cannot be replaced, and is written to.
@@ -39,6 +46,8 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     name = visible(str(path), 200)
     try:
         target = _written(os.fspath(path), content)
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"{name}: cannot be written: {_cause(error)}. Choose another place.") from error
     if target is not None:
@@ -51,6 +60,61 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             ) from error
 
 
+class Growing:
+    """A new file that grows: what `write` was given is with the system when it returns, whatever ends the process."""
+
+    def __init__(self, path: str, option: str) -> None:
+        """Make the file; a device or a pipe is written to as it is.
+
+        Raises:
+            InputError: there is such a file already, which `option` is to name otherwise, or it cannot be made.
+        """
+        self._name = visible(path, 200)
+        flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        try:
+            old = _status(path)
+            new = old is None or stat.S_ISREG(old.st_mode)
+            self._descriptor = os.open(path, flags | (os.O_CREAT | os.O_EXCL if new else 0), 0o666)
+        except FileExistsError as error:
+            raise InputError(
+                f"{self._name}: there is such a file already, and it is not replaced. Move it away, or name another "
+                f"one with {option}."
+            ) from error
+        except (OSError, ValueError) as error:
+            raise self._refused(error) from error
+
+    def write(self, content: bytes) -> None:
+        """Add `content` at the end.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        rest = memoryview(content)
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def close(self) -> None:
+        """Force the file to disk, where it lies on one, and close it.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):
+                raise self._refused(error) from error
+        finally:
+            with contextlib.suppress(OSError):
+                os.close(self._descriptor)
+
+    def _refused(self, error: OSError | ValueError) -> InputError:
+        return InputError(f"{self._name}: cannot be written: {_cause(error)}. Choose another place.")
+
+
 def discard_unfinished() -> None:
     """Remove what a write in progress has given a name, for a process that ends without unwinding."""
     for hidden in tuple(_unfinished):
@@ -58,7 +122,7 @@ def discard_unfinished() -> None:
             os.unlink(hidden)
 
 
-def _written(path: str, content: bytes) -> str | None:
+def _written(path: str, content: Content) -> str | None:
     """Write `content`; returns the file that has a new entry in its folder, None for a device or a pipe."""
     for _ in range(10):
         old = _status(path)
@@ -66,7 +130,8 @@ def _written(path: str, content: bytes) -> str | None:
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
         if old is not None and not stat.S_ISREG(old.st_mode):
             with open(os.open(path, os.O_WRONLY), "wb") as stream:
-                stream.write(content)
+                for part in _parts(content):
+                    stream.write(part)
             return None
         target = os.path.realpath(path, strict=old is not None)
         if old is None and os.path.islink(target):
@@ -89,7 +154,7 @@ def _status(path: str) -> os.stat_result | None:
         return None
 
 
-def _publish(content: bytes, target: str, permissions: int | None) -> None:
+def _publish(content: Content, target: str, permissions: int | None) -> None:
     """Put `content` at `target`: in the place of a file with these permissions, or of none.
 
     Raises:
@@ -107,9 +172,10 @@ def _publish(content: bytes, target: str, permissions: int | None) -> None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             descriptor = os.open(hidden, flags, at_first)
         try:
-            rest = memoryview(content)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            for part in _parts(content):
+                rest = memoryview(part)
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
             if permissions is not None:
                 os.chmod(descriptor if os.chmod in os.supports_fd else hidden, permissions)
             os.fsync(descriptor)
@@ -128,6 +194,10 @@ def _publish(content: bytes, target: str, permissions: int | None) -> None:
         with contextlib.suppress(OSError):
             os.unlink(hidden)
         _unfinished.discard(hidden)
+
+
+def _parts(content: Content) -> Iterable[bytes]:
+    return (content,) if isinstance(content, bytes) else content()
 
 
 def _nameless(folder: str, permissions: int) -> int | None:

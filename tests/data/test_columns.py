@@ -13,17 +13,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from oddsmith.data.batches import Batches
 from oddsmith.data.cells import (
     DEFAULT_MISSING,
     MissingMarkers,
     as_argument,
     exact_number,
     numbers,
-    numbers_or_texts,
     require_numbers,
     texts,
 )
 from oddsmith.data.columns import RULES, ColumnOptions, ColumnPlan, classify, resolve
+from oddsmith.data.expression import target_reader
 from oddsmith.data.table import Table
 from oddsmith.errors import DataWarning, InputError
 
@@ -523,11 +524,16 @@ def test_decisions_do_not_depend_on_the_order_of_rows(cells: list[str | None], s
 
 def test_expressions_see_numbers_only_where_all_cells_are() -> None:
     table = text_table(n=["1", None, "2"], t=["1", "a", "2"], code=["01", "2", "3"], big=["1", "2", "1e999"])
-    assert numbers_or_texts(table, "n", MARKERS).to_list() == [1.0, None, 2.0]
-    assert numbers_or_texts(table, "t", MARKERS).to_list() == ["1", "a", "2"]
-    assert numbers_or_texts(table, "code", MARKERS).to_list() == ["01", "2", "3"]
+    markers = MissingMarkers.from_options((), table.frame.columns)
+
+    def labels(target: str) -> list[str | None]:
+        return target_reader(Batches.of(table), target, markers)[2](table).to_list()
+
+    assert labels("n > 1") == ["False", None, "True"]
+    assert labels("t || '!'") == ["1!", "a!", "2!"]
+    assert labels("code || '!'") == ["01!", "2!", "3!"]
     with pytest.raises(InputError, match=r"^requests\.csv:4:4: '1e999'"):
-        numbers_or_texts(table, "big", MARKERS)
+        labels("big > 1")
 
 
 def test_exact_numbers_keep_every_digit_and_refuse_codes() -> None:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oddsmith.data import decode, memory
-from oddsmith.data.decode import read_bytes, utf8_text
+from oddsmith.data.content import read_bytes
+from oddsmith.data.decode import utf8_text
 from oddsmith.errors import InputError
 
 

@@ -18,7 +18,7 @@ from oddsmith.data.describe import describe
 from oddsmith.data.design import Design
 from oddsmith.data.memory import available, require, shown_size
 from oddsmith.data.read import read_table
-from oddsmith.data.scan import scan
+from oddsmith.data.scan import Dialect, scan
 from oddsmith.data.table import Table
 from oddsmith.data.target import MOST_CLASSES
 from oddsmith.errors import InputError
@@ -136,7 +136,7 @@ def test_a_long_record_is_refused_before_it_is_looked_at(memory_of):
     memory_of(300e6)
     body = b'a,b\n1,2\n1,"' + b"x\n" * (12 << 20)
     with pytest.raises(InputError) as refusal:
-        scan(body, "t.csv", delimiter=",", quote='"', header=True)
+        scan(body, Dialect("t.csv", ",", '"', header=True))
     assert str(refusal.value) == (
         "t.csv:3: line 3 goes on for more than 16 MB, and reading it needs about 873 MB of memory; 300 MB are "
         "available. Check the delimiter and the quotes, or take this line out."
@@ -157,7 +157,7 @@ def test_columns_and_matrices_ask_too(memory_of, monkeypatch):
     with pytest.raises(
         InputError, match=r"^the design matrix of 50,000 rows and 2 terms needs about 6 MB of memory"
     ):
-        Design.learn(table, plan, MARKERS, missing_indicator=False, sample_weight=None)
+        Design.learn(plan, MARKERS, missing_indicator=False).whole(plan.survey)
 
 
 def test_a_fit_asks_for_its_hessians(memory_of):

@@ -199,7 +199,7 @@ def written_tables(draw):
 def test_a_table_comes_back_cell_by_cell(reads, written, size):
     content, names, rows, delimiter = written
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scan_module, "_BLOCK", size)
+        patch.setattr(scan_module, "BLOCK", size)
         try:
             table = reads(content, delimiter=delimiter)
         except InputError as error:

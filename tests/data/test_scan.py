@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from oddsmith.data import counting
 from oddsmith.data import scan as scan_module
+from oddsmith.data import strip as strip_module
 from oddsmith.data.counting import Counted, counted
-from oddsmith.data.read import _cells
-from oddsmith.data.scan import MAX_FIELDS, Structure, line_at, prove, scan, strip_blanks
+from oddsmith.data.delimited import cells as cells_of
+from oddsmith.data.scan import MAX_FIELDS, Dialect, Structure, line_at, prove, scan
+from oddsmith.data.strip import strip_blanks
 from oddsmith.errors import InputError, visible
 
 pytestmark = pytest.mark.slow
@@ -87,9 +89,13 @@ def records_of(text: str, quote: str = '"') -> list[tuple[int, list[str]]]:
     return records
 
 
+def stripped_at_once(text: bytes, delimiter: str) -> bytes:
+    return b"".join(strip_blanks([text], delimiter=delimiter, quote='"'))
+
+
 def scanned(text: str | bytes, quote: str = '"') -> Structure:
     body = text if isinstance(text, bytes) else text.encode()
-    return prove(body, "t.csv", delimiter=",", quote=quote, header=True)
+    return prove(body, Dialect("t.csv", ",", quote, header=True))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +104,8 @@ def blocks():
     patch = pytest.MonkeyPatch()
 
     def cut(size: int) -> None:
-        patch.setattr(scan_module, "_BLOCK", size)
+        patch.setattr(scan_module, "BLOCK", size)
+        patch.setattr(strip_module, "BLOCK", size)
         patch.setattr(counting, "_CHUNK", size)
 
     yield cut
@@ -209,10 +216,10 @@ def nearly_regular(draw):
 def parsed(find, body, quote):
     """The cells, and the line of each record, or the sentence that refuses them."""
     try:
-        found = find(body, "t.csv", delimiter=",", quote=quote, header=True)
+        found = find(body, Dialect("t.csv", ",", quote, header=True))
         if not found.n_records:
             return []
-        rows = _cells(found, "t.csv", ",", quote, strip=False).rows()
+        rows = cells_of(found, Dialect("t.csv", ",", quote, header=True), strip=False).rows()
     except InputError as refusal:
         return str(refusal)
     return [(found.line_of(record), *row) for record, row in enumerate(rows)]
@@ -328,7 +335,7 @@ def padded_rows(draw):
 def test_strip_removes_blanks_around_cells_and_nothing_else(blocks, rows, size):
     text, cells = rows
     blocks(size)
-    stripped = strip_blanks(text.encode(), delimiter=",", quote='"')
+    stripped = stripped_at_once(text.encode(), ",")
     assert [row for _, row in records_of(stripped.decode())] == cells
 
 
@@ -342,16 +349,16 @@ def test_strip_removes_blanks_around_cells_and_nothing_else(blocks, rows, size):
 def test_runs_of_blanks_are_one_delimiter(blocks, rows, gaps, padding, size):
     blocks(size)
     lines = [padding + "".join(a + b for a, b in zip(row, gaps, strict=False)) + padding for row in rows]
-    stripped = strip_blanks("\n".join(lines).encode(), delimiter=" ", quote='"')
+    stripped = stripped_at_once("\n".join(lines).encode(), " ")
     assert stripped.decode() == "\n".join(" ".join(row) for row in rows)
 
 
 def test_a_tab_inside_a_cell_stays_where_spaces_delimit():
-    assert strip_blanks(b"\ta\tb  c\t\n", delimiter=" ", quote='"') == b"a\tb c\n"
+    assert stripped_at_once(b"\ta\tb  c\t\n", " ") == b"a\tb c\n"
 
 
 def test_a_tab_that_delimits_is_no_blank():
-    assert strip_blanks(b" a\t \t b \n", delimiter="\t", quote='"') == b"a\t\tb\n"
+    assert stripped_at_once(b" a\t \t b \n", "\t") == b"a\t\tb\n"
 
 
 @given(st.text())

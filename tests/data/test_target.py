@@ -130,7 +130,7 @@ def test_the_order_and_the_type_of_classes(
     found = target_of(text_table(y=[*cells, None, "NA"]))
     assert (found.classes, found.label_type) == (classes, label_type)
     assert found.codes[-2:].tolist() == [-1, -1]
-    assert found.codes.dtype == np.int64
+    assert found.codes.dtype == np.int16
 
 
 def test_the_positive_class_comes_last() -> None:

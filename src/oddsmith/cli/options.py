@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from oddsmith.data.block import Floats
+    from oddsmith.data.pieces import Pieces
     from oddsmith.data.read import Reading
     from oddsmith.data.table import Table
     from oddsmith.model import Model
@@ -81,13 +82,29 @@ class Voice:
         click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
     @contextmanager
-    def working(self, doing: str) -> Iterator[Callable[[int, int, Floats], None]]:
-        """While the block runs, a bar on the terminal if it takes over a second.
+    def working(self, doing: str) -> Iterator[Working]:
+        """While the block runs, a bar on the terminal if it takes over a second."""
+        with self._bar(doing) as update:
+            yield Working(update)
 
-        Yields a callback for solvers: iterations done, at most, and the objective of each problem.
-        """
+    @contextmanager
+    def reading(self, doing: str) -> Iterator[Callable[[int, int | None], None]]:
+        """While the block runs, such a bar. Yields a callback: rows that were read, and of how many, where known."""
+        from time import monotonic
+
+        start = monotonic()
+        with self._bar(doing) as update:
+
+            def report(rows: int, of: int | None) -> None:
+                speed = rows / max(monotonic() - start, 1e-3)
+                update(rows, of, f"{rows:,} rows  {speed:,.0f} rows/s")
+
+            yield report
+
+    @contextmanager
+    def _bar(self, doing: str) -> Iterator[Callable[[int, int | None, str], None]]:
         if self.quiet or not sys.stderr.isatty():
-            yield lambda done, most, value: None
+            yield lambda done, most, figures: None
             return
         from threading import Timer
 
@@ -104,11 +121,8 @@ class Voice:
         )
         task = bar.add_task(doing, total=None, figures="")
 
-        def report(done: int, most: int, value: Floats) -> None:
-            losses = ", ".join(f"{v:.6g}" for v in value[:6] if v == v)
-            bar.update(
-                task, completed=done, total=most, figures=f"{done}/{most}  {losses and 'loss ' + losses}"
-            )
+        def update(done: int, most: int | None, figures: str) -> None:
+            bar.update(task, completed=done, total=most, figures=figures)
 
         def appear() -> None:
             # Where no more threads can be started, there is no bar.
@@ -120,12 +134,40 @@ class Voice:
         try:
             with suppress(RuntimeError):
                 soon.start()
-            yield report
+            yield update
         finally:
             soon.cancel()
             if soon.ident is not None:
                 soon.join()
             bar.stop()
+
+
+class Working:
+    """What a bar says: the fit's iterations and loss, the rows that are read, and how fast."""
+
+    def __init__(self, update: Callable[[int, int | None, str], None]) -> None:
+        self.update = update
+        self.done: tuple[int, int | None, str] = (0, None, "")
+        self.since: float | None = None
+        self.n_rows = 0
+
+    def __call__(self, done: int, most: int, value: Floats) -> None:
+        """Iterations done, at most, and the objective of each problem: a callback for solvers."""
+        losses = ", ".join(f"{v:.6g}" for v in value[:6])
+        self.done = done, most, f"{done}/{most}  loss {losses}"
+        self.update(*self.done)
+
+    def rows(self, number: int, total: int | None = None) -> None:
+        """So many more rows were read, of `total` in a pass where it is known."""
+        from time import monotonic
+
+        now = monotonic()
+        self.since = now if self.since is None else self.since
+        self.n_rows += number
+        done, most, told = self.done
+        read = f"pass {self.n_rows / total:.1f}" if total else f"{self.n_rows:,} rows"
+        speed = self.n_rows / max(now - self.since, 1e-3)
+        self.update(done, most, f"{told}  {read}  {speed:,.0f} rows/s".strip())
 
 
 def _wrapped(message: str) -> str:
@@ -219,6 +261,32 @@ def missing_option(command: Command) -> Command:
         help="More markers of missing cells, everywhere or in one column. "
         "Empty, NA, NaN, nan, NULL and null always are.",
     )(command)
+
+
+def memory_option(command: Command) -> Command:
+    """How much memory the work may take."""
+    return click.option(
+        "--memory",
+        metavar="SIZE",
+        help="The memory that the work may take in all, such as 1GB; files may be larger. [default: what there is]",
+    )(command)
+
+
+@contextmanager
+def pieces_of(paths: Sequence[str], reading: Reading, memory: str | None, voice: Voice) -> Iterator[Pieces]:
+    """The rows of files of any size, for work that keeps to `memory`; what was read is told after it."""
+    from oddsmith.data.memory import limited, size_of
+    from oddsmith.data.pieces import Pieces
+
+    size = None if memory is None else size_of(memory)
+    with limited(size):
+        pieces = Pieces(paths, reading, size)
+        yield pieces
+    for note in pieces.notes:
+        voice.aside(note)
+    for name, digest in pieces.digests:
+        voice.detail(f"{name}: sha256 {digest}")
+    voice.detail(f"{pieces.name}: {counted(pieces.n_rows, 'row')}, {counted(len(pieces.columns), 'column')}")
 
 
 def read(paths: Sequence[str], reading: Reading, voice: Voice) -> Table:

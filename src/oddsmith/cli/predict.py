@@ -11,7 +11,8 @@ from oddsmith.cli.options import (
     Voice,
     examples,
     load,
-    read,
+    memory_option,
+    pieces_of,
     reading_from,
     reading_options,
     refuse_overwriting,
@@ -19,16 +20,20 @@ from oddsmith.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     import polars as pl
 
+    from oddsmith.data.encoding import Unseen
+    from oddsmith.data.pieces import Pieces
     from oddsmith.data.table import Table
     from oddsmith.model import Model
     from oddsmith.model.model import Scores
 
-_FIRST = 1000
 _COLUMN, _ROW = 16, 80
-_CSV, _JSON = 2, 3
-"""Bytes of memory for each number of a row and for the row, and for each byte of text while it is written."""
+"""Bytes of memory for each number of a row and for the row."""
+_FEWEST = 256
+"""Rows that are scored at once, at least."""
 
 EXAMPLES = examples(
     """
@@ -36,13 +41,15 @@ EXAMPLES = examples(
     oddsmith predict model.json requests.csv --proba
     oddsmith predict model.json requests.csv --proba --explain --json
     cat requests.csv | oddsmith predict model.json -
+    oddsmith predict model.json 'part-*.parquet' --memory 1GB -o out.csv
+    cat requests.csv | oddsmith predict model.json --stream --rejects rejects.csv
     """
 )
 
 
 @click.command(epilog=EXAMPLES)
 @click.argument("model")
-@click.argument("data", nargs=-1, required=True)
+@click.argument("data", nargs=-1)
 @click.option("-o", "--output", metavar="OUT", help="The file to write. [default: standard output]")
 @click.option("--proba", is_flag=True, help="Add the probability of every class.")
 @click.option(
@@ -56,6 +63,18 @@ EXAMPLES = examples(
     is_flag=True,
     help="Write texts as they are, those too that a spreadsheet would run: = + - @, tab or CR at the start.",
 )
+@click.option(
+    "--stream",
+    is_flag=True,
+    help="Answer each row of standard input, delimited text, as soon as it has come; DATA is left out.",
+)
+@click.option(
+    "--rejects",
+    metavar="FILE",
+    help="With --stream: a new CSV file for the rows that cannot be read, as line,reason,row; the stream goes on. "
+    "[default: the first such row ends it]",
+)
+@memory_option
 @reading_options
 @voiced
 def predict(
@@ -65,6 +84,9 @@ def predict(
     proba: bool,
     explain: bool,
     raw: bool,
+    stream: bool,
+    rejects: str | None,
+    memory: str | None,
     voice: Voice,
     chosen: dict[str, Any],
 ) -> None:
@@ -73,38 +95,111 @@ def predict(
     Writes CSV with the columns id and label, named as in the training data; where the model has no id,
     rows are numbered from 1. A text that a spreadsheet would run as a formula gets an apostrophe in front,
     unless --raw is said. With --json, one JSON object a line. DATA is one file or several, whose rows follow
-    one another, of any format, read as the training data was, unless options say otherwise.
-    """
-    from oddsmith.report.spreadsheet import without_formulas
+    one another, of any format and of any size, read as the training data was, unless options say otherwise.
+    OUT is whole or not there; to standard output rows are written as they are scored.
 
+    With --stream rows are scored as they arrive: one line out for one row in, in order, at once. Rows without an
+    id are numbered as they came, rejected ones too. A row is rejected with its line, the reason and its bytes;
+    they are in FILE before any later row is answered.
+    """
+    if stream:
+        from oddsmith.cli.stream import answer
+
+        if data not in ((), ("-",)) or output not in (None, "-"):
+            raise click.UsageError("--stream reads standard input and writes standard output: name no files.")
+        trained = load(model, voice)
+        reading = reading_from(chosen, trained.record.reading)
+        answer(trained, reading, voice, rejects, proba=proba, explain=explain, raw=raw)
+        return
+    if rejects is not None:
+        raise click.UsageError("--rejects goes with --stream.")
+    if not data:
+        raise click.UsageError("Missing argument 'DATA...'.")
     if output is not None:
         refuse_overwriting(output, data, model)
     trained = load(model, voice)
     reading = reading_from(chosen, trained.record.reading)
-    with voice.working("predicting"):
-        table = read(data, reading, voice)
-        scores = trained.score(table)
-        frame = _predictions(trained, table, scores, proba=proba, explain=explain)
-        defused = None
-        if not (raw or voice.json):
-            frame, defused = without_formulas(frame)
-        content = _written(frame, as_json=voice.json)
-    for note in (*scores.notes, *([defused] if defused else [])):
-        voice.aside(note)
-    _mention_unused(trained, table, voice)
-    if output is None or output == "-":
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-        return
-    from oddsmith.errors import counted, visible
-    from oddsmith.files import write_atomically
+    with (
+        pieces_of(data, reading, memory, voice) as pieces,
+        voice.reading("predicting") as advance,
+    ):
+        answers = _Answers(
+            trained, pieces, advance, proba=proba, explain=explain, raw=raw, as_json=voice.json
+        )
+        if output is None or output == "-":
+            for content in answers():
+                sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+        else:
+            from oddsmith.files import write_atomically
 
-    write_atomically(output, content)
-    voice.note(f"wrote {counted(frame.height, 'prediction')} to {visible(output, 200)}")
+            write_atomically(output, answers)
+    answers.tell(voice)
+    if output is not None and output != "-":
+        from oddsmith.errors import counted, visible
+
+        voice.note(f"wrote {counted(pieces.n_rows, 'prediction')} to {visible(output, 200)}")
 
 
-def _predictions(model: Model, table: Table, scores: Scores, *, proba: bool, explain: bool) -> pl.DataFrame:
-    """The rows to write: id, label, and what was asked for."""
+class _Answers:
+    """What is written for the rows of files, piece by piece, and what has to be said of them in the end."""
+
+    def __init__(
+        self,
+        model: Model,
+        pieces: Pieces,
+        advance: Callable[[int, int | None], None],
+        *,
+        proba: bool,
+        explain: bool,
+        raw: bool,
+        as_json: bool,
+    ) -> None:
+        self.model, self.pieces, self.advance = model, pieces, advance
+        self.proba, self.explain, self.raw, self.as_json = proba, explain, raw, as_json
+        self.unseen: dict[str, Unseen] = {}
+        self.n_texts = 0
+
+    def __call__(self) -> Iterator[bytes]:
+        """The content of the output, from its beginning."""
+        self.unseen, self.n_texts, done = {}, 0, 0
+        numbers = 2 * len(self.model.terms) + 4 * len(self.model.classes) + len(self.model.design.columns)
+        at_a_time = max(_FEWEST, self.pieces.size // numbers)
+        for table in self.pieces:
+            for part in table.parts(at_a_time):
+                yield self._written(part, done)
+                done += part.frame.height
+                self.advance(done, None)
+
+    def _written(self, table: Table, done: int) -> bytes:
+        from oddsmith.report.spreadsheet import without_formulas
+
+        scores = self.model.score(table)
+        for unseen in scores.unseen:
+            known = self.unseen.get(unseen.column)
+            self.unseen[unseen.column] = unseen if known is None else known + unseen
+        frame = predictions(self.model, table, scores, proba=self.proba, explain=self.explain, first=done + 1)
+        if not (self.raw or self.as_json):
+            frame, n_texts = without_formulas(frame, header=not done)
+            self.n_texts += n_texts
+        return written(frame, as_json=self.as_json, header=not done)
+
+    def tell(self, voice: Voice) -> None:
+        """Notes about the whole, each once."""
+        from oddsmith.report.spreadsheet import defused
+
+        for column in self.model.design.columns:
+            if column.name in self.unseen:
+                voice.aside(str(self.unseen[column.name]))
+        if self.n_texts:
+            voice.aside(defused(self.n_texts))
+        mention_unused(self.model, self.pieces.columns, voice)
+
+
+def predictions(
+    model: Model, table: Table, scores: Scores, *, proba: bool, explain: bool, first: int = 1
+) -> pl.DataFrame:
+    """The rows to write: id, label, and what was asked for. Without an id they are numbered from `first` on."""
     import numpy as np
     import polars as pl
 
@@ -117,7 +212,7 @@ def _predictions(model: Model, table: Table, scores: Scores, *, proba: bool, exp
     width = proba * len(record.target.classes) + explain * (2 + len(record.columns))
     require(n * (_COLUMN * width + _ROW), f"a table of {counted(n, 'prediction')}")
     if record.id is None:
-        ids = pl.Series("row", np.arange(1, n + 1))
+        ids = pl.Series("row", np.arange(first, first + n))
     else:
         if record.id not in table.frame.columns:
             raise InputError(
@@ -152,34 +247,24 @@ def _predictions(model: Model, table: Table, scores: Scores, *, proba: bool, exp
     return pl.DataFrame(columns)
 
 
-def _written(frame: pl.DataFrame, *, as_json: bool) -> bytes:
-    """The rows as CSV, or as one JSON object a line; memory is asked for as the first rows foretell it."""
+def written(frame: pl.DataFrame, *, as_json: bool, header: bool = True) -> bytes:
+    """The rows as CSV, or as one JSON object a line."""
     import io
 
-    from oddsmith.data.memory import require
-    from oddsmith.errors import counted
-
-    def text(rows: pl.DataFrame) -> bytes:
-        buffer = io.BytesIO()
-        if as_json:
-            rows.write_ndjson(buffer)
-        else:
-            rows.write_csv(buffer, line_terminator="\n")
-        return buffer.getvalue()
-
-    first = frame.head(_FIRST)
-    if frame.height > _FIRST:
-        size = len(text(first)) / _FIRST * frame.height
-        require((_JSON if as_json else _CSV) * size, f"writing {counted(frame.height, 'prediction')}")
-    return text(frame)
+    buffer = io.BytesIO()
+    if as_json:
+        frame.write_ndjson(buffer)
+    else:
+        frame.write_csv(buffer, include_header=header, line_terminator="\n")
+    return buffer.getvalue()
 
 
-def _mention_unused(model: Model, table: Table, voice: Voice) -> None:
+def mention_unused(model: Model, columns: Sequence[str], voice: Voice) -> None:
     """Name columns that training did not know, once."""
     from oddsmith.errors import visible
 
     known = model.known_columns()
-    unknown = [name for name in table.frame.columns if name not in known]
+    unknown = [name for name in columns if name not in known]
     if unknown:
         names = ", ".join(f"'{visible(name)}'" for name in unknown[:5])
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""

@@ -10,9 +10,10 @@ from oddsmith.cli.options import (
     Voice,
     column_names,
     examples,
+    memory_option,
     missing_option,
     missing_tokens,
-    read,
+    pieces_of,
     reading_from,
     reading_options,
     refuse_overwriting,
@@ -119,6 +120,12 @@ MOST_CLASSES = 6
 @click.option("--epochs", type=int, help="Passes of sgd and mini-batch. [default: 50]")
 @click.option("--batch-size", type=int, help="Rows a step of mini-batch. [default: 32]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all randomness.")
+@memory_option
+@click.option(
+    "--no-cache",
+    is_flag=True,
+    help="What memory doesn't hold is read in every pass, not packed into a temporary file (in TMPDIR).",
+)
 @click.option("--flat", is_flag=True, help="Write the flat form: thetas_dict, houses, subjects, mu, sigma.")
 @voiced
 def train(
@@ -133,6 +140,8 @@ def train(
     categorical: tuple[str, ...],
     numeric: tuple[str, ...],
     missing: tuple[str, ...],
+    memory: str | None,
+    no_cache: bool,
     flat: bool,
     **options: Any,
 ) -> None:
@@ -141,10 +150,11 @@ def train(
     DATA is CSV or svmlight, plain or gzip, or Parquet: a file, several files of the same columns, a pattern in
     quotes such as 'part-*.csv', or - for standard input. Missing numbers count as the training mean,
     missing categories as a level of their own. Columns that can't be features - identifiers, dates, free
-    text, constants - are left out, each with a sentence that says why.
+    text, constants - are left out, each with a sentence that says why. Files may be larger than memory.
     """
     import warnings
 
+    from oddsmith.data.batches import Batches
     from oddsmith.errors import DataWarning, FitWarning, InputError, counted, visible
     from oddsmith.report.card import draw_path, selection_sentence
     from oddsmith.workflow import train as fit
@@ -153,12 +163,17 @@ def train(
         raise InputError("-o -: a model is kept in a file. Name one, such as -o model.json.")
     refuse_overwriting(output, data)
     reading = reading_from(chosen)
-    with warnings.catch_warnings(record=True) as caught, voice.working("training") as progress:
-        table = read(data, reading, voice)
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        voice.working("training") as working,
+        pieces_of(data, reading, memory, voice) as pieces,
+    ):
+        rows = Batches(pieces, working.rows)
+        table = rows.head
         warnings.simplefilter("always", FitWarning)
         warnings.simplefilter("always", DataWarning)
         model = fit(
-            table,
+            rows,
             target,
             id=id_column,
             features=column_names(features, table) or None,
@@ -167,7 +182,9 @@ def train(
             numeric=column_names(numeric, table),
             missing=missing_tokens(missing, table),
             reading=reading,
-            progress=progress,
+            memory=memory,
+            cache=not no_cache,
+            progress=working,
             **options,
         )
     model.save(output, flat=flat)

@@ -13,10 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
+Codes = NDArray[np.integer[Any]]
 
 BLOCK_BYTES = 700_000
 """A block stays in a core's cache : rows = clip(700 kB / (8 p), 256, 8192)."""
+
+
+def rows_of_block(n_columns: int) -> int:
+    """Rows of a block of so many columns."""
+    return min(max(BLOCK_BYTES // (8 * max(n_columns, 1)), 256), 8192)
 
 
 @dataclass(frozen=True)
@@ -179,7 +184,7 @@ class ArraySource:
         return np.dtype(np.float32 if self.X.dtype == np.float32 else np.float64)
 
     def __iter__(self) -> Iterator[Block]:
-        rows = self.block_rows or min(max(BLOCK_BYTES // (8 * max(self.n_columns, 1)), 256), 8192)
+        rows = self.block_rows or rows_of_block(self.n_columns)
         for start in range(0, self.n_rows, rows):
             yield self._part(slice(start, start + rows))
 

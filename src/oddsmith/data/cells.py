@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +40,7 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 """What a cell that is a number looks like, without blanks around it."""
 
 
+EMPTY_IF_UNKNOWN = "Correct the cell, or leave it empty if it is unknown."
 LEADING_ZEROS = r"^[+-]?0[0-9]"
 _CASTING, _LOOKING = 40, 128
 """Bytes of memory for each cell while numbers are read, and while texts are looked at, beside two copies of them."""
@@ -91,8 +93,15 @@ class Numbers:
     """Row of the first cell that is not a number."""
     first_infinite: int | None
     """Row of the first number that is infinite, or too large for a double."""
-    has_codes: bool
-    """Whether a number has leading zeros, as a text."""
+    texts: pl.Series | None = None
+    """The cells as texts, where they are."""
+
+    @cached_property
+    def has_codes(self) -> bool:
+        """Whether a number has leading zeros, as a text."""
+        if self.texts is None:
+            return False
+        return bool((self.texts.str.contains(LEADING_ZEROS) & self.values.is_not_null()).any())
 
 
 def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
@@ -112,7 +121,7 @@ def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
     n_cells = series.len() - int(missing.sum())
     if series.dtype.is_numeric():
         values = series.cast(pl.Float64).set(missing, None)
-        return Numbers(values, n_cells, n_cells, None, _first(values.is_infinite()), has_codes=False)
+        return Numbers(values, n_cells, n_cells, None, first_of(values.is_infinite()))
     cells = as_written(series).set(missing, None)
     values = _parsed(cells)
     is_number = values.is_not_null()
@@ -120,9 +129,9 @@ def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
         values=values,
         n_cells=n_cells,
         n_numbers=int(is_number.sum()),
-        first_text=_first(~is_number & ~missing),
-        first_infinite=_first(values.is_infinite()),
-        has_codes=bool((cells.str.contains(LEADING_ZEROS) & is_number).any()),
+        first_text=first_of(~is_number & ~missing),
+        first_infinite=first_of(values.is_infinite()),
+        texts=cells,
     )
 
 
@@ -145,15 +154,14 @@ def _plain_numbers(series: pl.Series, markers: frozenset[str]) -> Numbers | None
     # Where there is no value, NumPy has NaN.
     if values.null_count() > series.null_count() or np.isfinite(values.to_numpy()).sum() < n_cells:
         return None
-    has_codes = series.dtype == pl.String and bool(series.str.contains(LEADING_ZEROS).any())
-    return Numbers(values, n_cells, n_cells, None, None, has_codes)
+    return Numbers(values, n_cells, n_cells, None, None, series if series.dtype == pl.String else None)
 
 
 def require_numbers(
     table: Table,
     column: str,
     markers: frozenset[str],
-    remedy: str = "Correct the cell, or leave it empty if it is unknown.",
+    remedy: str = EMPTY_IF_UNKNOWN,
 ) -> pl.Series:
     """(n,) Float64 of a column that must be numeric; null where a cell is missing.
 
@@ -191,25 +199,17 @@ def texts(series: pl.Series, markers: frozenset[str]) -> pl.Series:
     return as_written(series).set(_missing(series, markers), None)
 
 
-def numbers_or_texts(table: Table, column: str, markers: frozenset[str]) -> pl.Series:
-    """(n,) `numbers` where every cell is one, none with leading zeros; else `texts`.
+def is_nested(dtype: pl.DataType) -> bool:
+    """Whether a column holds lists, structs, bytes or Python objects."""
+    import polars as pl
 
-    Raises:
-        InputError: a number is infinite or too large for a double; the column is nested.
-    """
-    refuse_nested(table, column)
-    found = numbers(table.frame[column], markers)
-    if found.has_codes or found.first_text is not None:
-        return texts(table.frame[column], markers)
-    return require_numbers(table, column, markers)
+    return dtype.is_nested() or dtype in (pl.Binary, pl.Object)
 
 
 def refuse_nested(table: Table, column: str) -> None:
     """Raise InputError for a column of lists, structs, bytes or Python objects."""
-    import polars as pl
-
     dtype = table.frame[column].dtype
-    if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+    if is_nested(dtype):
         raise InputError(
             f"{visible(table.name, 200)}: column {shown(column)} holds {dtype}, not one value a cell. "
             f"Make columns of it, or leave it out with --drop {as_argument(table, column)}."
@@ -277,12 +277,16 @@ def refuse_other_cells(table: Table, column: str, found: Numbers, remedy: str) -
     if row is None:
         return
     cell = as_written(table.frame[column].slice(row, 1))[0]
-    why = f"({found.n_numbers:,} of {found.n_cells:,} cells are numbers)"
-    if found.first_text is None:
-        why = "is beyond the range of a double"
-    raise InputError(
-        f"{table.place(row, column)}: {shown(cell)} in numeric column {shown(column)} {why}. {remedy}"
-    )
+    counts = None if found.first_text is None else (found.n_numbers, found.n_cells)
+    raise InputError(wrong_cell(table.place(row, column), cell, column, counts, remedy))
+
+
+def wrong_cell(place: str, cell: str, column: str, counts: tuple[int, int] | None, remedy: str) -> str:
+    """A sentence on a cell that is no finite number: `counts` are numbers and cells, None where it is infinite."""
+    why = " is beyond the range of a double"
+    if counts is not None:
+        why = f" ({counts[0]:,} of {counts[1]:,} cells are numbers)" if counts[1] > 1 else ""
+    return f"{place}: {shown(cell)} in numeric column {shown(column)}{why}. {remedy}"
 
 
 def column_at(columns: Sequence[str], position: str) -> str | None:
@@ -357,6 +361,7 @@ def _missing(series: pl.Series, markers: frozenset[str]) -> pl.Series:
     return blank
 
 
-def _first(mask: pl.Series) -> int | None:
+def first_of(mask: pl.Series) -> int | None:
+    """The first row that a mask marks."""
     rows = mask.arg_true()
     return int(rows[0]) if rows.len() else None

@@ -12,33 +12,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from oddsmith.data.batches import Batches
 from oddsmith.data.cells import (
-    LEADING_ZEROS,
     SPELLINGS,
     MissingMarkers,
-    Numbers,
     as_argument,
     column_at,
+    first_of,
+    is_nested,
     numbers,
     refuse_nested,
-    refuse_other_cells,
     shown,
     texts,
 )
+from oddsmith.data.facts import MOST_TOLD, OTHER_NUMBER, NumberFacts, Writing, digits_and_codes, rounded
+from oddsmith.data.survey import ColumnFacts, Survey
 from oddsmith.errors import DataWarning, InputError, visible
 
 if TYPE_CHECKING:
     import polars as pl
 
     from oddsmith.data.table import Table
+    from oddsmith.data.target import Labels
 
 
 MAX_LEVELS = 50
 """A text column with more levels than this is free text, unless --categorical names it."""
 MIN_ROWS_PER_LEVEL = 2
 MIN_ROWS_OF_IDENTIFIER = 8
-MIN_NUMBERS, MOST_MARKERS = 8, 2
-"""So many different numbers beside so few other texts are numbers with markers of missing cells."""
+MOST_LEVELS = 100_000
+"""Levels of a column that --categorical names: more could not be fitted."""
+GROUP = 5000
+"""Columns that are looked at in one read of the rows."""
 
 RULES = """\
  1. The target, and columns that a target expression reads, are never features.
@@ -62,8 +67,9 @@ RULES = """\
 12. All cells dates, times of day, or dates with a time: left out.
 13. Other text: categorical with at most 50 levels and 2 rows a level on average; an identifier, left
     out, if all its cells differ; else free text, left out.
-Missing cells count in none of these unless it is said. The first identifier becomes the id that
-predictions echo, where --id names none."""
+Missing cells count in none of these unless it is said. Of more than 4,194,304 cells, at least so many
+decide whether all differ. The first identifier becomes the id that predictions echo, where --id names
+none."""
 
 _LONGEST_COMPARED = 200
 _MOST_COMPARED = 20_000
@@ -72,27 +78,6 @@ _MOST_COMPARED = 20_000
 Kind = Literal["numeric", "boolean", "categorical"]
 
 _IDENTIFIER_WORDS = frozenset({"id", "index", "key", "number", "no", "uuid"})
-
-_MONTH, _DAY = r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12][0-9]|3[01])"
-_TIME = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
-_DATE = (
-    rf"^(?:[0-9]{{4}}-{_MONTH}-{_DAY}|[0-9]{{4}}/{_MONTH}/{_DAY}"
-    rf"|{_DAY}[./-]{_MONTH}[./-][0-9]{{4}}|{_MONTH}/{_DAY}/[0-9]{{4}})"
-    rf"(?:[T ]{_TIME}(?: ?(?:Z|UTC|[AaPp][Mm]|[+-][0-9]{{2}}:?[0-9]{{2}}))?)?$"
-    rf"|^{_TIME}$"
-)
-
-
-# A decimal comma; thousands; and either with a currency, a percent sign or an accountant's brackets.
-_GROUPED = (
-    r"(?:[0-9]+,[0-9]+|[0-9]{1,3}(?:[.\u00a0\u2009\u202f'’][0-9]{3})+,[0-9]+"
-    r"|[0-9]{1,3}(?:[,\u00a0\u2009\u202f'’][0-9]{3})+(?:\.[0-9]+)?)"
-)
-_DIGITS, _CURRENCY = rf"(?:{_GROUPED}|[0-9]+(?:\.[0-9]+)?)", r"(?:[$€£¥]|USD|EUR|GBP|CHF|JPY)"
-_OTHER_NUMBER = (
-    rf"^(?:[+\-−]?{_GROUPED}|−{_DIGITS}|[+\-−]?{_CURRENCY}\s?[+\-−]?{_DIGITS}"
-    rf"|[+\-−]?{_DIGITS}\s?(?:%|{_CURRENCY})|\({_CURRENCY}?\s?{_DIGITS}\))$"
-)
 
 
 @dataclass(frozen=True)
@@ -115,8 +100,7 @@ class Feature:
 
     name: str
     kind: Kind
-    values: pl.Series | None = field(default=None, compare=False, repr=False)
-    """(n,) Float64 of a numeric column, as the decision read it: cells are converted once."""
+    facts: ColumnFacts = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -128,6 +112,8 @@ class ColumnPlan:
     weight: str | None
     left_out: tuple[tuple[str, str], ...]
     """(name, sentence) of each column that the rules, not an option of the user's, leave out."""
+    survey: Survey = field(compare=False, repr=False)
+    """The rows that count, as they were read."""
 
 
 def resolve(table: Table, name: str) -> str:
@@ -172,15 +158,23 @@ def near_names(table: Table, name: str) -> str:
 
 
 def classify(
-    table: Table, options: ColumnOptions, *, reserved: Sequence[str] = (), most_features: int | None = None
+    rows: Table | Batches,
+    options: ColumnOptions,
+    *,
+    reserved: Sequence[str] = (),
+    labels: Labels | None = None,
+    most_features: int | None = None,
+    room: float = 0.0,
 ) -> ColumnPlan:
     """What each column is, by `RULES`.
 
     Args:
-        table: only the rows that have a target (`Table.take`): others must not sway a decision.
+        rows: a table, or the batches of one.
         options: what the user says.
         reserved: columns that are never features: the target, or all that its expression reads.
-        most_features: more of them than this are refused, and no further column is looked at.
+        labels: gathered from the same read; only rows that have one count, for others must not sway a decision.
+        most_features: more of them than this are refused, and few further columns are looked at.
+        room: bytes of memory for cells as they were read, so that they need not be read again.
 
     Warns:
         DataWarning: whole numbers of a numeric column lose digits as doubles.
@@ -190,45 +184,83 @@ def classify(
             structs; a numeric column with other cells in it; no feature left where an option could give one;
             more than `most_features`.
     """
+    rows = Batches.of(rows)
+    table = rows.head
     named = _resolved(table, options)
     _refuse_contradictions(table, named, reserved)
     markers = MissingMarkers.from_options(options.missing, table.frame.columns)
-    features: list[Feature] = []
-    left_out: list[tuple[str, str]] = []
-    reasons: list[str] = []
-    all_constant = True
     id_column = named["--id"][0] if named["--id"] else None
     weight = named["--weight"][0] if named["--weight"] else None
     aside = {*reserved, *named["--drop"], *named["--weight"], *named["--id"]}
     wanted, categorical, numeric = (set(named[f"--{x}"]) for x in ("features", "categorical", "numeric"))
-    for name in table.frame.columns:
-        if name in aside or (options.features is not None and name not in wanted):
-            continue
-        forced: Kind | None = None
-        if name in categorical:
-            forced = "categorical"
-        elif name in numeric:
-            forced = "numeric"
-        decision = _decide(table, name, markers.of(name), forced, wanted=name in wanted)
-        if decision.kind is not None:
-            features.append(Feature(name, decision.kind, decision.values))
-            if most_features is not None and len(features) > most_features:
-                raise InputError(
-                    f"{visible(table.name, 200)}: more than {most_features:,} of its {table.frame.width:,} columns "
-                    f"would be features, and so many coefficients cannot be fitted at once. Name the columns to "
-                    f"use with --features, or leave columns out with --drop."
-                )
-            continue
-        reasons.append(f"{shown(name)} is left out: {decision.reason}")
-        all_constant &= decision.is_constant
-        echoed = decision.is_identifier and id_column is None
-        if echoed:
-            id_column = name
-        left_out.append((name, reasons[-1] + (" Predictions echo it as their id." if echoed else "")))
+    survey = Survey(rows, markers, labels=labels, weight=weight, room=room)
+    candidates = [
+        _undecided(name, markers.of(name), name in numeric, name in categorical, name in wanted)
+        for name in table.frame.columns
+        if name not in aside and (options.features is None or name in wanted)
+    ]
+    features: list[Feature] = []
+    left_out: list[tuple[str, str]] = []
+    reasons: list[str] = []
+    all_constant = True
+    for start in range(0, max(len(candidates), 1), GROUP):
+        group = candidates[start : start + GROUP]
+        _read(survey, group)
+        for facts in group:
+            name = facts.name
+            forced: Kind | None = None
+            if name in categorical:
+                forced = "categorical"
+            elif name in numeric:
+                forced = "numeric"
+            decision = _decide(survey, facts, forced)
+            if decision.kind is not None:
+                features.append(Feature(name, decision.kind, facts))
+                if most_features is not None and len(features) > most_features:
+                    raise InputError(
+                        f"{visible(table.name, 200)}: more than {most_features:,} of its {table.frame.width:,} "
+                        f"columns would be features, and so many coefficients cannot be fitted at once. Name the "
+                        f"columns to use with --features, or leave columns out with --drop."
+                    )
+                continue
+            reasons.append(f"{shown(name)} is left out: {decision.reason}")
+            all_constant &= decision.is_constant
+            echoed = decision.is_identifier and id_column is None
+            if echoed:
+                id_column = name
+            left_out.append((name, reasons[-1] + (" Predictions echo it as their id." if echoed else "")))
     if not features and not (reasons and all_constant):
         why = " ".join(reasons[:2]) or "Drop fewer columns, or name some with --features."
         raise InputError(f"{visible(table.name, 200)}: no column is left as a feature. {why}")
-    return ColumnPlan(tuple(features), id_column, weight, tuple(left_out))
+    return ColumnPlan(tuple(features), id_column, weight, tuple(left_out), survey)
+
+
+def _undecided(
+    name: str, markers: frozenset[str], numeric: bool, categorical: bool, wanted: bool
+) -> ColumnFacts:
+    """A column of which nothing is known but what the user says."""
+    facts = ColumnFacts(
+        name,
+        markers,
+        most_levels=MOST_LEVELS if categorical else MAX_LEVELS,
+        numeric=numeric,
+        unique=not (wanted or numeric or categorical) and _named_identifier(name),
+        steps=not (wanted or numeric or categorical),
+    )
+    if categorical:
+        facts.look_at_levels()
+    return facts
+
+
+def _read(survey: Survey, group: Sequence[ColumnFacts]) -> None:
+    """What the cells of these columns say; a second time, of those where texts came after numbers."""
+    plain = [facts for facts in group if not is_nested(survey.rows.head.frame[facts.name].dtype)]
+    survey.look(plain)
+    again = [facts for facts in plain if facts.needs_levels and facts.levels is None]
+    for facts in again:
+        facts.look_at_levels()
+    if again:
+        survey.look(again)
 
 
 @dataclass(frozen=True)
@@ -237,163 +269,147 @@ class _Decision:
     reason: str = ""
     is_identifier: bool = False
     is_constant: bool = False
-    values: pl.Series | None = None
 
 
-def _decide(
-    table: Table, name: str, markers: frozenset[str], forced: Kind | None, *, wanted: bool
-) -> _Decision:
-    """Rules 5 to 13, for one column; `wanted`: --features names it."""
-    refuse_nested(table, name)
-    found = numbers(table.frame[name], markers)
-    if found.n_cells == 0:
+def _decide(survey: Survey, facts: ColumnFacts, forced: Kind | None) -> _Decision:
+    """Rules 5 to 13, for one column."""
+    refuse_nested(survey.rows.head, facts.name)
+    if facts.n_cells == 0:
         return _Decision(None, "empty, every cell is missing.")
-    if found.n_numbers == found.n_cells and not found.has_codes and forced != "categorical":
-        return _decide_numbers(table, name, markers, found, wanted=wanted or forced == "numeric")
-    return _decide_texts(table, name, markers, found, forced)
+    if forced != "categorical" and (facts.numbers.all_numbers or forced == "numeric"):
+        return _decide_numbers(survey, facts)
+    return _decide_texts(survey, facts, forced)
 
 
-def _decide_numbers(
-    table: Table, name: str, markers: frozenset[str], found: Numbers, *, wanted: bool
-) -> _Decision:
-    """Rules 6 and 8, for a column whose cells are all numbers."""
-    values, series = found.values.drop_nulls(), table.frame[name]
-    only = texts(series, markers).drop_nulls() if values.min() == values.max() else None
+def _decide_numbers(survey: Survey, facts: ColumnFacts) -> _Decision:
+    """Rules 6 and 8, for a column whose cells are all numbers, or must be."""
+    found, name = facts.numbers, facts.name
+    survey.refuse_other_cells(
+        name, found.n_numbers, found.n_cells, _remedies(survey, name), finite=found.is_finite
+    )
     # Whole numbers beyond 2**53 may differ where their doubles do not.
-    if only is not None and (abs(values[0]) < 2.0**53 or only.n_unique() == 1):
-        only = only[0]
-        return _Decision(None, f"constant, every value is {shown(only)}.", is_constant=True)
-    refuse_other_cells(table, name, found, _remedies(table, name))
-    complete = found.n_cells == series.len()
-    manner = _identifier_manner(name, series, markers, values) if complete and not wanted else None
+    if found.lowest == found.highest and len(found.spellings) < 2:
+        return _Decision(None, f"constant, every value is {shown(str(found.first))}.", is_constant=True)
+    manner = _identifier_manner(name, found)
     if manner is None:
-        mention_rounding(table, name, markers, found.values)
-        return _Decision("numeric", values=found.values)
-    remedy = f"To use it, say --numeric {as_argument(table, name)}."
+        if found.n_rounded:
+            _mention_rounding(survey, facts)
+        return _Decision("numeric")
+    remedy = f"To use it, say --numeric {as_argument(survey.rows.head, name)}."
     reason = f"an identifier (whole numbers, all different, {manner}). {remedy}"
     return _Decision(None, reason, is_identifier=True)
 
 
-def mention_rounding(table: Table, name: str, markers: frozenset[str], values: pl.Series) -> None:
+def _mention_rounding(survey: Survey, facts: ColumnFacts) -> None:
     """Warn where whole numbers of a numeric column are beyond 2^53 and lose digits as doubles."""
-    import polars as pl
+    name, markers = facts.name, facts.markers
 
-    large = (values.abs() >= 2.0**53).fill_null(value=False)
-    if not large.any() or table.frame[name].dtype.is_float():
-        return
-    cells = texts(table.frame[name].filter(large), markers)
-    whole = cells.str.replace(r"\.0*$", "").cast(pl.Int128, strict=False)
-    lost = (whole != values.filter(large).cast(pl.Int128, strict=False)).fill_null(value=False).arg_true()
-    if not lost.len():
-        return
-    row = int(large.arg_true()[int(lost[0])])
+    def lost(series: pl.Series) -> int | None:
+        return first_of(rounded(series, numbers(series, markers).values, markers))
+
+    place, cell = survey.first(name, lost)
     warnings.warn(
-        f"{table.place(row, name)}: {shown(cells[int(lost[0])])} has more digits than a double holds; as a number it "
-        f"is rounded ({lost.len():,} such cells). If {shown(name)} holds codes, say --categorical "
-        f"{as_argument(table, name)}, or leave it out with --drop {as_argument(table, name)}.",
+        rounding(place, cell, name, facts.numbers.n_rounded, as_argument(survey.rows.head, name)),
         DataWarning,
         stacklevel=6,
     )
 
 
-def _decide_texts(
-    table: Table, name: str, markers: frozenset[str], found: Numbers, forced: Kind | None
-) -> _Decision:
+def rounding(place: str, cell: str, name: str, n_rounded: int, argument: str) -> str:
+    """A sentence on whole numbers of a column that lose digits as doubles, such as `cell`."""
+    return (
+        f"{place}: {shown(cell)} has more digits than a double holds; as a number it "
+        f"is rounded ({n_rounded:,} such cells). If {shown(name)} holds codes, say --categorical "
+        f"{argument}, or leave it out with --drop {argument}."
+    )
+
+
+def _decide_texts(survey: Survey, facts: ColumnFacts, forced: Kind | None) -> _Decision:
     """Rules 6, 7 and 9 to 13, for a column of texts."""
     import polars as pl
 
-    series, argument = table.frame[name], as_argument(table, name)
-    cells = texts(series, markers).drop_nulls()
-    levels = cells.unique(maintain_order=True)
-    n_levels = levels.len()
-    if n_levels == 1 and cells.len() == series.len():
+    found, counts, name, n_cells = facts.levels, facts.numbers, facts.name, facts.n_cells
+    assert found is not None
+    argument = as_argument(survey.rows.head, name)
+    levels = list(found.codes or ())
+    if len(levels) == 1 and n_cells == survey.n_rows:
         return _Decision(None, f"constant, every value is {shown(levels[0])}.", is_constant=True)
-    if forced == "numeric":
-        refuse_other_cells(table, name, found, _remedies(table, name))
-    if forced is not None:
-        return _Decision(forced)
-    if n_levels == 1:
+    if forced is not None or len(levels) == 1:
         return _Decision("categorical")
-    if found.has_codes:
-        _refuse_mixed_codes(table, name, texts(series, markers))
-    elif 2 * found.n_numbers >= found.n_cells or _levels_are_numbers(levels):
-        refuse_other_cells(table, name, found, _remedies(table, name))
-    if n_levels == 2 and frozenset(levels) in SPELLINGS:
+    writing = found.writing
+    if counts.has_codes:
+        _refuse_mixed_codes(survey, name, writing)
+    elif 2 * counts.n_numbers >= n_cells or writing.levels_are_numbers:
+        survey.refuse_other_cells(name, counts.n_numbers, n_cells, _remedies(survey, name), finite=True)
+    if frozenset(levels) in SPELLINGS:
         return _Decision("boolean")
-    _refuse_other_writing(table, name, texts(series, markers), found)
-    if series.dtype in (pl.Date, pl.Datetime, pl.Time) or bool(cells.str.contains(_DATE).all()):
+    if not counts.has_codes:
+        _refuse_other_writing(survey, name, writing.n_other_numbers, counts)
+    if survey.rows.head.frame[name].dtype in (pl.Date, pl.Datetime, pl.Time) or writing.all_dates:
         reason = f"dates or times. To use it, derive a number from it, or say --categorical {argument}."
         return _Decision(None, reason)
-    if n_levels <= MAX_LEVELS and cells.len() >= MIN_ROWS_PER_LEVEL * n_levels:
+    if levels and n_cells >= MIN_ROWS_PER_LEVEL * len(levels):
         return _Decision("categorical")
-    counts = f"({n_levels:,} different texts in {cells.len():,} cells)"
+    n_levels = f"{'more than ' * (found.n_levels >= MOST_TOLD)}{min(found.n_levels, MOST_TOLD):,}"
     remedy = f"To use it, say --categorical {argument}."
-    if n_levels == cells.len():
-        return _Decision(None, f"an identifier {counts}. {remedy}", is_identifier=True)
-    return _Decision(None, f"free text {counts}. {remedy}")
+    if found.all_differ:
+        n_levels = f"{n_cells:,}"
+    told = f"({n_levels} different texts in {n_cells:,} cells). {remedy}"
+    return _Decision(
+        None, f"{'an identifier' if found.all_differ else 'free text'} {told}", is_identifier=found.all_differ
+    )
 
 
-def _levels_are_numbers(levels: pl.Series) -> bool:
-    """Whether most different texts are numbers, and one or two are not, such as ? in most cells."""
-    found = numbers(levels, frozenset())
-    return found.n_numbers >= MIN_NUMBERS and found.n_cells - found.n_numbers <= MOST_MARKERS
-
-
-def _refuse_mixed_codes(table: Table, name: str, cells: pl.Series) -> None:
+def _refuse_mixed_codes(survey: Survey, name: str, writing: Writing) -> None:
     """Rule 9: digits are codes where all have one length, or half of them leading zeros; else they may be numbers."""
-    stripped = cells.str.strip_chars()
-    digits = cells.str.contains(r"^\s*[+-]?[0-9.]+\s*$")
-    codes = (digits & stripped.str.contains(LEADING_ZEROS)).fill_null(value=False)
-    lengths = stripped.filter(digits.fill_null(value=False)).str.len_chars()
-    if lengths.n_unique() <= 1 or 2 * int(codes.sum()) >= lengths.len():
+    if len(writing.lengths) <= 1 or 2 * writing.n_codes >= writing.n_digits:
         return
-    row, argument = int(codes.arg_true()[0]), as_argument(table, name)
+    markers = survey.markers.of(name)
+    place, cell = survey.first(name, lambda series: first_of(digits_and_codes(texts(series, markers))[1]))
+    argument = as_argument(survey.rows.head, name)
     raise InputError(
-        f"{table.place(row, name)}: {shown(cells[row])} has leading zeros, as codes have, and most cells of column "
+        f"{place}: {shown(cell)} has leading zeros, as codes have, and most cells of column "
         f"{shown(name)} have none. Say --numeric {argument} if they are numbers, --categorical {argument} if they "
         f"are codes, or drop the column with --drop {argument}."
     )
 
 
-def _refuse_other_writing(table: Table, name: str, cells: pl.Series, found: Numbers) -> None:
+def _refuse_other_writing(survey: Survey, name: str, n_other: int, counts: NumberFacts) -> None:
     """Rule 10 for numbers as people and offices write them, which are read neither as numbers nor as levels."""
-    rows = cells.str.contains(_OTHER_NUMBER).arg_true()
-    if found.has_codes or not rows.len() or 2 * (rows.len() + found.n_numbers) < found.n_cells:
+    if not n_other or 2 * (n_other + counts.n_numbers) < counts.n_cells:
         return
-    row = int(rows[0])
-    argument = as_argument(table, name)
+    markers = survey.markers.of(name)
+    place, cell = survey.first(
+        name, lambda series: first_of(texts(series, markers).str.contains(OTHER_NUMBER))
+    )
+    argument = as_argument(survey.rows.head, name)
     raise InputError(
-        f"{table.place(row, name)}: {shown(cells[row])} in column {shown(name)} looks like a number written another way "
-        f"({rows.len():,} of {found.n_cells:,} cells do). Write digits and a point alone, as in 1234.5, or say "
+        f"{place}: {shown(cell)} in column {shown(name)} looks like a number written another way "
+        f"({n_other:,} of {counts.n_cells:,} cells do). Write digits and a point alone, as in 1234.5, or say "
         f"--categorical {argument}, or drop the column with --drop {argument}."
     )
 
 
-def _remedies(table: Table, name: str) -> str:
+def _remedies(survey: Survey, name: str) -> str:
     """What to do about a cell that is no number, in a column that is numeric."""
-    argument = as_argument(table, name)
+    argument = as_argument(survey.rows.head, name)
     return f"Add it to --missing, or say --categorical {argument}, or drop the column with --drop {argument}."
 
 
-def _identifier_manner(
-    name: str, series: pl.Series, markers: frozenset[str], values: pl.Series
-) -> str | None:
+def _identifier_manner(name: str, found: NumberFacts) -> str | None:
     """Why a numeric column without missing cells is an identifier (rule 8); None if it is not."""
-    import polars as pl
-
-    if values.len() < MIN_ROWS_OF_IDENTIFIER or not bool((values == values.floor()).all()):
+    if found.n_cells < found.n_rows or found.n_rows < MIN_ROWS_OF_IDENTIFIER:
         return None
-    integers = texts(series, markers).cast(pl.Int64, strict=False)
-    if integers.null_count():
-        integers = values  # such as 1e3, or beyond 64 bits
-    if integers.n_unique() < integers.len():
-        return None
-    steps = integers.diff().drop_nulls()
-    if bool((steps == 1).all()) or bool((steps == -1).all()):
+    if found.counts_by_one:
         return "counting by one"
+    return "and named so" if found.all_differ else None
+
+
+def _named_identifier(name: str) -> bool:
+    """Whether a column's name ends in a word for identifiers."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     words = re.findall(r"[^\W\d_]+", spaced)
-    return "and named so" if words and words[-1].lower() in _IDENTIFIER_WORDS else None
+    return bool(words) and words[-1].lower() in _IDENTIFIER_WORDS
 
 
 def _resolved(table: Table, options: ColumnOptions) -> dict[str, tuple[str, ...]]:

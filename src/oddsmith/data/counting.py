@@ -27,15 +27,15 @@ class Counted:
     """No line has more bytes than this."""
 
 
-def counted(body: bytes, start: int, delimiter: str, quote: str) -> Counted | None:
-    """The counts of the text from `start`; None where they prove nothing.
+def counted(body: bytes, start: int, delimiter: str, quote: str, n_fields: int = 0) -> Counted | None:
+    """The counts of the text from `start`; None where they prove nothing. `n_fields` is 0 where the first line says it.
 
     That is where `body` holds a quote or a lone CR, a blank line or a line of a single cell, a line of more
     than a chunk, or delimiters that do not add up.
     """
     separator = delimiter.encode()
     end = body.find(b"\n", start)
-    n_inner = body.count(separator, start, end if end >= 0 else len(body))
+    n_inner = n_fields - 1 if n_fields else body.count(separator, start, end if end >= 0 else len(body))
     last = max(start, body.rfind(b"\n") + 1)
     unended = last < len(body)
     if not n_inner or (unended and body.count(separator, last) != n_inner):

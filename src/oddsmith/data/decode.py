@@ -1,32 +1,30 @@
 """From the bytes of a file to text in UTF-8, proved to decode, or a sentence on what they are instead.
 
-bytes -> unzipped -> no foreign format -> decoded -> no NUL
+    bytes -> unzipped -> no foreign format -> decoded -> no NUL
 
-Nothing is read or unpacked beyond what memory can hold: a file that unpacks without end stops early.
+All at once or chunk by chunk, with the same text and the same sentences. Nothing is read or unpacked beyond
+what memory can hold: a file that unpacks without end stops early.
 """
 
 from __future__ import annotations
 
 import codecs
 import io
-import os
 import re
-import stat
-import sys
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import BinaryIO, cast
 
 import numpy as np
 
-from oddsmith.data.memory import require, shown_size, spare_address_space
+from oddsmith.data.content import HEAD, Chunks, Opened, ended, gathered, read_chunks
+from oddsmith.data.memory import require, shown_size
 from oddsmith.data.scan import line_at
 from oddsmith.errors import InputError, visible
 
 _PIECE = 1 << 20
-_TO_COME = 2
-"""Bytes of memory that each byte of text will ask for at least, beside itself."""
 _DECODING = 5
-"""As many while it is decoded: characters of up to four bytes, and again as UTF-8."""
+"""Bytes of memory for each byte while it is decoded: characters of up to four bytes, and again as UTF-8."""
 
 # Signs that open other formats, and that no table in text begins with: (bytes, what it is, what to do).
 _FOREIGN = [
@@ -60,52 +58,6 @@ _MARKS = [
 ]
 
 
-def read_bytes(path: str | Path, name: str) -> bytes:
-    """The bytes of a file, or of standard input for "-".
-
-    Raises:
-        InputError: there is no such file, it cannot be read, or is too large for the memory there is;
-            messages call it `name`.
-    """
-    spare_address_space()
-    try:
-        if str(path) == "-":
-            return _gathered(sys.stdin.buffer, name)
-        with Path(path).open("rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not (stat.S_ISREG(status.st_mode) and status.st_size):
-                return _gathered(stream, name)
-            size = status.st_size
-            require((1 + _TO_COME) * size, f"{name}: reading {shown_size(size)}")
-            return stream.read()
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{name}: there is no such file. Check the path.") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{name}: this is a folder. Name a file in it.") from error
-    except PermissionError as error:
-        raise InputError(
-            f"{name}: no permission to read this file. Change its permissions or copy it."
-        ) from error
-    except (OSError, ValueError) as error:
-        cause = (getattr(error, "strerror", None) or str(error)).lower()
-        raise InputError(f"{name}: cannot be read: {visible(cause)}. Check the path.") from error
-
-
-def _gathered(stream: BinaryIO, name: str, *, unpacked: bool = False) -> bytes:
-    """All that a stream gives whose size nobody knows; it stops where memory could not hold the table."""
-    content = io.BytesIO()
-    while piece := stream.read(_PIECE):
-        if unpacked and not content.tell():
-            _refuse_foreign(piece, name)
-        content.write(piece)
-        size = content.tell()
-        what = "unpacked, this file is" if unpacked else "this is"
-        require(_TO_COME * size, f"{name}: {what} larger than {shown_size(size)}, and reading it")
-    return content.getvalue()
-
-
 def utf8_text(raw: bytes, name: str, encoding: str) -> bytes:
     """The text in `raw`, plain or gzip, as UTF-8; a byte order mark stays at its start.
 
@@ -113,20 +65,56 @@ def utf8_text(raw: bytes, name: str, encoding: str) -> bytes:
         InputError: the bytes are another format, are damaged, do not decode, or hold a NUL; the message says
             where.
     """
-    content = _unzipped(raw, name) if raw.startswith(b"\x1f\x8b") else raw
-    _refuse_foreign(content, name)
-    return _utf8(content, name, encoding)
+    return b"".join(utf8_chunks(lambda: io.BytesIO(raw), name, encoding, None))
 
 
-def _unzipped(raw: bytes, name: str) -> bytes:
+def utf8_chunks(opened: Opened, name: str, encoding: str, size: int | None) -> Iterator[bytes]:
+    """`utf8_text` in chunks of about `size` bytes; all at once where that is None.
+
+    What the chunks before a fault hold is text all the same.
+    """
+    with opened() as stream:
+        head = stream.read(HEAD)
+    if head.startswith(b"\x1f\x8b"):
+        raw: Chunks = partial(_unzipped, opened, name, size)
+        head = next(_unzipped(opened, name, HEAD), b"")
+    else:
+        raw = partial(read_chunks, opened, size)
+    _refuse_foreign(head, name)
+    return _text(raw, _codec(encoding, head, name), name)
+
+
+def decoded(content: bytes, name: str, encoding: str, first_line: int = 1) -> bytes:
+    """The text as UTF-8, proved to decode and to hold no NUL; a byte order mark stays at its start.
+
+    `first_line` is the line on which `content` begins, where it is a part of a text.
+
+    Raises:
+        InputError: as for `utf8_text`.
+    """
+    codec = _codec(encoding, content[:HEAD] if first_line == 1 else b"", name)
+    return b"".join(_text(lambda: iter((content,)), codec, name, first_line))
+
+
+def _text(raw: Chunks, codec: str, name: str, first_line: int = 1) -> Iterator[bytes]:
+    if codec in ("utf-8", "utf-8-sig"):
+        return _as_utf8(_without_nul(raw, name, first_line), raw, name, first_line)
+    return _without_nul(lambda: _recoded(raw(), codec, name, first_line), name, first_line)
+
+
+def _unzipped(opened: Opened, name: str, size: int | None) -> Iterator[bytes]:
     """The text of all members of a gzip file, every checksum checked."""
     import gzip
     import zlib
 
     remedy = "Fetch the file again, or unpack it by hand."
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
-            return _gathered(cast("BinaryIO", stream), name, unpacked=True)
+        with opened() as packed, gzip.GzipFile(fileobj=packed) as stream:
+            if size is None:
+                yield gathered(cast("BinaryIO", stream), name, "unpacked, this file is")
+                return
+            while chunk := stream.read(size):
+                yield chunk
     except EOFError as error:
         raise InputError(f"{name}: the compressed file ends early: it was cut short. {remedy}") from error
     except gzip.BadGzipFile as error:
@@ -143,80 +131,129 @@ def _unzipped(raw: bytes, name: str) -> bytes:
         ) from error
 
 
-def _refuse_foreign(content: bytes, name: str) -> None:
-    start = content[:512]
+def _refuse_foreign(start: bytes, name: str) -> None:
     for sign, what, remedy in _FOREIGN:
         if re.match(sign, start):
             raise InputError(f"{name}: this is {what}. {remedy}.")
-    if content[257:262] == b"ustar":
+    if start[257:262] == b"ustar":
         raise InputError(f"{name}: this is a tar archive. Unpack it and name a file in it.")
 
 
-def _utf8(content: bytes, name: str, encoding: str) -> bytes:
-    """The text as UTF-8, proved to decode and to hold no NUL; a byte order mark stays at its start."""
+def _codec(encoding: str, head: bytes, name: str) -> str:
+    """The name of a codec for text, which a byte order mark at the start does not contradict."""
     try:
         codec = codecs.lookup(encoding).name
     except (LookupError, ValueError) as error:
         raise InputError(f"--encoding {visible(encoding)!r}: unknown. Use a name like latin-1.") from error
     for mark, marked in _MARKS:
-        if content.startswith(mark):
+        if head.startswith(mark):
             if not codec.startswith(marked.lower()):
                 raise InputError(
                     f"{name}: a byte order mark says that this file is {marked}, not {codec}. "
                     f"Add --encoding {marked.lower()}."
                 )
             break
-    if codec in ("utf-8", "utf-8-sig"):
-        _refuse_nul(content, name)
-        _refuse_other_than_utf8(content, name)
-        return content
-    require(_DECODING * len(content), f"{name}: decoding {shown_size(len(content))} as {codec}")
-    try:
-        text = content.decode(codec).encode("utf-8")
-    except UnicodeDecodeError as error:
-        line = line_at(content, error.start)
-        if codec.startswith(("utf-16", "utf-32")):
-            line = 1 + content[: error.start].decode(codec, errors="ignore").count("\n")
-        raise InputError(
-            f"{name}:{line}: byte 0x{content[error.start]:02x} on line {line} is not {codec}. "
-            "Name the file's encoding with --encoding."
-        ) from error
-    except (UnicodeError, LookupError) as error:
-        raise InputError(
-            f"{name}: the text cannot be decoded as {codec}. Choose another --encoding."
-        ) from error
-    _refuse_nul(text, name)
-    return text
+    return codec
 
 
-def _refuse_other_than_utf8(content: bytes, name: str) -> None:
-    if content.isascii():
-        return
+def _recoded(chunks: Iterable[bytes], codec: str, name: str, first_line: int) -> Iterator[bytes]:
+    """Chunks of text in another encoding as UTF-8."""
+    decoder, lines = None, first_line - 1
+    for chunk, last in ended(chunks):
+        require(_DECODING * len(chunk), f"{name}: decoding {shown_size(len(chunk))} as {codec}")
+        try:
+            if decoder is None and last:
+                text = chunk.decode(codec)
+            else:
+                io.TextIOWrapper(io.BytesIO(), codec)  # refuses a codec that is not one of text
+                decoder = decoder or codecs.getincrementaldecoder(codec)()
+                text = decoder.decode(chunk, last)
+            content = text.encode("utf-8")
+        except UnicodeDecodeError as error:
+            given = error.object
+            line = lines + line_at(given, error.start)
+            if codec.startswith(("utf-16", "utf-32")):
+                line = lines + 1 + given[: error.start].decode(codec, errors="ignore").count("\n")
+            raise InputError(
+                f"{name}:{line}: byte 0x{given[error.start]:02x} on line {line} is not {codec}. "
+                "Name the file's encoding with --encoding."
+            ) from error
+        except (UnicodeError, LookupError) as error:
+            raise InputError(
+                f"{name}: the text cannot be decoded as {codec}. Choose another --encoding."
+            ) from error
+        lines += content.count(b"\n")
+        yield content
+
+
+def _as_utf8(chunks: Iterable[bytes], again: Chunks, name: str, first_line: int) -> Iterator[bytes]:
+    """The chunks themselves, but for characters that a border divides, once it is proved that they decode."""
+    rest, offset = b"", 0
+    for chunk, last in ended(chunks):
+        content = rest + chunk if rest else chunk
+        end = len(content) if content.isascii() else _proved(content, last, again, offset, name, first_line)
+        rest = content[end:]
+        offset += end
+        if content:
+            yield content[:end]
+
+
+def _proved(content: bytes, last: bool, again: Chunks, offset: int, name: str, first_line: int) -> int:
+    """How many of the bytes from `offset` on are whole characters."""
     view, position = memoryview(content), 0
     while position < len(view):
         piece = view[position : position + _PIECE]
+        ends = position + len(piece) == len(view)
         try:
-            position += codecs.utf_8_decode(piece, "strict", position + len(piece) == len(view))[1]
+            position += codecs.utf_8_decode(piece, "strict", ends and last)[1]
         except UnicodeDecodeError as error:
             position += error.start
-            line = line_at(content, position)
+            line = _line_of(again(), offset + position, first_line)
             raise InputError(
                 f"{name}:{line}: byte 0x{content[position]:02x} on line {line} is not UTF-8. Name the file's "
                 "encoding, for instance --encoding latin-1 or --encoding cp1252."
             ) from error
+        if ends:
+            break
+    return position
 
 
-def _refuse_nul(text: bytes, name: str) -> None:
-    position = text.find(b"\0")
-    if position < 0:
-        return
-    line = line_at(text, position)
-    if not np.frombuffer(text, dtype=np.uint8, offset=position).any():
-        raise InputError(
-            f"{name}:{line}: NUL bytes from line {line} to the end of the file, as after a crash or a broken copy. "
-            "Fetch the file again, or cut them off."
-        )
-    raise InputError(
-        f"{name}:{line}: a NUL byte on line {line}: this is not plain text. Fetch the file again; if it is "
-        "UTF-16, add --encoding utf-16-le (or utf-16-be)."
+def _without_nul(again: Chunks, name: str, first_line: int) -> Iterator[bytes]:
+    """The chunks as they are, once it is proved that they hold no NUL."""
+    offset = 0
+    for chunk in again():
+        at = chunk.find(b"\0")
+        if at >= 0:
+            raise _nul(again, offset + at, name, first_line)
+        offset += len(chunk)
+        yield chunk
+
+
+def _nul(again: Chunks, position: int, name: str, first_line: int) -> InputError:
+    line, offset = _line_of(again(), position, first_line), 0
+    for chunk in again():
+        rest = np.frombuffer(chunk, dtype=np.uint8)[max(0, position - offset) :]
+        offset += len(chunk)
+        if rest.any():
+            return InputError(
+                f"{name}:{line}: a NUL byte on line {line}: this is not plain text. Fetch the file again; if it is "
+                "UTF-16, add --encoding utf-16-le (or utf-16-be)."
+            )
+    return InputError(
+        f"{name}:{line}: NUL bytes from line {line} to the end of the file, as after a crash or a broken copy. "
+        "Fetch the file again, or cut them off."
     )
+
+
+def _line_of(chunks: Iterable[bytes], position: int, line: int) -> int:
+    """`line_at` of a text that begins on `line`, and is read once more for it, up to `position`."""
+    held = b""
+    for chunk in chunks:
+        content = held + chunk[:position]
+        position -= len(chunk)
+        # A CR at a border may be half of a line end.
+        held = b"\r" if content.endswith(b"\r") and position > 0 else b""
+        line += line_at(content, len(content) - len(held)) - 1
+        if position <= 0:
+            break
+    return line

@@ -5,22 +5,24 @@
     categorical   one 0/1 term for each level but the reference, the most frequent one;
                   missing is a level of its own; a level never seen in training has no term
 
-Everything is learned from the training rows and stored as plain typed records. The matrix is on the user's
+Everything is learned from the training rows, by what `facts.py` gathers of them in one read, and stored as plain
+typed records. The matrix is on the user's
 scale: `mean` and `scale` (the population sigma of the imputed column) of each term describe it, and are
 used by the fit as a change of coefficients.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import MissingMarkers, plainly
-from oddsmith.data.columns import ColumnPlan
+from oddsmith.data.cells import TRUTH, MissingMarkers, plainly
+from oddsmith.data.columns import MOST_LEVELS, ColumnPlan
 from oddsmith.data.encoding import (
     BooleanColumn,
     CategoricalColumn,
@@ -29,14 +31,17 @@ from oddsmith.data.encoding import (
     NumericColumn,
     Term,
     Terms,
+    Unseen,
+    as_kind,
     cell_reader,
     fill_categorical,
-    floats,
     kind_of,
     read_column,
     terms_of,
 )
+from oddsmith.data.facts import Moments, joined
 from oddsmith.data.memory import require
+from oddsmith.data.survey import ColumnFacts, Survey
 from oddsmith.data.table import Table
 from oddsmith.errors import InputError, counted, visible
 
@@ -81,34 +86,42 @@ class Design:
             )
 
     @classmethod
-    def learn(
-        cls,
-        table: Table,
-        plan: ColumnPlan,
-        markers: MissingMarkers,
-        *,
-        missing_indicator: bool,
-        sample_weight: Floats | None,
-    ) -> tuple[Design, Floats]:
-        """Means, sigmas and levels of the training rows, and their design matrix (n, p)."""
-        weight = np.ones(table.frame.height) if sample_weight is None else sample_weight
-        cells = [
-            read_column(table, feature.name, feature.kind, markers.of(feature.name))
-            if feature.values is None
-            else floats(feature.values)
-            for feature in plan.features
-        ]
-        columns = [
-            _learn_numeric(feature.name, feature.kind, found, weight, missing_indicator=missing_indicator)
-            if isinstance(found, np.ndarray)
-            else _learn_categorical(feature.name, found, weight)
-            for feature, found in zip(plan.features, cells, strict=True)
-        ]
-        design = cls(columns, markers)
-        return design, design._filled(cells, table.frame.height)[0]
+    def learn(cls, plan: ColumnPlan, markers: MissingMarkers, *, missing_indicator: bool) -> Design:
+        """Means, sigmas and levels of the rows that count."""
+        total = plan.survey.total_weight
+        return cls(
+            [
+                _learn_categorical(feature.name, feature.facts, total)
+                if feature.kind == "categorical"
+                else _learn_numeric(feature.name, feature.kind, feature.facts, total, missing_indicator)
+                for feature in plan.features
+            ],
+            markers,
+        )
 
-    def matrix(self, table: Table) -> tuple[Floats, list[str]]:
-        """The design matrix (n, p) of a table's rows, and sentences about levels never seen before.
+    def parts(self, survey: Survey, whole: Floats | None = None) -> Iterator[Floats]:
+        """The design matrix (n, p) of the rows that count, batch after batch: (m, p) each, parts of `whole` if given."""
+        kinds = {column.name: kind_of(column) for column in self.columns}
+
+        def reader(batch: Table, name: str) -> Floats | pl.Series:
+            return read_column(batch, name, kinds[name], self.markers.of(name))
+
+        at = 0
+        for n_rows, cells in survey.cells(list(kinds), reader):
+            part = np.empty((n_rows, len(self.terms))) if whole is None else whole[at : at + n_rows]
+            self._fill(part, [as_kind(kinds[name], found) for name, found in zip(kinds, cells, strict=True)])
+            at += n_rows
+            yield part
+
+    def whole(self, survey: Survey) -> Floats:
+        """The design matrix (n, p) of the rows that count, in memory."""
+        X = self._room_for(survey.n_rows)
+        for _ in self.parts(survey, X):
+            pass
+        return X
+
+    def matrix(self, table: Table) -> tuple[Floats, list[Unseen]]:
+        """The design matrix (n, p) of a table's rows, and the levels never seen before.
 
         Raises:
             InputError: a column is absent, or a cell of a numeric or boolean column cannot be read.
@@ -126,27 +139,35 @@ class Design:
             read_column(table, column.name, kind_of(column), self.markers.of(column.name))
             for column in self.columns
         ]
-        return self._filled(cells, table.frame.height)
+        X = self._room_for(table.frame.height)
+        return X, self._fill(X, cells)
 
-    def _filled(self, cells: Sequence[Floats | pl.Series], n_rows: int) -> tuple[Floats, list[str]]:
-        """The design matrix of columns that are read already, and sentences about unseen levels."""
-        need = n_rows * (_TERM * len(self.terms) + _ROW)
-        require(need, f"the design matrix of {counted(n_rows, 'row')} and {counted(len(self.terms), 'term')}")
-        X = np.empty((n_rows, len(self.terms)))
-        notes: list[str] = []
+    def need(self, n_rows: int) -> int:
+        """Bytes of memory that the design matrix of so many rows takes while it is filled."""
+        return n_rows * (_TERM * len(self.terms) + _ROW)
+
+    def _room_for(self, n_rows: int) -> Floats:
+        """A matrix (n, p) to be filled, if there is memory for it."""
+        what = f"the design matrix of {counted(n_rows, 'row')} and {counted(len(self.terms), 'term')}"
+        require(self.need(n_rows), what)
+        return np.empty((n_rows, len(self.terms)))
+
+    def _fill(self, X: Floats, cells: Sequence[Floats | pl.Series]) -> list[Unseen]:
+        """Write the terms (n, p) of columns that are read already; returns the levels never seen before."""
+        unseen: list[Unseen] = []
         at = 0
         for column, found in zip(self.columns, cells, strict=True):
             width = len(terms_of(column))
             part = X[:, at : at + width]
             if isinstance(column, CategoricalColumn):
-                notes += fill_categorical(part, column, cast("pl.Series", found))
+                unseen += fill_categorical(part, column, cast("pl.Series", found))
             else:
                 missing = np.isnan(found)
                 part[:, 0] = np.where(missing, column.mean, found)
                 if width == 2:
                     part[:, 1] = missing
             at += width
-        return X, notes
+        return unseen
 
     def vector(self, row: Mapping[str, Any]) -> list[float]:
         """The design matrix's row (p,) of one row of cells; None, NaN and markers are missing.
@@ -173,34 +194,17 @@ class Design:
         return terms
 
 
-def _spread(values: Floats, weight: Floats, mean: float) -> float:
-    """Population sigma about `mean` of the rows that count; 1 where they are all alike."""
-    counts = weight > 0
-    values, weight = values[counts], weight[counts]
-    if values.min() == values.max():
-        return 1.0
-    unit = float(np.abs(values - mean).max())
-    scaled = (values - mean) / unit
-    return unit * float(np.sqrt(weight @ (scaled * scaled) / weight.sum()))
-
-
-def _mean(values: Floats, weight: Floats) -> float:
-    """Weighted mean, in two passes: the second takes away what rounding left in the first."""
-    unit = float(np.abs(values).max(initial=0.0)) or 1.0
-    share = weight / weight.sum()
-    first = float(share @ (values / unit))
-    return unit * (first + float(share @ (values / unit - first)))
-
-
 def _learn_numeric(
-    name: str, kind: str, values: Floats, weight: Floats, *, missing_indicator: bool
+    name: str, kind: str, facts: ColumnFacts, total: float, missing_indicator: bool
 ) -> NumericColumn | BooleanColumn:
-    present = ~np.isnan(values) & (weight > 0)
-    if not present.any():
+    if kind == "boolean":
+        found = _of_truths(facts, total)
+    else:
+        found = joined(facts.numbers.parts, total) if facts.numbers.parts else None
+    if found is None:
         raise InputError(f"column '{visible(name)}' has no value in a row that counts. Say --drop for it.")
-    mean = _mean(values[present], weight[present])
-    scale = _spread(np.where(np.isnan(values), mean, values), weight, mean)
-    largest = float(np.nanmax(np.abs(values)))
+    scale = found.sigma if found.lowest < found.highest else 1.0
+    largest = 1.0 if kind == "boolean" else max(-facts.numbers.lowest, facts.numbers.highest)
     if largest > LARGEST or scale < 1.0 / LARGEST:
         size = f"as large as {largest:.2g}" if largest > LARGEST else f"that differ by {scale:.2g} only"
         raise InputError(
@@ -208,35 +212,48 @@ def _learn_numeric(
             f"Give it in another unit, or leave it out with --drop."
         )
     if kind == "boolean":
-        return BooleanColumn(name, mean, scale)
-    missing = np.isnan(values).astype(np.float64)
-    if not (missing_indicator and missing.any()):
-        return NumericColumn(name, mean, scale)
-    share = _mean(missing, weight)
-    return NumericColumn(name, mean, scale, Term(share, _spread(missing, weight, share)))
+        return BooleanColumn(name, found.mean, scale)
+    if not (missing_indicator and facts.numbers.n_cells < facts.numbers.n_rows):
+        return NumericColumn(name, found.mean, scale)
+    share = facts.missing_weight / total
+    return NumericColumn(name, found.mean, scale, Term(share, _sigma_of(share)))
 
 
-def _learn_categorical(name: str, cells: pl.Series, weight: Floats) -> CategoricalColumn:
-    import polars as pl
+def _of_truths(facts: ColumnFacts, total: float) -> Moments | None:
+    """The moments of truth values as 0 and 1, from the weights of their two levels."""
+    assert facts.levels is not None
+    parts = [
+        Moments(weight, TRUTH[level], 0.0, 0.0, TRUTH[level], TRUTH[level])
+        for level, weight in facts.levels.weight_of(weighted=facts.weighted).items()
+        if weight > 0.0
+    ]
+    return joined(parts, total) if parts else None
 
-    spelling = plainly(cells.unique().drop_nulls().to_list())
+
+def _learn_categorical(name: str, facts: ColumnFacts, total: float) -> CategoricalColumn:
+    if facts.levels is None or facts.levels.codes is None:
+        raise InputError(
+            f"column '{visible(name)}' has more than {MOST_LEVELS:,} levels, each a term of the model. "
+            f"Leave it out with --drop, or put levels together."
+        )
+    by_text = facts.levels.weight_of(weighted=facts.weighted)
+    spelling = plainly(by_text)
     levels: list[str | None] = [*sorted(set(spelling.values()))]
-    code_of = {level: code for code, level in enumerate(levels)}
-    if cells.null_count():
+    weight: dict[str | None, float] = dict.fromkeys(levels, 0.0)
+    for text, counted_weight in by_text.items():
+        weight[spelling[text]] += counted_weight
+    if facts.levels.n_cells < facts.n_rows:
         levels.append(None)
-    codes = cells.replace_strict(
-        {text: code_of[level] for text, level in spelling.items()},
-        default=len(levels) - 1,  # only a missing cell is left
-        return_dtype=pl.Int64,
-    )
-    shares = np.bincount(codes.to_numpy(), weights=weight, minlength=len(levels)) / float(weight.sum())
-    reference = int(shares.argmax())
+        weight[None] = facts.missing_weight
+    shares = {level: weight[level] / total for level in levels}
+    reference = max(levels, key=shares.__getitem__)
     return CategoricalColumn(
         name,
-        levels[reference],
-        [
-            Level(level, share, float(np.sqrt(share * (1.0 - share))) or 1.0)
-            for code, (level, share) in enumerate(zip(levels, shares.tolist(), strict=True))
-            if code != reference
-        ],
+        reference,
+        [Level(level, shares[level], _sigma_of(shares[level])) for level in levels if level != reference],
     )
+
+
+def _sigma_of(share: float) -> float:
+    """Population sigma of a 0/1 term, 1 where it is constant."""
+    return math.sqrt(share * (1.0 - share)) or 1.0

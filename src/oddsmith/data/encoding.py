@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from math import inf, isinf
@@ -26,6 +27,7 @@ from oddsmith.data.cells import (
     TRUTH,
     by_meaning,
     exact_number,
+    first_of,
     plain,
     refuse_nested,
     require_numbers,
@@ -89,6 +91,27 @@ class CategoricalColumn(
 Column = NumericColumn | BooleanColumn | CategoricalColumn
 
 
+@dataclass(frozen=True)
+class Unseen:
+    """Rows with a level that training never saw; adds over parts of a table. As text: what is said of them."""
+
+    column: str
+    n_rows: int
+    example: str | None
+    """The first of those levels; None is a missing cell."""
+
+    def __add__(self, later: Unseen) -> Unseen:
+        return replace(self, n_rows=self.n_rows + later.n_rows)
+
+    def __str__(self) -> str:
+        shown = "an empty cell" if self.example is None else f"'{visible(self.example)}'"
+        rows = f"{self.n_rows:,} row{'s have' if self.n_rows > 1 else ' has'}"
+        return (
+            f"'{visible(self.column)}': {rows} a level that training never saw, such as {shown}. "
+            f"It counts as none of the known ones and scores like the reference level."
+        )
+
+
 def terms_of(column: Column) -> list[tuple[str, float, float]]:
     """Name, mean and scale of each term of a column."""
     if isinstance(column, CategoricalColumn):
@@ -111,32 +134,40 @@ def kind_of(column: Column) -> Kind:
 
 def read_column(table: Table, name: str, kind: Kind, markers: frozenset[str]) -> Floats | pl.Series:
     """A column's cells (n,): numbers, NaN where missing, or for a categorical column texts, null there."""
-    import polars as pl
-
     refuse_nested(table, name)
     if kind == "numeric":
         return floats(require_numbers(table, name, markers))
     cells = texts(table.frame[name], markers)
     if kind == "categorical":
         return cells
-    found = cells.replace_strict(TRUTH, default=None, return_dtype=pl.Float64)
-    strange = (found.is_null() & cells.is_not_null()).arg_true()
-    if strange.len():
-        row = int(strange[0])
+    strange = first_of(~cells.is_in(list(TRUTH)) & cells.is_not_null())
+    if strange is not None:
         raise InputError(
-            f"{table.place(row, name)}: '{visible(cells[row])}' in column '{visible(name)}', "
+            f"{table.place(strange, name)}: '{visible(cells[strange])}' in column '{visible(name)}', "
             f"which is true or false. Mend the cell, or leave it empty."
         )
-    return floats(found)
+    return as_kind(kind, cells)
+
+
+def as_kind(kind: Kind, cells: Floats | pl.Series) -> Floats | pl.Series:
+    """Cells as `read_column` gives them, of those that a survey kept: numbers as such, or texts."""
+    import polars as pl
+
+    if isinstance(cells, np.ndarray):
+        # Of a column of texts, rows in which all cells are missing were taken for numbers.
+        return cells if kind != "categorical" else pl.repeat(None, len(cells), dtype=pl.String, eager=True)
+    if kind == "categorical":
+        return cells
+    return floats(cells.replace_strict(TRUTH, return_dtype=pl.Float64))
 
 
 def floats(series: pl.Series) -> Floats:
     """A Float64 series as an array (n,), null as NaN."""
-    return np.asarray(series.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+    return np.asarray(series.to_numpy(), dtype=np.float64)
 
 
-def fill_categorical(part: Floats, column: CategoricalColumn, cells: pl.Series) -> list[str]:
-    """Write the 0/1 terms of a column; a sentence if it has levels that training never saw."""
+def fill_categorical(part: Floats, column: CategoricalColumn, cells: pl.Series) -> list[Unseen]:
+    """Write the 0/1 terms of a column; one `Unseen` if it has levels that training never saw."""
     import polars as pl
 
     known = [item.level for item in column.levels]
@@ -155,13 +186,7 @@ def fill_categorical(part: Floats, column: CategoricalColumn, cells: pl.Series) 
     unseen = np.flatnonzero(numbers == -1)
     if not len(unseen):
         return []
-    example = cells[int(unseen[0])]
-    shown = "an empty cell" if example is None else f"'{visible(example)}'"
-    rows = f"{len(unseen):,} row{'s have' if len(unseen) > 1 else ' has'}"
-    return [
-        f"'{visible(column.name)}': {rows} a level that training never saw, such as {shown}. "
-        f"It counts as none of the known ones and scores like the reference level."
-    ]
+    return [Unseen(column.name, len(unseen), cells[int(unseen[0])])]
 
 
 def cell_reader(column: Column, missing: frozenset[str]) -> Callable[[Any], Terms]:

@@ -9,14 +9,16 @@ must not change with the rows around it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from oddsmith.data.cells import (
     TRUTH,
     MissingMarkers,
-    numbers_or_texts,
+    numbers,
     refuse_nested,
+    require_numbers,
     shown,
     texts,
 )
@@ -25,7 +27,9 @@ from oddsmith.errors import InputError, visible
 
 if TYPE_CHECKING:
     import polars as pl
+    from polars._typing import PolarsDataType
 
+    from oddsmith.data.batches import Batches
     from oddsmith.data.table import Table
 
 
@@ -35,12 +39,17 @@ DEEPEST = 12
 """Brackets within brackets: the parser reads some openings twice, and so takes time that doubles with each."""
 
 
-def target_labels(
-    table: Table, target: str, markers: MissingMarkers
-) -> tuple[str, tuple[str, ...], pl.Series]:
-    """Name, columns read, and (n,) String labels, null where a row has none."""
+LabelReader = Callable[["Table"], "pl.Series"]
+"""From a batch to its (n,) String labels, null where a row has none."""
+
+
+def target_reader(
+    rows: Batches, target: str, markers: MissingMarkers
+) -> tuple[str, tuple[str, ...], LabelReader]:
+    """Name, columns read, and what reads labels; for an expression, after a read of the columns in it."""
     import polars as pl
 
+    table = rows.head
     if target in table.frame.columns or re.fullmatch(r"[+-]?[0-9]+", target):
         return _column_labels(table, resolve(table, target), markers)
     where = f"{visible(table.name, 200)}: target {shown(target)}"
@@ -72,7 +81,7 @@ def target_labels(
             f"{where} ends in a name for the result, {shown(expression.meta.output_name())}. "
             "Take it away, or join conditions by AND or OR."
         )
-    return target, columns, _computed(table, target, expression, columns, markers)
+    return target, columns, _computed(rows, target, expression, columns, markers)
 
 
 def _refuse_vast(where: str, target: str) -> None:
@@ -108,58 +117,87 @@ def _refuse_chain(where: str, target: str) -> None:
 
 def _column_labels(
     table: Table, column: str, markers: MissingMarkers
-) -> tuple[str, tuple[str, ...], pl.Series]:
+) -> tuple[str, tuple[str, ...], LabelReader]:
     refuse_nested(table, column)
-    return column, (column,), texts(table.frame[column], markers.of(column))
+    return column, (column,), lambda batch: texts(batch.frame[column], markers.of(column))
 
 
 def _computed(
-    table: Table, target: str, expression: pl.Expr, columns: tuple[str, ...], markers: MissingMarkers
-) -> pl.Series:
-    """(n,) String labels that an expression over columns gives."""
+    rows: Batches, target: str, expression: pl.Expr, columns: tuple[str, ...], markers: MissingMarkers
+) -> LabelReader:
+    """What reads the labels that an expression over columns gives."""
     import polars as pl
 
-    where = f"{visible(table.name, 200)}: target {shown(target)}"
-    frame = pl.DataFrame([numbers_or_texts(table, column, markers.of(column)) for column in columns])
-    try:
-        truths = not re.search(r"(?i)'(true|false)'", target)
-        result = _evaluated(where, expression.alias(target), frame, truths=truths)
-    except pl.exceptions.PolarsError as error:
-        kinds = ", ".join(
-            f"{shown(name)} holds {'text' if dtype == pl.String else 'numbers'}"
-            for name, dtype in frame.schema.items()
-        )
-        raise InputError(
-            f"{where} cannot be computed ({_cause(error)}); {kinds}. Write a text in single quotes and a "
-            "number without; add cells that mean no number to --missing."
-        ) from error
-    labels = texts(result, markers.everywhere)
-    fits = result.dtype in (pl.Boolean, pl.String, pl.Null) or result.dtype.is_integer()
-    if not fits and not (result.dtype.is_float() and bool((result == result.floor()).all())):
-        raise InputError(
-            f"{where} gives {result.dtype} values, not classes. Compare them with something, "
-            f"for example --target {as_shell_word(f'({target}) > 0')}."
-        )
+    where = f"{visible(rows.head.name, 200)}: target {shown(target)}"
+    kinds = _kinds(rows, columns, markers)
+    if re.search(r"(?i)'(true|false)'", target):
+        kinds = {column: pl.String if kind == pl.Boolean else kind for column, kind in kinds.items()}
+
+    def operands(batch: Table, kinds: Mapping[str, PolarsDataType]) -> pl.DataFrame:
+        return pl.DataFrame([_operand(batch, column, kind, markers) for column, kind in kinds.items()])
+
+    def evaluated(batch: Table) -> pl.Series:
+        frame = operands(batch, kinds)
+        _refuse_other_rows(where, expression, frame)
+        return frame.select(expression.alias(target)).to_series()
+
+    def labels(batch: Table) -> pl.Series:
+        try:
+            result = evaluated(batch)
+        except pl.exceptions.PolarsError as error:
+            held = ", ".join(
+                f"{shown(name)} holds {'text' if kind == pl.String else 'numbers'}"
+                for name, kind in kinds.items()
+            )
+            raise InputError(
+                f"{where} cannot be computed ({_cause(error)}); {held}. Write a text in single quotes and a "
+                "number without; add cells that mean no number to --missing."
+            ) from error
+        fits = result.dtype in (pl.Boolean, pl.String, pl.Null) or result.dtype.is_integer()
+        if not fits and not (result.dtype.is_float() and bool((result == result.floor()).all())):
+            raise InputError(
+                f"{where} gives {result.dtype} values, not classes. Compare them with something, "
+                f"for example --target {as_shell_word(f'({target}) > 0')}."
+            )
+        return texts(result, markers.everywhere)
+
+    if pl.Boolean in kinds.values():
+        try:
+            for _, batch in rows.read(columns):
+                evaluated(batch)
+        except pl.exceptions.PolarsError:  # truth values do not fit: they are texts
+            kinds = {column: pl.String if kind == pl.Boolean else kind for column, kind in kinds.items()}
     return labels
 
 
-def _evaluated(where: str, expression: pl.Expr, frame: pl.DataFrame, *, truths: bool) -> pl.Series:
-    """The expression over the rows (n,); with `truths`, True and False are truth values where that fits."""
+def _kinds(rows: Batches, columns: tuple[str, ...], markers: MissingMarkers) -> dict[str, PolarsDataType]:
+    """What each column is: Float64 where all cells are numbers, Boolean where all are truth values, or String."""
     import polars as pl
 
-    columns = [
-        pl.col(name).replace_strict(TRUTH, return_dtype=pl.Boolean)
-        for name, dtype in frame.schema.items()
-        if truths and dtype == pl.String and TRUTH.keys() >= set(frame[name].drop_nulls().unique())
-    ]
-    for candidate in (frame.with_columns(columns), frame) if columns else (frame,):
-        try:
-            _refuse_other_rows(where, expression, candidate)
-            return candidate.select(expression).to_series()
-        except pl.exceptions.PolarsError:
-            if candidate is frame:
-                raise
-    raise AssertionError("unreachable")
+    are_numbers, truths = dict.fromkeys(columns, True), dict.fromkeys(columns, True)
+    for column in columns:
+        refuse_nested(rows.head, column)
+    for _, batch in rows.read(columns):
+        for column in columns:
+            series, missing = batch.frame[column], markers.of(column)
+            if are_numbers[column]:
+                found = numbers(series, missing)
+                are_numbers[column] = found.first_text is None and not found.has_codes
+            if truths[column]:
+                truths[column] = TRUTH.keys() >= set(texts(series, missing).drop_nulls().unique())
+    kinds: dict[str, PolarsDataType] = {}
+    for column in columns:
+        kinds[column] = pl.Float64 if are_numbers[column] else pl.Boolean if truths[column] else pl.String
+    return kinds
+
+
+def _operand(batch: Table, column: str, kind: PolarsDataType, markers: MissingMarkers) -> pl.Series:
+    import polars as pl
+
+    if kind == pl.Float64:
+        return require_numbers(batch, column, markers.of(column))
+    cells = texts(batch.frame[column], markers.of(column))
+    return cells if kind == pl.String else cells.replace_strict(TRUTH, return_dtype=pl.Boolean)
 
 
 def _refuse_other_rows(where: str, expression: pl.Expr, frame: pl.DataFrame) -> None:

@@ -1,6 +1,6 @@
 """Will it fit? What a step needs is compared with what can be had, before it is taken.
 
-    available = min(left in the address space, left in each control group, what the system can give)
+    available = min(left of --memory, in the address space, in each control group, what the system can give)
 
 Asking first is the only way to a sentence: a library that is refused memory in the middle of its work ends
 the process, and a system that has given away too much ends it without a word.
@@ -12,17 +12,23 @@ import contextlib
 import ctypes
 import math
 import os
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-from oddsmith.errors import InputError
+from oddsmith.errors import InputError, visible
 
 FEWER = "Keep fewer rows or columns, or use a machine with more memory."
 NEGLIGIBLE = 1 << 16
 """Bytes that are not worth the question, which takes some 0.1 ms."""
 SHARE = 0.9
 """Of the memory that the system can give, the part that is asked for at most."""
+LEAST = 256_000_000
+"""Bytes that a process takes to read anything, piece by piece."""
+_PIECE, _COPIES = (1 << 20, 8 << 20), 40
+"""Bytes of a file that are worked on at once, at least and at most, and all that is made of each of them."""
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?(?:([kmgt]?)(i?)b?)", re.IGNORECASE)
 _NO_LIMIT = 1 << 60
 _THREAD = 16 << 20
 _MOST_ARENAS = -8
@@ -44,7 +50,45 @@ def require(need: float, what: str, remedy: str = FEWER) -> None:
 
 def available() -> float:
     """Bytes that this process can still take; infinite where nothing is known."""
-    return max(0.0, min([math.inf, *_limits_left(), *_groups_left(), *_system_left()]))
+    return max(0.0, min([_left[-1], *_limits_left(), *_groups_left(), *_system_left()]))
+
+
+@contextlib.contextmanager
+def limited(memory: float | None) -> Iterator[None]:
+    """While the block runs, a step may take what is left of `memory`, bytes for the whole process, at its beginning.
+
+    Not what is left by then: of what one step gives back, the next one takes.
+    """
+    _left.append(math.inf if memory is None else memory - _resident())
+    try:
+        yield
+    finally:
+        _left.pop()
+
+
+def piece_size(memory: float | None = None) -> int:
+    """Bytes of a file to be worked on at once, where the process may take `memory` in all; by itself what there is."""
+    left = available() if memory is None else min(memory - _resident(), available())
+    least, most = _PIECE
+    return int(min(max(left / _COPIES, least), most))
+
+
+def size_of(text: str) -> float:
+    """Bytes that a text such as "1GB", "500 MB" or "1.5GiB" says.
+
+    Raises:
+        InputError: it is no size, or too small to read anything in.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise InputError(f"--memory '{visible(text)}' is no size. Say it as in 1GB, 500MB or 2GiB.")
+    number, power, binary = found.groups()
+    size = float(number) * float((1024 if binary else 1000) ** " kmgt".index(power.lower() or " "))
+    if size < LEAST:
+        raise InputError(
+            f"--memory {visible(text)}: too little to read anything. Give {shown_size(LEAST)} or more."
+        )
+    return size
 
 
 def spare_address_space() -> None:
@@ -60,6 +104,18 @@ def spare_address_space() -> None:
 def shown_size(number: float, rounded: Callable[[float], int] = round) -> str:
     """Bytes as a person says them: "12.3 GB" or "640 MB"."""
     return f"{rounded(number / 1e8) / 10:,.1f} GB" if number >= 1e9 else f"{rounded(number / 1e6):,} MB"
+
+
+_left = [math.inf]
+"""What `limited` leaves to a step."""
+
+
+def _resident() -> int:
+    """Bytes of memory that this process has now; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return 0
 
 
 def _limits() -> list[tuple[int, int]]:

@@ -16,7 +16,10 @@ from typing import Self
 import numpy as np
 
 from oddsmith.data.block import Block, Floats, Source
-from oddsmith.engines import Engine, reduce
+from oddsmith.engines import Engine, reduce, workspace
+
+CLOSE = 16.0
+"""Variances between a block's mean and its first row that cost two digits at most."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,27 @@ def moments(block: Block, unit: Floats | None = None) -> Moments:
         return Moments(0.0, np.zeros(block.X.shape[1]), np.zeros(block.X.shape[1]))
     first = 0 if w is None else int(np.argmax(w > 0))
     origin = block.X[first].astype(np.float64)
-    centred = np.empty(block.X.shape)
-    if unit is None:
-        np.subtract(block.X, origin, out=centred)
-    else:
+    if unit is not None:
         origin /= unit
-        np.divide(block.X, unit, out=centred)
-        centred -= origin
+    centred = workspace(0, block.X.shape)
+    _centre(block.X, origin, unit, centred)
     w = np.ones(len(centred)) if w is None else w
     shift = w @ centred / weight
-    centred -= shift
-    np.square(centred, out=centred)
-    return Moments(weight, origin + shift, w @ centred)
+    squares = weight * shift**2
+    scatter = w @ np.square(centred, out=centred) - squares
+    if (squares > CLOSE * scatter).any():
+        _centre(block.X, origin, unit, centred)
+        centred -= shift
+        scatter = w @ np.square(centred, out=centred)
+    return Moments(weight, origin + shift, scatter)
+
+
+def _centre(X: Floats, origin: Floats, unit: Floats | None, out: Floats) -> None:
+    if unit is None:
+        np.subtract(X, origin, out=out)
+    else:
+        np.divide(X, unit, out=out)
+        out -= origin
 
 
 @dataclass(frozen=True)

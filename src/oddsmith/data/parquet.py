@@ -9,8 +9,10 @@ bytes - stays in the table, and is refused where it is used. Times in the old IN
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
+from oddsmith.data.content import Content, InMemory
 from oddsmith.data.memory import require
 from oddsmith.data.table import Table, placed_in_row
 from oddsmith.errors import InputError, visible
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 _SIGN = re.compile(rb"PAR[1E][^\x20-\x7e\t\r\n]")
 """How a file opens that no text does: PAR1, or PARE where its footer is encrypted, and a byte of Thrift."""
+_BUFFER = 1 << 18
+"""Bytes of a column that are fetched at once where a file is read piece by piece."""
 
 
 def is_parquet(raw: bytes) -> bool:
@@ -29,49 +33,63 @@ def is_parquet(raw: bytes) -> bool:
     return _SIGN.match(raw) is not None
 
 
-def read_parquet(raw: bytes, name: str, digest: str) -> Table:
-    """The table in the bytes of a Parquet file; messages call it `name`.
+def parquet_tables(
+    content: Content, size: int | None, only: Collection[str] | None = None
+) -> Iterator[Table]:
+    """The rows of a Parquet file in tables of about `size` bytes, one where there are none; by None all at once.
 
     NaN is a missing number. A dictionary's cells are its values. A file without checksums is read all the same.
+    `only` these columns are read, in the same pieces.
 
     Raises:
         InputError: the file is damaged, cut short or encrypted, a checksum does not fit its page, it has no
             columns, a column has no name or shares one, or a text is not UTF-8 or holds a NUL.
     """
+    start = 0
+    for columns, n_rows in _pieces(content, size, only):
+        yield _table(columns, content.name, start)
+        start += n_rows
+
+
+def _table(columns: dict[str, pa.ChunkedArray], name: str, start: int) -> Table:
+    """The columns of rows from `start` on."""
     import polars as pl
 
-    columns = _columns(raw, name)
     series = []
     for column, cells in columns.items():
-        _refuse_other_bytes(cells, name, column)
+        _refuse_other_bytes(cells, name, column, start)
         found = _series(column, cells)
         if found.dtype == pl.String:
-            _refuse_nul(found, name)
+            _refuse_nul(found, name, start)
         elif found.dtype.is_float():
             found = found.fill_nan(None)
         series.append(found)
     return Table(
-        pl.DataFrame(series),
-        name,
-        ((name, digest),),
-        lambda row, column: placed_in_row(name, row, column),
+        pl.DataFrame(series), name, place_of=lambda row, column: placed_in_row(name, start + row, column)
     )
 
 
-def _columns(raw: bytes, name: str) -> dict[str, pa.ChunkedArray]:
-    """The columns as Arrow holds them, under names that are proved."""
+def _pieces(
+    content: Content, size: int | None, only: Collection[str] | None
+) -> Iterator[tuple[dict[str, pa.ChunkedArray], int]]:
+    """Columns as Arrow holds them, under names that are proved, and how many rows: piece by piece."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    name, total = content.name, 0
     try:
         with pq.ParquetFile(
-            pa.BufferReader(raw), page_checksum_verification=True, coerce_int96_timestamp_unit="us"
+            pa.BufferReader(content.raw) if isinstance(content, InMemory) else content.path,
+            page_checksum_verification=True,
+            coerce_int96_timestamp_unit="us",
+            buffer_size=0 if size is None else _BUFFER,
         ) as file:
-            names = file.schema_arrow.names
+            metadata, names = file.metadata, file.schema_arrow.names
             _refuse_names(names, name)
-            require(_need(file.metadata), f"{name}: reading {file.metadata.num_rows:,} rows of Parquet")
-            table = file.read()
-            n_rows = file.metadata.num_rows
+            for table in _tables(file, size, only, name):
+                total += table.num_rows
+                found = dict(zip(table.column_names, table.columns, strict=True))
+                yield {key: found[key] for key in names if only is None or key in only}, table.num_rows
     except InputError:
         raise
     except MemoryError as error:
@@ -80,12 +98,42 @@ def _columns(raw: bytes, name: str) -> dict[str, pa.ChunkedArray]:
         ) from error
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise InputError(f"{name}: this is a Parquet file, {_cause(str(error))}") from error
-    if table.num_rows != n_rows:
+    if total != metadata.num_rows:
         raise InputError(
-            f"{name}: this is a Parquet file, but damaged: it says {n_rows:,} rows and holds "
-            f"{table.num_rows:,}. Fetch it again."
+            f"{name}: this is a Parquet file, but damaged: it says {metadata.num_rows:,} rows and holds "
+            f"{total:,}. Fetch it again."
         )
-    return dict(zip(names, table.columns, strict=True))
+
+
+def _tables(
+    file: pq.ParquetFile, size: int | None, only: Collection[str] | None, name: str
+) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    metadata = file.metadata
+    n_rows = metadata.num_rows
+    if size is None or not n_rows:
+        require(_need(metadata), f"{name}: reading {n_rows:,} rows of Parquet")
+        yield file.read()
+        return
+    each = max(1, min(n_rows, int(2 * size * n_rows / max(_need(metadata), 1))))
+    require(_need(metadata) * each / n_rows, f"{name}: reading {each:,} rows of Parquet at a time")
+    held: list[pa.Table] = []
+    # A reader of several row groups keeps what it has read of them.
+    batches = (
+        batch
+        for group in range(metadata.num_row_groups)
+        for batch in file.iter_batches(each, row_groups=[group], columns=None if only is None else list(only))
+    )
+    for batch in batches:
+        # Some types make shorter batches; the borders are to be the same for any columns.
+        held.append(pa.Table.from_batches([batch]))
+        if sum(part.num_rows for part in held) >= each:
+            table = pa.concat_tables(held)
+            yield table.slice(0, each)
+            held = [table.slice(each)]
+    if held and (table := pa.concat_tables(held)).num_rows:
+        yield table
 
 
 def _need(metadata: pq.FileMetaData) -> int:
@@ -122,7 +170,7 @@ def _refuse_names(names: list[str], name: str) -> None:
         seen[column] = position
 
 
-def _refuse_other_bytes(cells: pa.ChunkedArray, name: str, column: str) -> None:
+def _refuse_other_bytes(cells: pa.ChunkedArray, name: str, column: str, start: int) -> None:
     """Raise where a text is not UTF-8, or the column's buffers contradict each other."""
     import pyarrow as pa
 
@@ -131,7 +179,7 @@ def _refuse_other_bytes(cells: pa.ChunkedArray, name: str, column: str) -> None:
     except (pa.ArrowException, ValueError) as error:
         row = _first_not_utf8(cells)
         if row is not None:
-            place = placed_in_row(name, row, column)
+            place = placed_in_row(name, start + row, column)
             raise InputError(
                 f"{place}: this text is not UTF-8. Write the file again with its texts in UTF-8."
             ) from error
@@ -156,12 +204,12 @@ def _first_not_utf8(cells: pa.ChunkedArray) -> int | None:
     return None
 
 
-def _refuse_nul(cells: pl.Series, name: str) -> None:
+def _refuse_nul(cells: pl.Series, name: str, start: int) -> None:
     """The same refusal as for text: a NUL is no sign that a person sees."""
     found = cells.str.contains("\0", literal=True).arg_true()
     if found.len():
         raise InputError(
-            f"{placed_in_row(name, int(found[0]), cells.name)}: a NUL in this text, which no person sees. "
+            f"{placed_in_row(name, start + int(found[0]), cells.name)}: a NUL in this text, which no person sees. "
             "Take it out."
         )
 

@@ -1,8 +1,8 @@
 """Rows in: a file gives exactly the cells that a person sees, or stops with a sentence.
 
-    files (sources.py) -> bytes -> Parquet (parquet.py)
-                                -> text (decode.py) -> svmlight rows (svmlight.py)
-                                                    -> structure proved (scan.py) -> cells parsed by Polars -> Table
+    files (sources.py) -> bytes (content.py) -> Parquet (parquet.py)
+                                             -> text (decode.py) -> svmlight rows (svmlight.py)
+                                                                 -> cells (delimited.py) -> Table, or Tables
 
 A file's content says what it is. Nothing is shifted, padded, dropped, renamed, recoded or rounded in silence.
 What is left out of delimited text has no content: the byte order mark, blank lines, and nameless empty columns
@@ -11,32 +11,27 @@ at the end of every line (trailing delimiters).
 
 from __future__ import annotations
 
-import hashlib
-import re
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Literal, get_args
 
-from oddsmith.data.cells import NUMBER
-from oddsmith.data.decode import read_bytes, utf8_text
-from oddsmith.data.memory import require
-from oddsmith.data.parquet import is_parquet, read_parquet
-from oddsmith.data.scan import Structure, line_at, scan, strip_blanks, text_start
+from oddsmith.data.content import HEAD, Digest, InMemory, content_at, ended, read_bytes
+from oddsmith.data.decode import utf8_chunks
+from oddsmith.data.delimited import Delimited, refuse_other_dialect
+from oddsmith.data.parquet import is_parquet, parquet_tables
+from oddsmith.data.scan import Dialect
 from oddsmith.data.sources import Paths, files_of, joined
-from oddsmith.data.svmlight import looks_svmlight, read_svmlight
+from oddsmith.data.svmlight import has_row, looks_svmlight, read_svmlight
 from oddsmith.data.table import Table
-from oddsmith.errors import InputError, counted, visible
-
-if TYPE_CHECKING:
-    import polars as pl
+from oddsmith.errors import InputError, visible
 
 Format = Literal["auto", "csv", "parquet", "svmlight"]
 
 _SVMLIGHT_NAMES = (".svm", ".svmlight", ".libsvm")
-_BYTE, _RECORD, _CELL, _COLUMN = 2, 4, 24, 8192
-"""Memory that parsing takes for a byte, for one of the longest record, for a cell and for a column, at most."""
-_LINE_END = re.compile(r"\r\n|\r|\n")
+_START = 1 << 16
+"""Bytes from its start that tell a file's columns, more if that is no row."""
 _DELIMITER_NAMES = {"comma": ",", "semicolon": ";", "space": " ", "tab": "\t", "\\t": "\t"}
 
 
@@ -70,29 +65,108 @@ def read_table(paths: Paths, reading: Reading | None = None) -> Table:
             delimiter and quote, or its header does not name the columns; files have different columns, or
             one is named twice; the message says where.
     """
-    reading = reading or Reading()
-    if reading.format not in get_args(Format):
-        known = ", ".join(get_args(Format))
-        raise InputError(f"--format '{visible(str(reading.format))}': unknown. There are {known}.")
-    _dialect(reading)
-    return joined([_read_file(path, reading) for path in files_of(paths)])
+    return joined([File(path, reading or Reading()).whole() for path in files_of(paths)])
 
 
-def _read_file(path: str, reading: Reading) -> Table:
-    name = "standard input" if path == "-" else visible(path, limit=200)
-    raw = read_bytes(path, name)
-    digest = hashlib.sha256(raw).hexdigest()
-    if is_parquet(raw) or reading.format == "parquet":
-        _refuse_other_format(raw, name, reading.format)
-        return read_parquet(raw, name, digest)
-    if is_parquet(_first_unzipped(raw)):
-        raise InputError(
-            f"{name}: this is a Parquet file, compressed once more with gzip. Unpack it and read it as it is."
+class File:
+    """One file, as tables of consecutive rows: of about `size` bytes of it each, or of all of it where that is None.
+
+    It can be read again and again, as long as it does not change. What only all of it tells - `digest`, `n_rows`,
+    `notes` - is known once it has been read to its end.
+    """
+
+    digest: str | None = None
+    """SHA-256 of its bytes as they lie on disk, in hexadecimal."""
+    n_rows = 0
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, path: str, reading: Reading, size: int | None = None) -> None:
+        if reading.format not in get_args(Format):
+            known = ", ".join(get_args(Format))
+            raise InputError(f"--format '{visible(str(reading.format))}': unknown. There are {known}.")
+        self.path = path
+        self.name = "standard input" if path == "-" else visible(path, limit=200)
+        self.reading = reading
+        self.size = size
+        self._content = (
+            InMemory(read_bytes(path, self.name), self.name) if size is None else content_at(path, self.name)
         )
-    text = utf8_text(raw, name, reading.encoding)
-    if text and _is_svmlight(text, path, reading):
-        return read_svmlight(text, name, digest)
-    return _delimited(text, name, digest, reading)
+        self._text = Delimited(dialect(reading, self.name), strip=reading.strip)
+        self._svmlight: Table | None = None
+
+    def whole(self) -> Table:
+        """All rows at once, as one table with all that is known of the file."""
+        (table,) = self.tables()
+        return replace(table, digests=((self.name, str(self.digest)),), notes=self.notes)
+
+    def tables(self, only: Collection[str] | None = None) -> Iterator[Table]:
+        """The rows in order; of a file without rows one table with none.
+
+        `only` these columns are parsed, from the second reading on: the first one looks at everything.
+
+        Raises:
+            InputError: as for `read_table`; or the file has changed since it was first opened.
+        """
+        self._content.refuse_changes()
+        if self.digest is not None:
+            yield from self._tables(only, self.size)
+            self._content.refuse_changes()
+            return
+        digest, n_rows = Digest(self._content), 0
+        try:
+            for table in self._tables(None, self.size):
+                n_rows += table.frame.height
+                yield table if only is None else table.only(only)
+            self._content.refuse_changes()
+            self.n_rows, self.digest = n_rows, digest.hexdigest()
+        finally:
+            digest.stop()
+
+    def head(self) -> Table:
+        """The first rows; none where the file has none. What follows them has not been looked at."""
+        return next(self._tables(None, _START if self.size is None else min(self.size, _START)))
+
+    def _tables(self, only: Collection[str] | None, size: int | None) -> Iterator[Table]:
+        if self._svmlight is not None:
+            yield self._svmlight if only is None else self._svmlight.only(only)
+            return
+        with self._content.open() as stream:
+            head = stream.read(2 * HEAD)
+        if is_parquet(head) or self.reading.format == "parquet":
+            _refuse_other_format(head, self.name, self.reading.format)
+            yield from parquet_tables(self._content, size, only)
+            return
+        if is_parquet(_first_unzipped(head)):
+            raise InputError(
+                f"{self.name}: this is a Parquet file, compressed once more with gzip. Unpack it and read it as it is."
+            )
+        start, chunks = _with_start(utf8_chunks(self._content.open, self.name, self.reading.encoding, size))
+        if start and is_svmlight(start, self.path, self.reading):
+            table = read_svmlight(b"".join(chunks), self.name)
+            self.notes, self._svmlight = table.notes, table
+            yield table
+            return
+        refuse_other_dialect(start, self._text.dialect, strip=self.reading.strip)
+        yield from self._text.tables(chunks, only)
+        self.notes = self._text.notes
+
+
+def is_svmlight(start: bytes, path: str, reading: Reading) -> bool:
+    """Whether that is asked for, or else said by the first row of a text or by its file's name."""
+    if reading.format != "auto":
+        return reading.format == "svmlight"
+    named = path.lower().removesuffix(".gz").endswith(_SVMLIGHT_NAMES)
+    return named or (dialect(reading, "").delimiter not in " \t:" and looks_svmlight(start))
+
+
+def _with_start(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The start of a text with its first line that says anything, and all of its chunks."""
+    start, pairs = b"", ended(chunks)
+    for chunk, last in pairs:
+        start = start + chunk if start else chunk
+        if last or has_row(start):
+            break
+    return start, chain((start,), (chunk for chunk, _ in pairs))
 
 
 def _refuse_other_format(raw: bytes, name: str, wanted: Format) -> None:
@@ -114,54 +188,12 @@ def _first_unzipped(raw: bytes) -> bytes:
         return b""
 
 
-def _is_svmlight(text: bytes, path: str, reading: Reading) -> bool:
-    """Whether that is asked for, or else said by the file's first row or by its name."""
-    if reading.format != "auto":
-        return reading.format == "svmlight"
-    delimiter, _ = _dialect(reading)
-    named = path.lower().removesuffix(".gz").endswith(_SVMLIGHT_NAMES)
-    return named or (delimiter not in " \t:" and looks_svmlight(text))
+def dialect(reading: Reading, name: str) -> Dialect:
+    """How delimited text is divided; messages call it `name`.
 
-
-def _delimited(text: bytes, name: str, digest: str, reading: Reading) -> Table:
-    """The table in delimited text, in UTF-8."""
-    delimiter, quote = _dialect(reading)
-    blanks = (b" " if delimiter == "\t" else b" \t") if reading.strip else b""
-    first = re.compile(rb"[\r\n" + blanks + rb"]*([^\r\n]*)").match(text, text_start(text))
-    if first is None or not first[1]:
-        raise InputError(
-            f"{name}: the file is empty."
-            if not text
-            else f"{name}: no header and no rows: the file holds only empty lines."
-        )
-    _refuse_other_dialect(first[1], f"{name}:{line_at(text, first.start(1))}", delimiter, quote)
-    if reading.strip:
-        text = strip_blanks(text, delimiter=delimiter, quote=quote)
-    structure = scan(text, name, delimiter=delimiter, quote=quote, header=reading.header)
-    if not structure.n_records:
-        raise InputError(f"{name}: no header and no rows: the file holds only blanks.")
-    frame = _cells(structure, name, delimiter, quote, reading.strip)
-    notes = _blank_lines(structure, quote)
-    rows = frame
-    if reading.header:
-        names = ["" if cell is None else str(cell) for cell in frame.row(0)]
-        rows = _named(frame.slice(1), names, name, structure.line_of(0))
-        notes += _notes(rows.width, names)
-    position_of = {column: position for position, column in enumerate(rows.columns, start=1)}
-    line_of, header = structure.line_of, int(reading.header)
-    # Kept where cells may hold line ends, which move those that follow to a line below their record's first.
-    quoted = rows if quote and quote.encode() in structure.body else None
-
-    def place_of(row: int, column: str) -> str:
-        position, line = position_of[column], line_of(row + header)
-        if quoted is not None:
-            line += _line_ends(quoted.row(row)[: position - 1])
-        return f"{name}:{line}:{position}"
-
-    return Table(rows, name, ((name, digest),), place_of, tuple(f"{name}: {note}" for note in notes))
-
-
-def _dialect(reading: Reading) -> tuple[str, str]:
+    Raises:
+        InputError: delimiter and quote are not two different characters.
+    """
     delimiter = _DELIMITER_NAMES.get(reading.delimiter, reading.delimiter)
     quote = "" if reading.quote == "none" else reading.quote
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in "\r\n\0":
@@ -175,122 +207,4 @@ def _dialect(reading: Reading) -> tuple[str, str]:
         )
     if delimiter == quote:
         raise InputError(f"--delimiter {delimiter!r}: the delimiter and the quote are the same. Change one.")
-    return delimiter, quote
-
-
-def _refuse_other_dialect(first: bytes, place: str, delimiter: str, quote: str) -> None:
-    """Stop at Excel's `sep=` line, and at a first line that another delimiter would divide and this does not."""
-    if (line := re.fullmatch(rb'"?sep=(.)"?,*', first, flags=re.IGNORECASE)) is not None:
-        given = visible(line[1].decode("ascii", errors="replace")).replace("\\t", "tab")
-        raise InputError(
-            f'{place}: Excel\'s "sep=" line is no header. Remove it, and add --delimiter "{given}".'
-        )
-    sign = re.escape(quote.encode())
-    bare = re.sub(sign + rb"[^" + sign + rb"]*(" + sign + rb"|$)", b"", first) if quote else first
-    if delimiter.encode() in bare:
-        return
-    counts = {other: bare.count(other.encode()) for other in "\t;|," if other != delimiter}
-    guess = max(counts, key=counts.__getitem__)
-    if counts[guess]:
-        shown = "tab" if guess == "\t" else guess
-        raise InputError(
-            f'{place}: one column, for "{visible(delimiter)}" is not in this line. Its delimiter may be another: add '
-            f'--delimiter "{shown}". If it is one column, quote the line.'
-        )
-
-
-def _cells(structure: Structure, name: str, delimiter: str, quote: str, strip: bool) -> pl.DataFrame:
-    """Every record, the header too, parsed by Polars; its shape must be the one that was found."""
-    import polars as pl
-
-    n_records, n_fields, body = structure.n_records, structure.n_fields, structure.body
-    columns = [f"column_{position}" for position in range(1, n_fields + 1)]
-    quote_char = quote if quote and quote.encode() in body else None
-    copies = 2 if strip and quote_char else 1
-    require(
-        copies * (_BYTE * len(body) + _RECORD * structure.longest + n_fields * (_CELL * n_records + _COLUMN)),
-        f"{name}: reading {counted(n_records, 'line')} of {counted(n_fields, 'cell')}",
-    )
-    unfaithful = f"{name}: the file could not be read faithfully"
-    report = "Please report this, with the file if you may."
-    try:
-        frame = pl.read_csv(
-            body,
-            has_header=False,
-            schema=dict.fromkeys(columns, pl.String),
-            separator=delimiter,
-            quote_char=quote_char,
-            null_values=[""],
-        )
-    except pl.exceptions.PolarsError as error:
-        structure.recheck()
-        cause = visible(str(error).partition("\n")[0], limit=120)
-        raise InputError(f"{unfaithful}: the parser says: {cause}. {report}") from error
-    if frame.shape != (n_records, n_fields):
-        structure.recheck()
-        raise InputError(
-            f"{unfaithful}: {n_records} records of {n_fields} fields became "
-            f"{frame.height} of {frame.width}. {report}"
-        )
-    if strip and quote_char:
-        stripped = pl.all().str.strip_chars(" \t")
-        frame = frame.with_columns(pl.when(stripped != "").then(stripped))
-    return frame
-
-
-def _line_ends(cells: Iterable[str | None]) -> int:
-    """Line ends inside cells: those that follow on their record stand so many lines below its first."""
-    return sum(len(_LINE_END.findall(cell)) for cell in cells if cell)
-
-
-def _named(rows: pl.DataFrame, names: list[str], name: str, line: int) -> pl.DataFrame:
-    """The rows under the header's names, without nameless empty columns at the end; the header is on `line`."""
-
-    def place(position: int) -> str:
-        return f"{name}:{line + _line_ends(names[: position - 1])}:{position}"
-
-    width = len(names)
-    while width and not names[width - 1] and rows.to_series(width - 1).null_count() == rows.height:
-        width -= 1
-    seen: dict[str, int] = {}
-    for position, column in enumerate(names[:width], start=1):
-        if not column.strip():
-            raise InputError(
-                f"{place(position)}: column {position} has no name. Give it one in the header, or remove the column."
-            )
-        if column in seen:
-            raise InputError(
-                f"{place(position)}: '{visible(column)}' names both column {seen[column]} and column {position}. "
-                "Rename one of them."
-            )
-        seen[column] = position
-    if not width:
-        raise InputError(f"{place(1)}: the header has no names. Name the columns.")
-    rows = rows[:, :width]
-    rows.columns = names[:width]
-    return rows
-
-
-def _blank_lines(structure: Structure, quote: str) -> tuple[str, ...]:
-    """In a single column a blank line might mean a missing cell: say that it counts as no row."""
-    blank = structure.line_of(structure.n_records - 1) - structure.n_records
-    if structure.n_fields > 1 or blank <= 0 or (quote and quote.encode() in structure.body):
-        return ()
-    return (f"{counted(blank, 'blank line')} skipped. A missing cell in a single column is written as NA.",)
-
-
-def _notes(kept: int, names: list[str]) -> tuple[str, ...]:
-    """What was left out of the file, and what looks odd about its header, in sentences."""
-    notes = []
-    if kept < len(names):
-        columns = (
-            f"column {len(names)} has"
-            if kept + 1 == len(names)
-            else f"columns {kept + 1} to {len(names)} have"
-        )
-        notes.append(f"{columns} no name and no cells; left out.")
-    numbers = [name.strip() for name in names if NUMBER.fullmatch(name.strip())]
-    if numbers:
-        shown = ", ".join(visible(name) for name in numbers[:3])
-        notes.append(f"the header names columns {shown}. If the first line is data, add --no-header.")
-    return tuple(notes)
+    return Dialect(name, delimiter, quote, reading.header)

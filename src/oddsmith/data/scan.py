@@ -10,7 +10,7 @@ Outside quotes a line ends at LF, CR LF or a lone CR. A byte is inside quotes wh
 stands before it in its record: a doubled quote closes and opens again, and so changes nothing. An opening
 quote must begin its cell and a closing quote must end it, or the parity means nothing and the text is
 refused. The body is taken in blocks of about a megabyte that end where a record ends, so that every block
-starts outside quotes.
+starts outside quotes. So does every piece of a text that is read piece by piece.
 """
 
 from __future__ import annotations
@@ -29,16 +29,41 @@ from oddsmith.errors import InputError, visible
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_FIELDS = 200_000
 """Columns cost time and memory however few rows they have: so many are described within a minute."""
-_BLOCK = 1 << 20
+BLOCK = 1 << 20
 _LONG = 16 << 20
 _BYTE, _MARK = 8, 48
 """Bytes of memory for each byte of a long record, and for each quote, delimiter and line end in it."""
-_LF, _CR = 10, 13
+LF, CR = 10, 13
 _NEAR = 4096
 _NOTHING = np.empty(0, dtype=np.int64)
 
 Bytes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How text is divided, and what messages call it."""
+
+    name: str
+    delimiter: str
+    """One ASCII character."""
+    quote: str
+    """One ASCII character, or none."""
+    header: bool
+    """Whether messages call the first record the header."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """What the text before a piece has told; the defaults are for a piece that begins the text."""
+
+    next_line: int = 1
+    """Physical line on which the piece begins."""
+    n_fields: int = 0
+    """Cells of each record; 0 where no record has been seen."""
+    at_start: bool = True
+    """Whether the piece begins the text, so that a byte order mark at its start belongs to no cell."""
 
 
 @dataclass(frozen=True)
@@ -58,40 +83,57 @@ class Structure:
     """No record has more bytes than this."""
     recheck: Callable[[], object]
     """For a text that the parser refuses: looks at each record, and raises InputError where one is at fault."""
+    broken: bool
+    """Whether a cell may hold a line end."""
+    end: int
+    """Where in the text given the last whole record ends."""
+    after: Before
+    """For the piece that follows."""
 
 
-def scan(body: bytes, name: str, *, delimiter: str, quote: str, header: bool) -> Structure:
+def scan(body: bytes, dialect: Dialect, before: Before = Before()) -> Structure:
     """The number of records and cells in `body`, and the line of each record: counted, else proved.
 
     As `prove`, but in counted text a record too short goes unnoticed where another is too long: a parser
     that refuses long records has the last word, and `recheck` then names the first record at fault.
     """
-    found = counted(body, text_start(body), delimiter, quote)
+    start = text_start(body) if before.at_start else 0
+    found = counted(body, start, dialect.delimiter, dialect.quote, before.n_fields)
     if found is None or found.n_fields > MAX_FIELDS or body.startswith(2 * BYTE_ORDER_MARK):
-        return prove(body, name, delimiter=delimiter, quote=quote, header=header)
+        return prove(body, dialect, before)
+    lines = range(before.next_line, before.next_line + found.n_records)
     return Structure(
         found.n_records,
         found.n_fields,
-        body,
-        lambda record: range(1, found.n_records + 1)[record],
+        body if before.at_start else _first_cell_kept(body),
+        lambda record: lines[record],
         found.longest,
-        lambda: prove(body, name, delimiter=delimiter, quote=quote, header=header),
+        lambda: prove(body, dialect, before),
+        broken=False,
+        end=len(body),
+        after=Before(lines.stop, found.n_fields, at_start=False),
     )
 
 
-def prove(body: bytes, name: str, *, delimiter: str, quote: str, header: bool) -> Structure:
+def prove(
+    body: bytes,
+    dialect: Dialect,
+    before: Before = Before(),
+    *,
+    last: bool = True,
+) -> Structure:
     """Prove that every record of `body` has the same number of cells, and find the line of each.
 
-    `body` is UTF-8 text; a byte order mark at its start belongs to no cell. `delimiter` is one ASCII
-    character, `quote` one or none. Blank lines outside quotes are no records. `header` only tells messages
-    how to call the first record. A body without records gives `n_records=0`.
+    `body` is UTF-8 text; a byte order mark at the start of the text belongs to no cell. Blank lines outside
+    quotes are no records. A body without records gives `n_records=0`. Unless it is the `last` piece of the
+    text, what stands after its last whole record is left for the next piece.
 
     Raises:
         InputError: a record has fewer or more cells than the first; a quote stands inside an unquoted cell;
             text follows a closing quote; a quote is never closed; there are more than `MAX_FIELDS` fields; there
             are two byte order marks; a record is too long for the memory there is.
     """
-    return _Scanner(body, name, delimiter, quote, header).structure()
+    return _Scanner(body, dialect, before, last=last).structure()
 
 
 def text_start(body: bytes) -> int:
@@ -105,52 +147,9 @@ def line_at(body: bytes, position: int) -> int:
     return 1 + body.count(b"\n", 0, position) + lone
 
 
-def strip_blanks(body: bytes, *, delimiter: str, quote: str) -> bytes:
-    """Remove the spaces and tabs around cells, outside quotes.
-
-    When the delimiter is a space, a run of blanks that holds one is one delimiter, and none at either end of
-    a line. When it is a tab, only spaces are blanks. Line ends stay where they are.
-    """
-    text = np.frombuffer(body, dtype=np.uint8)
-    separator = ord(delimiter)
-    is_blank = _members(b" " if delimiter == "\t" else b" \t")
-    is_break = _members(b"\r\n")
-    pieces = [body[: text_start(body)]]
-    start, size, quoted = text_start(body), _BLOCK, False
-    while start < len(text):
-        block = text[start : start + size]
-        blank = is_blank[block]
-        if start + len(block) < len(text):
-            solid = np.flatnonzero(~blank)
-            if not len(solid):
-                size *= 2
-                continue
-            block, blank = block[: solid[-1] + 1], blank[: solid[-1] + 1]
-        stop = start + len(block)
-        if quote:
-            inside = _parity(block == ord(quote)) ^ quoted
-            blank = blank & ~inside
-            quoted = bool(inside[-1])
-        edges = np.diff(blank.astype(np.int8), prepend=0, append=0)
-        first, past = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-        left = np.where(start + first == text_start(body), _LF, text[start + first - 1])
-        right = np.where(start + past == len(text), _LF, text[np.minimum(start + past, len(text) - 1)])
-        gone = is_break[left] | is_break[right]
-        if delimiter == " ":
-            held = np.concatenate([[0], np.cumsum(block == separator)])
-            separates = ~gone & (held[past] > held[first])
-            block = block.copy()
-            block[first[separates]] = separator
-            gone |= separates
-            first = first + separates
-        else:
-            gone |= (left == separator) | (right == separator)
-        marks = np.zeros(len(block) + 1, dtype=np.int8)
-        marks[first[gone]] += 1
-        marks[past[gone]] -= 1
-        pieces.append(block[np.cumsum(marks[:-1], dtype=np.int8) == 0].tobytes())
-        start, size = stop, _BLOCK
-    return b"".join(pieces)
+def _first_cell_kept(body: bytes) -> bytes:
+    """For a parser, which takes a byte order mark off at the start: one more where that belongs to the first cell."""
+    return BYTE_ORDER_MARK + body if body.startswith(BYTE_ORDER_MARK) else body
 
 
 class _Lines:
@@ -174,42 +173,62 @@ class _Lines:
 
 
 class _Scanner:
-    def __init__(self, body: bytes, name: str, delimiter: str, quote: str, header: bool) -> None:
+    def __init__(self, body: bytes, dialect: Dialect, before: Before, *, last: bool) -> None:
         self.body = body
         self.text: Bytes = np.frombuffer(body, dtype=np.uint8)
-        self.name = name
-        self.delimiter = ord(delimiter)
-        self.quote = ord(quote) if quote else -1
-        self.first_record = "the header" if header else "the first line"
-        self.is_edge = _members(delimiter.encode() + b"\r\n")
+        self.name = dialect.name
+        self.delimiter = ord(dialect.delimiter)
+        self.quote = ord(dialect.quote) if dialect.quote else -1
+        self.first_record = "the header" if dialect.header else "the first line"
+        self.is_edge = members(dialect.delimiter.encode() + b"\r\n")
         self.has_cr = b"\r" in body
-        self.n_fields = 0
+        self.before = before
+        self.last = last
+        self.start = text_start(body) if before.at_start else 0
+        self.n_fields = before.n_fields
         self.lines = _Lines()
-        self.next_line = 1
+        self.next_line = before.next_line
         self.pieces: list[memoryview | bytes] = []
         self.changed = False
+        self.broken = False
         self.longest = 0
 
     def structure(self) -> Structure:
-        position = text_start(self.body)
-        if self.body.startswith(BYTE_ORDER_MARK, position) and position:
+        position = self.start
+        if position and self.body.startswith(BYTE_ORDER_MARK, position):
             raise InputError(
                 f"{self.name}:1:1: two byte order marks at the start. Remove one of them, or both."
             )
         while position < len(self.text):
             stop, inside = self._records_from(position)
+            if stop == position:
+                break
             self._prove(position, stop, inside)
             self.longest = max(self.longest, stop - position)
             position = stop
-        body = b"".join(self.pieces) if self.changed else self.body
-        if self.changed and body.startswith(BYTE_ORDER_MARK):
-            # Here it belongs to the first cell, and a parser takes one off at the start.
-            body = BYTE_ORDER_MARK + body
-        return Structure(self.lines.n_records, self.n_fields, body, self.lines, self.longest, lambda: None)
+        whole = not self.changed and position == len(self.body)
+        body = self.body if whole else b"".join(self.pieces)
+        return Structure(
+            self.lines.n_records,
+            self.n_fields,
+            body if whole and self.start else _first_cell_kept(body),
+            self.lines,
+            self.longest,
+            lambda: None,
+            self.broken,
+            position if position > self.start else 0,
+            Before(self.next_line, self.n_fields, at_start=self.before.at_start and position == self.start),
+        )
+
+    def _line_at(self, position: int) -> int:
+        return self.before.next_line - 1 + line_at(self.body, position)
 
     def _records_from(self, start: int) -> tuple[int, Mask | None]:
-        """End of a block of whole records from `start`, and which of its bytes are inside quotes."""
-        size = _BLOCK
+        """End of a block of whole records from `start`, and which of its bytes are inside quotes.
+
+        The end is `start` where the next piece of the text must be seen first.
+        """
+        size = BLOCK
         while True:
             stop = min(start + size, len(self.text))
             quotes = np.flatnonzero(self.text[start:stop] == self.quote) if self.quote >= 0 else _NOTHING
@@ -226,6 +245,8 @@ class _Scanner:
             if misplaced is not None:
                 raise self._misplaced_quote(start, misplaced, opening=bool(inside[misplaced - start]))  # type: ignore[index]
             if stop == len(self.text):
+                if not self.last:
+                    return start, None
                 if inside is not None and inside[-1]:
                     raise self._unclosed_quote(start, start + quotes)
                 return stop, inside
@@ -235,8 +256,8 @@ class _Scanner:
     def _require_memory(self, start: int, size: int) -> None:
         """Masks and positions of a record, where it is a long one."""
         if size > _LONG:
-            line = line_at(self.body, start)
-            marks = {self.quote, self.delimiter, _LF, _CR} - {-1}
+            line = self._line_at(start)
+            marks = {self.quote, self.delimiter, LF, CR} - {-1}
             n_marks = sum(self.body.count(mark, start, start + size) for mark in marks)
             require(
                 _BYTE * size + _MARK * n_marks,
@@ -261,11 +282,11 @@ class _Scanner:
     def _breaks(self, start: int, stop: int) -> Mask:
         """Bytes that end a physical line: LF, and CR unless LF follows."""
         block = self.text[start:stop]
-        breaks: Mask = block == _LF
+        breaks: Mask = block == LF
         if self.has_cr:
-            lone = block == _CR
+            lone = block == CR
             following = self.text[start + 1 : stop + 1]
-            lone[: len(following)] &= following != _LF
+            lone[: len(following)] &= following != LF
             breaks |= lone
         return breaks
 
@@ -277,6 +298,7 @@ class _Scanner:
         broken = False
         if inside is not None:
             broken = bool((breaks & inside).any())
+            self.broken |= broken
             special &= ~inside
         where = np.flatnonzero(special)
         is_end = breaks[where]
@@ -293,11 +315,11 @@ class _Scanner:
         ends = where[is_end]
         starts = np.concatenate([[0], ends[:-1] + 1])
         counts = np.diff(np.flatnonzero(is_end), prepend=-1)
-        blank = (ends == starts) | ((ends - starts == 1) & (block[starts] == _CR))
+        blank = (ends == starts) | ((ends - starts == 1) & (block[starts] == CR))
         if not self.n_fields and not blank.all():
             self.n_fields = int(counts[~blank][0])
             if self.n_fields > MAX_FIELDS:
-                line = line_at(self.body, start + int(starts[~blank][0]))
+                line = self._line_at(start + int(starts[~blank][0]))
                 raise InputError(
                     f"{self.name}:{line}: line {line} has {self.n_fields:,} fields; at most {MAX_FIELDS:,} columns are "
                     "read. Check the delimiter, or keep fewer columns."
@@ -312,11 +334,11 @@ class _Scanner:
         self.lines.append(self.next_line + passed[~blank])
         self.next_line += int(np.count_nonzero(breaks))
         real_ends = ends[:-1] if unended else ends
-        lone = real_ends[block[real_ends] == _CR]
+        lone = real_ends[block[real_ends] == CR]
         if len(lone) or blank.any():
             self.changed = True
             mended, kept = block.copy(), np.ones(len(block), dtype=np.bool_)
-            mended[lone] = _LF
+            mended[lone] = LF
             kept[starts[blank]] = False
             kept[ends[blank]] = False
             self.pieces.append(mended[kept].tobytes())
@@ -337,15 +359,15 @@ class _Scanner:
         if not self.has_cr:
             return False
         block = self.text[start:stop]
-        pairs = np.count_nonzero((block[:-1] == _CR) & (block[1:] == _LF))
-        return self.n_fields == 1 or int(np.count_nonzero(block == _CR)) != int(pairs)
+        pairs = np.count_nonzero((block[:-1] == CR) & (block[1:] == LF))
+        return self.n_fields == 1 or int(np.count_nonzero(block == CR)) != int(pairs)
 
     def _misplaced(self, quotes: NDArray[np.int64]) -> int | None:
         """The first quote that neither begins, ends nor is doubled within a quoted cell."""
         opening, closing = quotes[0::2], quotes[1::2]
         before = self.text[opening - 1]
-        begins = self.is_edge[before] | (before == self.quote) | (opening == text_start(self.body))
-        # At the very end of the text a quote is followed, as it were, by itself.
+        begins = self.is_edge[before] | (before == self.quote) | (opening == self.start)
+        # At the very end of the text, or of a piece, a quote is followed, as it were, by itself.
         after = self.text[np.minimum(closing + 1, len(self.text) - 1)]
         ends = self.is_edge[after] | (after == self.quote)
         wrong = [*opening[~begins][:1].tolist(), *closing[~ends][:1].tolist()]
@@ -356,8 +378,8 @@ class _Scanner:
         piece = self.text[record:position]
         delimiters = piece == self.delimiter
         if self.quote >= 0:
-            delimiters &= ~_parity(piece == self.quote)
-        return f"{self.name}:{line_at(self.body, position)}:{1 + int(np.count_nonzero(delimiters))}"
+            delimiters &= ~parity(piece == self.quote)
+        return f"{self.name}:{self._line_at(position)}:{1 + int(np.count_nonzero(delimiters))}"
 
     def _opened_at(self, quotes: NDArray[np.int64]) -> int:
         """The quote that began the last quoted cell among `quotes`, passing over doubled ones."""
@@ -373,7 +395,7 @@ class _Scanner:
             stripped = self.body[position - 1] in blank
         else:
             quotes = record + np.flatnonzero(self.text[record : position + 1] == self.quote)
-            opened = line_at(self.body, self._opened_at(quotes))
+            opened = self._line_at(self._opened_at(quotes))
             fault = f"text after the closing quote ({sign}) of a cell that begins on line {opened}"
             stripped = self.body[position + 1] in blank
         blanks = "If there are blanks around quoted cells, add --strip. " if stripped else ""
@@ -390,7 +412,7 @@ class _Scanner:
         )
 
     def _ragged(self, position: int, found: int, *, cut_short: bool) -> InputError:
-        line = line_at(self.body, position)
+        line = self._line_at(position)
         expected = self.n_fields
         if found < expected and cut_short:
             remedy = "The file seems to be cut short: fetch it again, or remove this line."
@@ -415,12 +437,12 @@ def _between(quotes: NDArray[np.int64], size: int) -> Mask:
     return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
 
 
-def _parity(marks: Mask) -> Mask:
+def parity(marks: Mask) -> Mask:
     """Whether an odd number of marks stands at or before each place."""
     return np.bitwise_xor.accumulate(marks.view(np.uint8)).view(np.bool_)
 
 
-def _members(characters: bytes) -> Mask:
+def members(characters: bytes) -> Mask:
     """Table of 256 answers: is this byte one of `characters`?"""
     table = np.zeros(256, dtype=np.bool_)
     table[list(characters)] = True

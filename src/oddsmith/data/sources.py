@@ -81,9 +81,10 @@ def joined(tables: Sequence[Table]) -> Table:
     first = tables[0]
     all_svmlight = all(table.counted_from is not None for table in tables)
     for table in tables[1:]:
-        _refuse_other_columns(first, table)
+        refuse_other_columns(first, table)
+    alike = Alike(tables)
     columns = [
-        pl.concat(_alike([table.frame[name] for table in tables]), rechunk=False)
+        pl.concat([alike.cells(table.frame[name]) for table in tables], rechunk=False)
         for name in first.frame.columns
     ]
     starts = list(accumulate((table.frame.height for table in tables), initial=0))
@@ -92,15 +93,28 @@ def joined(tables: Sequence[Table]) -> Table:
         which = bisect.bisect_right(starts, row) - 1
         return tables[which].place(row - starts[which], column)
 
-    others = len(tables) - 1
     return Table(
         pl.DataFrame(columns),
-        f"{first.name} and {others:,} more file{'s' if others > 1 else ''}",
+        joined_name([table.name for table in tables]),
         tuple(pair for table in tables for pair in table.digests),
         place_of,
-        (*_first_notes(tables), *_equal_files(tables)),
+        joined_notes(
+            [table.notes for table in tables],
+            [pair for table in tables for pair in table.digests if table.frame.height],
+        ),
         first.counted_from if all_svmlight else None,
     )
+
+
+def joined_name(names: Sequence[str]) -> str:
+    """How messages call several files together."""
+    others = len(names) - 1
+    return f"{names[0]} and {others:,} more file{'s' if others > 1 else ''}" if others else names[0]
+
+
+def joined_notes(notes: Iterable[Iterable[str]], digests: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The notes of several files, the first of them; and one on files with rows that are copies of another."""
+    return (*_first_notes([note for of_file in notes for note in of_file]), *_equal_files(digests))
 
 
 def _matches(path: str) -> list[str]:
@@ -117,7 +131,8 @@ def _matches(path: str) -> list[str]:
     return found
 
 
-def _refuse_other_columns(one: Table, other: Table) -> None:
+def refuse_other_columns(one: Table, other: Table) -> None:
+    """Raise InputError where a column of one file is in the other one's file not."""
     for has, lacks in ((one, other), (other, one)):
         present = set(lacks.frame.columns)
         absent = [name for name in has.frame.columns if name not in present]
@@ -129,17 +144,34 @@ def _refuse_other_columns(one: Table, other: Table) -> None:
             )
 
 
-def _alike(parts: list[pl.Series]) -> list[pl.Series]:
-    """Columns of one type: their own, where it is the same; else text, or Python objects where one is nested."""
-    import polars as pl
+class Alike:
+    """Columns of several files in one type each: their own, where it is the same; else text, or Python objects.
 
-    dtypes = [part.dtype for part in parts if part.dtype != pl.Null and part.len()]
-    if len(set(dtypes)) <= 1 and pl.Object not in dtypes:
-        return [part.cast(dtypes[0]) if dtypes else part.cast(pl.String) for part in parts]
-    if any(dtype.is_nested() or dtype in (pl.Binary, pl.Object) for dtype in dtypes):
-        return [pl.Series(part.name, part.to_list(), dtype=pl.Object) for part in parts]
-    truths = pl.Boolean in dtypes
-    return [_as_text(part, truths=truths) for part in parts]
+    Rows decide: the type of a column that has none, or that nothing is in, is any.
+    """
+
+    def __init__(self, tables: Sequence[Table]) -> None:
+        import polars as pl
+
+        self._types: dict[str, list[pl.DataType]] = {
+            name: [
+                dtype
+                for table in tables
+                if (dtype := table.frame.schema[name]) != pl.Null and table.frame.height
+            ]
+            for name in tables[0].frame.columns
+        }
+
+    def cells(self, part: pl.Series) -> pl.Series:
+        """The cells of a column of one of the files, or of some of its rows."""
+        import polars as pl
+
+        dtypes = self._types[part.name]
+        if len(set(dtypes)) <= 1 and pl.Object not in dtypes:
+            return part.cast(dtypes[0]) if dtypes else part.cast(pl.String)
+        if any(dtype.is_nested() or dtype in (pl.Binary, pl.Object) for dtype in dtypes):
+            return pl.Series(part.name, part.to_list(), dtype=pl.Object)
+        return _as_text(part, truths=pl.Boolean in dtypes)
 
 
 def _as_text(part: pl.Series, *, truths: bool) -> pl.Series:
@@ -154,21 +186,17 @@ def _as_text(part: pl.Series, *, truths: bool) -> pl.Series:
     return part.replace(spelt)
 
 
-def _first_notes(tables: Sequence[Table]) -> Iterable[str]:
-    notes = [note for table in tables for note in table.notes]
+def _first_notes(notes: Sequence[str]) -> Iterable[str]:
     if len(notes) <= MOST_NOTES:
         return notes
     return (*notes[:MOST_NOTES], f"{len(notes) - MOST_NOTES:,} more such notes on the other files.")
 
 
-def _equal_files(tables: Sequence[Table]) -> Iterable[str]:
+def _equal_files(digests: Sequence[tuple[str, str]]) -> Iterable[str]:
     """A sentence on files that are copies of another, which may have been named by mistake."""
     first_name: dict[str, str] = {}
     copies = [
-        (name, first_name[digest])
-        for table in tables
-        for name, digest in table.digests
-        if first_name.setdefault(digest, name) != name and table.frame.height
+        (name, first_name[digest]) for name, digest in digests if first_name.setdefault(digest, name) != name
     ]
     for name, original in copies[:1]:
         more = f" (and {len(copies) - 1:,} more files are copies)" if len(copies) > 1 else ""

@@ -43,7 +43,13 @@ def looks_svmlight(text: bytes) -> bool:
     return blank is not None and _ROW.match(text, blank.end()) is not None
 
 
-def read_svmlight(text: bytes, name: str, digest: str) -> Table:
+def has_row(start: bytes) -> bool:
+    """Whether the start of a text holds a whole line that is neither blank nor a comment."""
+    blank = _BLANK_LINES.match(start, text_start(start))
+    return blank is not None and any(end in start[blank.end() :] for end in (b"\n", b"\r"))
+
+
+def read_svmlight(text: bytes, name: str) -> Table:
     """The table in svmlight rows, in UTF-8; messages call it `name`.
 
     Raises:
@@ -85,10 +91,9 @@ def read_svmlight(text: bytes, name: str, digest: str) -> Table:
     return Table(
         pl.DataFrame(columns),
         name,
-        ((name, digest),),
-        lambda row, column: f"{name}:{lines[row]}: column '{visible(column)}'",
-        notes,
-        counted_from,
+        place_of=lambda row, column: f"{name}:{lines[row]}: column '{visible(column)}'",
+        notes=notes,
+        counted_from=counted_from,
     )
 
 

@@ -7,8 +7,9 @@ empty cell is a null. Tables handed over in Python, and those of Parquet files, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,6 +61,19 @@ class Table:
         return replace(
             self, frame=self.frame[kept], place_of=lambda row, column: self.place(int(kept[row]), column)
         )
+
+    def parts(self, n_rows: int) -> Iterator[Table]:
+        """The rows in order, at most so many at a time; of no rows one part."""
+        for start in range(0, max(self.frame.height, 1), n_rows):
+            place = partial(self._place_after, start)
+            yield replace(self, frame=self.frame.slice(start, n_rows), place_of=place)
+
+    def _place_after(self, start: int, row: int, column: str) -> str:
+        return self.place(start + row, column)
+
+    def only(self, columns: Collection[str]) -> Table:
+        """These columns of it, those that it has."""
+        return replace(self, frame=self.frame.select([c for c in self.frame.columns if c in columns]))
 
     def completed(self, names: Iterable[str]) -> Table:
         """With a column of zeros for each of `names` that svmlight rows leave unsaid; any other table as it is.

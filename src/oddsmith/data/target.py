@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from oddsmith.data.batches import Batches
 from oddsmith.data.cells import MissingMarkers, by_meaning, exact_number, plain, plainly, shown
-from oddsmith.data.expression import as_shell_word, sql_name, target_labels
+from oddsmith.data.expression import as_shell_word, sql_name, target_reader
 from oddsmith.errors import InputError, visible
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ MAX_CLASSES = 20
 
 MOST_CLASSES = 1000
 """More classes than this are out of proportion: every row has a probability of each."""
+
+MOST_SEEN = 100_000
+"""Different labels that are told apart: more of them can't be classes."""
 
 LabelType = Literal["integer", "boolean", "text"]
 
@@ -57,75 +61,120 @@ class Target:
     columns: tuple[str, ...]
     """The columns that it reads: never features."""
     classes: tuple[str, ...]
-    codes: NDArray[np.int64]
+    codes: NDArray[np.int16]
     """(n,) position in `classes`; -1 where the row has no target."""
     label_type: LabelType
 
 
-def read_target(
-    table: Table, options: TargetOptions, markers: MissingMarkers, classes: tuple[str, ...] | None = None
-) -> Target:
-    """The target of a table's rows, for training; or, with the `classes` of a model, for evaluation.
+class Labels:
+    """The labels of a target, gathered batch after batch: which different ones, and the place of each row's."""
 
-    An exact column name wins over a position, and both over an expression. In an expression, columns
-    whose cells are all numbers are numbers, any others texts; its result is true or false, text, or
-    whole numbers, and rows where it is null have no target.
+    def __init__(self, rows: Batches, options: TargetOptions, markers: MissingMarkers) -> None:
+        """Raise InputError where there is no such column, or the expression is wrong."""
+        self.rows, self.options = rows, options
+        self.name, self.columns, self.reader = target_reader(rows, options.target, markers)
+        self.where = f"{visible(rows.head.name, 200)}: target {shown(self.name)}"
+        self.seen: dict[str, int] = {}
+        """Different labels in the order of the rows; those beyond `MOST_SEEN` share a place."""
+        self.places: list[NDArray[np.int32]] = []
+        """For each batch, the place in `seen` of each row's label; -1 where there is none."""
 
-    `--map-label FROM=TO` replaces the label FROM by TO. Labels may contain "=": FROM is the part before
-    a "=" that occurs as a label. If none does, and FROM and TO each contain one x that stands alone,
-    then x stands for any text: "x.=x" takes the dot from the end of each label that has one.
+    @property
+    def n_labels(self) -> int:
+        """Rows that have a label."""
+        return sum(int((places >= 0).sum()) for places in self.places)
 
-    Raises:
-        InputError: no such column, or a wrong expression; no label or, for training, one class only;
-            a measurement instead of classes; a label that `classes` lacks; an option that fits nothing.
-    """
-    import polars as pl
+    def add(self, table: Table) -> NDArray[np.bool_]:
+        """Take in a batch; returns which of its rows (n,) have a label."""
+        import polars as pl
 
-    name, columns, labels = target_labels(table, options.target, markers)
-    where = f"{visible(table.name, 200)}: target {shown(name)}"
-    seen: list[str] = labels.drop_nulls().unique(maintain_order=True).to_list()
-    if not seen:
-        raise InputError(f"{where} has no label in any of {labels.len():,} rows. Choose another column.")
-    renamed = _mapping(options.map_label, seen, where, must_match=classes is None)
-    if classes is None:
-        spelling = plainly(renamed.values())
-        renamed = {label: spelling[after] for label, after in renamed.items()}
-        present = list(dict.fromkeys(renamed.values()))
-        n_labels = labels.len() - labels.null_count()
-        _refuse_measurement(where, name if columns == (name,) else None, present, n_labels)
-        classes = _ordered(where, present, n_labels)
-        if options.positive is not None:
-            subject = sql_name(name) if columns == (name,) else f"({name})"
-            classes = _with_positive_last(where, subject, classes, options.positive.strip())
-    else:
-        if options.positive is not None and plain(options.positive.strip()) != plain(classes[-1]):
-            raise InputError(
-                f"{where}: the model's positive class is {shown(classes[-1])}, not "
-                f"{shown(options.positive)}. Leave out --positive."
+        labels = self.reader(table)
+        if len(self.seen) <= MOST_SEEN:
+            for label in labels.drop_nulls().unique(maintain_order=True):
+                self.seen.setdefault(label, len(self.seen))
+                if len(self.seen) > MOST_SEEN:
+                    break
+        found = labels.replace_strict(self.seen, default=MOST_SEEN, return_dtype=pl.Int32)
+        places = found.set(labels.is_null(), -1).to_numpy()
+        self.places.append(places.astype(np.min_scalar_type(-1 - len(self.seen))))
+        return np.asarray(places >= 0)
+
+    def concluded(self, classes: tuple[str, ...] | None = None) -> Target:
+        """The classes that labels are, once all are known; or the codes of theirs in `classes`.
+
+        An exact column name wins over a position, and both over an expression. In an expression, columns
+        whose cells are all numbers are numbers, any others texts; its result is true or false, text, or
+        whole numbers, and rows where it is null have no target.
+
+        `--map-label FROM=TO` replaces the label FROM by TO. Labels may contain "=": FROM is the part before
+        a "=" that occurs as a label. If none does, and FROM and TO each contain one x that stands alone,
+        then x stands for any text: "x.=x" takes the dot from the end of each label that has one.
+
+        Raises:
+            InputError: no such column, or a wrong expression; no label or, for training, one class only;
+                a measurement instead of classes; a label that `classes` lacks; an option that fits nothing.
+        """
+        name, columns, where, n_labels = self.name, self.columns, self.where, self.n_labels
+        options = self.options
+        seen = list(self.seen)
+        if not seen:
+            n_rows = sum(map(len, self.places))
+            raise InputError(f"{where} has no label in any of {n_rows:,} rows. Choose another column.")
+        renamed = _mapping(options.map_label, seen, where, must_match=classes is None)
+        if classes is None:
+            spelling = plainly(renamed.values())
+            renamed = {label: spelling[after] for label, after in renamed.items()}
+            present = list(dict.fromkeys(renamed.values()))
+            _refuse_measurement(
+                where, name if columns == (name,) else None, present, n_labels, len(seen) > MOST_SEEN
             )
-        same = by_meaning(classes)
-        renamed = {
-            label: after if after in classes else same.get(plain(after), after)
-            for label, after in renamed.items()
-        }
-    code_of = {label: code for code, label in enumerate(classes)}
-    strange = next((label for label in seen if renamed[label] not in code_of), None)
-    if strange is not None:
-        import difflib
+            classes = _ordered(where, present, n_labels)
+            if options.positive is not None:
+                subject = sql_name(name) if columns == (name,) else f"({name})"
+                classes = _with_positive_last(where, subject, classes, options.positive.strip())
+        else:
+            if options.positive is not None and plain(options.positive.strip()) != plain(classes[-1]):
+                raise InputError(
+                    f"{where}: the model's positive class is {shown(classes[-1])}, not "
+                    f"{shown(options.positive)}. Leave out --positive."
+                )
+            same = by_meaning(classes)
+            renamed = {
+                label: after if after in classes else same.get(plain(after), after)
+                for label, after in renamed.items()
+            }
+        code_of = {label: code for code, label in enumerate(classes)}
+        strange = next((label for label in seen if renamed[label] not in code_of), None)
+        if strange is not None:
+            import difflib
 
-        row = int((labels == strange).arg_true()[0])
-        is_number = exact_number(renamed[strange]) is not None
-        near = [] if is_number else difflib.get_close_matches(renamed[strange], classes, n=1, cutoff=0.7)
-        meant = f"{strange}={near[0]}" if near else "FROM=TO"
-        raise InputError(
-            f"{table.place(row, columns[0])}: label {shown(strange)} of target {shown(name)} is none of the "
-            f"model's classes {_listed(classes)}. If it means one of them, say so with "
-            f"--map-label {as_shell_word(meant)}; else correct the cell."
-        )
-    codes = labels.replace_strict(
-        {label: code_of[renamed[label]] for label in seen}, default=-1, return_dtype=pl.Int64
-    )
-    return Target(name, columns, classes, codes.to_numpy().copy(), type_of_labels(classes))
+            row = int(np.argmax(np.concatenate(self.places) == self.seen[strange]))
+            is_number = exact_number(renamed[strange]) is not None
+            near = [] if is_number else difflib.get_close_matches(renamed[strange], classes, n=1, cutoff=0.7)
+            meant = f"{strange}={near[0]}" if near else "FROM=TO"
+            raise InputError(
+                f"{self.rows.place(row, columns[0])}: label {shown(strange)} of target {shown(name)} is none of the "
+                f"model's classes {_listed(classes)}. If it means one of them, say so with "
+                f"--map-label {as_shell_word(meant)}; else correct the cell."
+            )
+        # The place -1, of rows without a label, reads the last entry.
+        code_at = np.array([*(code_of[renamed[label]] for label in seen), -1], dtype=np.int16)
+        codes = np.concatenate([code_at[places] for places in self.places])
+        return Target(name, columns, classes, codes, type_of_labels(classes))
+
+
+def read_target(
+    rows: Table | Batches,
+    options: TargetOptions,
+    markers: MissingMarkers,
+    classes: tuple[str, ...] | None = None,
+) -> Target:
+    """The target of all rows, for training; or, with the `classes` of a model, for evaluation: see `Labels`."""
+    rows = Batches.of(rows)
+    labels = Labels(rows, options, markers)
+    for _, batch in rows.read(labels.columns):
+        labels.add(batch)
+    return labels.concluded(classes)
 
 
 def leads_to(mapping: str, classes: Sequence[str]) -> bool:
@@ -208,11 +257,14 @@ def _pattern_changes(before: str, after: str, seen: Sequence[str]) -> dict[str, 
     }
 
 
-def _refuse_measurement(where: str, column: str | None, labels: Sequence[str], n_labels: int) -> None:
+def _refuse_measurement(
+    where: str, column: str | None, labels: Sequence[str], n_labels: int, more: bool
+) -> None:
+    """Raise where the labels, or these and `more` of them, are no classes."""
     values = [value for label in labels if (value := exact_number(label)) is not None]
     numeric = len(values) == len(labels)
     remedy = "Choose another column, or an expression with few results."
-    if len(labels) <= (MAX_CLASSES if numeric else max(MAX_CLASSES, n_labels / 2)):
+    if not more and len(labels) <= (MAX_CLASSES if numeric else max(MAX_CLASSES, n_labels / 2)):
         if len(labels) > MOST_CLASSES:
             raise InputError(f"{where} has {len(labels):,} classes; {MOST_CLASSES:,} can be fitted. {remedy}")
         return
@@ -220,7 +272,7 @@ def _refuse_measurement(where: str, column: str | None, labels: Sequence[str], n
         expression = f"{sql_name(column)} > {sorted(values)[(len(values) - 1) // 2]}"
         remedy = f"Make two classes of it, for example --target {as_shell_word(expression)}."
     raise InputError(
-        f"{where} has {len(labels):,} different values in {n_labels:,} rows: a measurement rather than a "
+        f"{where} has {'more than ' * more}{len(labels) - more:,} different values in {n_labels:,} rows: a measurement rather than a "
         f"class. {remedy}"
     )
 

@@ -7,5 +7,6 @@ An engine knows no statistics: a kernel is a pure function of a block, and its r
 
 from oddsmith.engines.serial import Engine, reduce
 from oddsmith.engines.threads import available_cores, threads
+from oddsmith.engines.workspace import workspace
 
-__all__ = ["Engine", "available_cores", "reduce", "threads"]
+__all__ = ["Engine", "available_cores", "reduce", "threads", "workspace"]

@@ -25,14 +25,17 @@ from numpy.typing import NDArray
 
 from oddsmith.data.block import BLOCK_BYTES, Floats
 from oddsmith.data.moments import Measures
+from oddsmith.engines import workspace
 
+STANDARDISED, WEIGHTED, PRODUCTS = range(3)
+"""Places in a thread's workspace."""
 NEAR, NEAR_SINGLE = 1000.0, 10.0
 """Scales from zero up to which a column is near: three digits of 16 to lose, or one of 7."""
 FEW = 4
 """Predictors up to which a product for each is faster than one product for all."""
 WIDE = 200
 """Columns beyond which a transposed product is the faster one."""
-COUPLED_BYTES = 4_000_000
+COUPLED_BYTES = 2_000_000
 """Products of shares and columns that are held at once."""
 
 
@@ -67,12 +70,12 @@ class Standardisation:
         return self.farthest <= (NEAR if dtype.itemsize == 8 else NEAR_SINGLE)
 
     def columns(self, X: Floats) -> Floats:
-        """Z = (X - centre) / scale, (n, p); `X` itself where that is the same."""
+        """Z = (X - centre) / scale, (n, p), until this thread asks again; `X` itself where that is the same."""
         if self.is_identity:
             return X
-        Z = np.subtract(X, self.centre, out=np.empty(X.shape))
+        Z = np.subtract(X, self.centre, out=workspace(STANDARDISED, X.shape))
         Z /= self.scale
-        return Z
+        return np.asarray(Z)
 
     def raw(self, coef: Floats) -> Floats:
         """Coefficients (k, p + 1) of [1, X] that give the predictors of `coef` (k, p + 1) on A."""
@@ -145,7 +148,7 @@ def gram(Z: Floats, d: Floats) -> Floats:
     A product of a matrix with itself takes half the work, and NumPy sees to that.
     """
     root = np.sqrt(d)
-    weighted = Z * root[:, None]
+    weighted = np.multiply(Z, root[:, None], out=workspace(WEIGHTED, Z.shape, Z.dtype))
     out = np.empty((Z.shape[1] + 1,) * 2)
     out[0, 0] = d.sum(dtype=np.float64)
     out[0, 1:] = out[1:, 0] = root @ weighted
@@ -154,15 +157,22 @@ def gram(Z: Floats, d: Floats) -> Floats:
 
 
 def coupled_gram(Z: Floats, share: Floats) -> Floats:
-    """Sum over rows of (share (x) [1, z]) (share (x) [1, z])', (k (p + 1), k (p + 1)), for `share` (k, n)."""
+    """Sum over rows of share_k share_m [1, z] [1, z]' for each pair k > m of `share` (k, n).
+
+    (k (p + 1), k (p + 1)), symmetric, with zeros in place of the pairs k = m.
+    """
     k, q = len(share), Z.shape[1] + 1
-    out = np.zeros((k * q, k * q))
-    step = max(64, COUPLED_BYTES // (8 * k * q))
+    out = np.zeros((k, q, k, q))
+    step = max(64, COUPLED_BYTES // (Z.itemsize * k * q))
     for start in range(0, len(Z), step):
-        part = slice(start, start + step)
-        products = np.empty((len(Z[part]), k, q), dtype=Z.dtype)
-        products[:, :, 0] = share[:, part].T
-        np.multiply(share[:, part].T[:, :, None], Z[part, None, :], out=products[:, :, 1:])
-        flat = products.reshape(-1, k * q)
-        out += flat.T @ flat
-    return out
+        rows = slice(start, start + step)
+        products = workspace(PRODUCTS, (k, len(Z[rows]), q), Z.dtype)
+        products[:, :, 0] = share[:, rows]
+        for j in range(k):
+            np.multiply(Z[rows], share[j, rows, None], out=products[j, :, 1:])
+            for m in range(j):
+                out[j, :, m] += products[j].T @ products[m]
+    for j in range(k):
+        for m in range(j):
+            out[m, :, j] = out[j, :, m].T
+    return out.reshape(k * q, k * q)

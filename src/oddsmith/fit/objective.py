@@ -171,6 +171,18 @@ class Objective:
         value = found.loss / self._totals[1] + self.penalty.value(theta)
         return Evaluation(value, self._slope(found.pulled, theta), np.empty(0)), found
 
+    def may_be_separated(self, theta: Floats) -> bool:
+        """Whether no row says that some problem isn't separated at `theta` (G, d): as few blocks as it takes."""
+        undecided = np.ones(self.n_problems, dtype=bool)
+        coef = self._rows(theta)
+        for block in self.source:
+            self.n_passes += len(block.y) / self.source.n_rows
+            still = reach(block, coef, 0.0 * coef, loss=self.loss, standardisation=self.standardisation)
+            undecided &= still.margin > 0.0
+            if not undecided.any():
+                return False
+        return True
+
     @cached_property
     def _columns(self) -> dict[str, Any]:
         """How a cheap pass sees the columns: as they are, wherever that keeps enough digits."""

@@ -135,7 +135,8 @@ def optimality(objective: Objective, theta: Floats, nearby: Nearby | Evaluation 
         sound = _sound(objective, now)
         slope = objective.penalty.violation(theta, now.gradient)
         decrement = 0.5 * (steps * slope).sum(axis=1) * objective.n_rows
-        move, margin = seen.move, seen.margin
+        move = seen.move
+        margin = np.full(len(theta), -np.inf)
     elif objective.penalty.is_smooth:
         now = nearby or objective.evaluate(theta, order=2)
         sound = _sound(objective, now)
@@ -145,8 +146,8 @@ def optimality(objective: Objective, theta: Floats, nearby: Nearby | Evaluation 
         now = nearby or objective.evaluate(theta, order=1)
         sound = _sound(objective, now)
         slope, steps, decrement = newton_steps_on_face(objective, theta, now, sound)
-    settled = (move < STILL_MOVING) & (decrement <= objective.tolerance) & ~(margin > 0.0)
-    if not settled.all():
+    settled = (move < STILL_MOVING) & (decrement <= objective.tolerance)
+    if not settled.all() or (sound.all() and objective.may_be_separated(theta)):
         reach = objective.reach(np.where(sound[:, None], theta, 0.0), steps)
         move, strain, margin = reach.move, reach.strain, reach.margin
     status = tuple(

@@ -125,7 +125,9 @@ def fit_path(
 
 def folds_of(y: Codes, weight: Floats | None, n_folds: int, seed: int = 0) -> NDArray[np.intp]:
     """The fold of each row (n,), drawn so that every fold has its share of every class's rows with weight."""
-    kind = y if weight is None else np.where(weight > 0.0, y, y.max() + 1)
+    kind = y.astype(np.intp)
+    if weight is not None:
+        kind[weight <= 0.0] = kind.max() + 1
     order = np.random.default_rng(seed).permutation(len(y))
     by_class = order[np.argsort(kind[order], kind="stable")]
     folds = np.empty(len(y), dtype=np.intp)

@@ -112,33 +112,32 @@ def spread(block: Block, standardisation: Standardisation) -> Floats:
 class Survey:
     """One look at the neighbourhood of some coefficients: sums and extremes of G problems.
 
-    `loss` (G,) and `pulled` (k, p + 1), the gradient's sums; `move` and `margin` (G,) as in `Reach`.
+    `loss` (G,) and `pulled` (k, p + 1), the gradient's sums; `move` (G,): the largest change of a row's
+    log-odds.
     """
 
     loss: Floats
     pulled: Floats
     move: Floats
-    margin: Floats
 
     def __add__(self, other: Self) -> Self:
         return type(self)(
             self.loss + other.loss,
             self.pulled + other.pulled,
             np.maximum(self.move, other.move),
-            np.minimum(self.margin, other.margin),
         )
 
 
 def survey(
     block: Block, coef: Floats, step: Floats, *, loss: Loss, standardisation: Standardisation, as_is: bool
 ) -> Survey:
-    """Loss, gradient, the reach of `step` and the least margin at `coef`, both (k, p + 1), of one block.
+    """Loss and gradient at `coef`, and how far `step` moves the rows, both (k, p + 1), of one block.
 
     `coef`, `step` and the gradient are those of the columns `as_is`, or standardised.
     """
     Z = block.X if as_is else standardisation.columns(block.X)
     eta, moved, truth = predictors(Z, coef), predictors(Z, step), loss.truth(block.y)
-    margin, value = loss.margin(eta, truth), loss.loss(eta, truth)
+    value = loss.loss(eta, truth)
     np.abs(moved, out=moved)
     eta *= loss.unit
     residual = loss.squash(eta)
@@ -149,12 +148,10 @@ def survey(
         value *= w
         residual *= w
         moved *= w > 0
-        margin[:, ~(w > 0)] = np.inf
     return Survey(
         value.sum(axis=1, dtype=np.float64),
         pulled_back(Z, residual),
         moved.max(axis=1, initial=0.0).reshape(loss.n_problems, -1).max(axis=1).astype(np.float64),
-        margin.min(axis=1, initial=np.inf).astype(np.float64),
     )
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from oddsmith.data.block import Floats
 from oddsmith.data.cells import require_weights
 from oddsmith.data.design import Design
+from oddsmith.data.encoding import Unseen
 from oddsmith.data.native import as_table
 from oddsmith.data.table import Table
 from oddsmith.data.target import TargetOptions, read_target
@@ -59,8 +60,13 @@ class Scores:
     """(n, K)."""
     codes: NDArray[np.intp]
     """(n,): the predicted class's place in `classes`; the first of equals."""
-    notes: list[str]
-    """Sentences about levels that training never saw."""
+    unseen: list[Unseen]
+    """Columns with levels that training never saw."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about levels that training never saw."""
+        return [str(unseen) for unseen in self.unseen]
 
 
 @dataclass(frozen=True)
@@ -232,7 +238,7 @@ class Model:
         found = evaluation(
             log_odds,
             scores.log_proba,
-            target.codes[known],
+            target.codes[known].astype(np.int64),
             record.target.classes,
             predicted=scores.codes,
             sample_weight=weight,
@@ -278,7 +284,7 @@ class Model:
         Raises:
             InputError: a column is absent or a cell cannot be read.
         """
-        X, notes = self.design.matrix(table.completed(self.known_columns()))
+        X, unseen = self.design.matrix(table.completed(self.known_columns()))
         eta = log_odds(X, self.design.mean, self.coef, self.average)
         if not np.isfinite(eta).all():
             row = int(np.argmin(np.isfinite(eta).all(axis=1)))
@@ -289,7 +295,7 @@ class Model:
         form = self.record.multi_class
         X -= self.design.mean
         return Scores(
-            X, eta, probabilities(eta, form), log_probabilities(eta, form), predicted_codes(eta), notes
+            X, eta, probabilities(eta, form), log_probabilities(eta, form), predicted_codes(eta), unseen
         )
 
     def _score(self, data: Any) -> Scores:

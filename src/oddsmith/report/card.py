@@ -133,7 +133,7 @@ def _facts(record: ModelRecord) -> list[tuple[str, str]]:
     how = {"binary": "binary", "softmax": "softmax", "ovr": "one-vs-rest"}[record.multi_class]
     facts.append(("fit", f"{fit.solver}, {how}" + (f" ({settings})" if settings else "")))
     if fit.choice:
-        facts.append(("solver chosen for", fit.choice))
+        facts.append(("chosen for", fit.choice))
     facts.append(("status", fit.message))
     if fit.passes:
         facts.append(

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 _FORMULA = r"^[=+\-@\t\r]"
 
 
-def without_formulas(frame: pl.DataFrame) -> tuple[pl.DataFrame, str | None]:
-    """The frame with an apostrophe before every text that a spreadsheet would run, and a sentence if there is one.
+def without_formulas(frame: pl.DataFrame, *, header: bool = True) -> tuple[pl.DataFrame, int]:
+    """The frame with an apostrophe before every text that a spreadsheet would run, and how many there are.
+
+    Names of columns are counted where they are written: with the `header`.
 
     Raises:
         InputError: two columns would be called the same.
@@ -41,10 +43,12 @@ def without_formulas(frame: pl.DataFrame) -> tuple[pl.DataFrame, str | None]:
             f"two columns of the output would be called '{visible(twice)}'. Rename one in the data, or say --raw."
         )
     safe.columns = safe_names
-    changed += int(renamed.sum())
-    if not changed:
-        return safe, None
-    return safe, (
-        f"{counted(changed, 'text')} that a spreadsheet would run as a formula now begin"
-        f"{'s' if changed == 1 else ''} with an apostrophe. To write texts as they are, say --raw."
+    return safe, changed + header * int(renamed.sum())
+
+
+def defused(n_texts: int) -> str:
+    """The sentence on texts that got an apostrophe."""
+    return (
+        f"{counted(n_texts, 'text')} that a spreadsheet would run as a formula now begin"
+        f"{'s' if n_texts == 1 else ''} with an apostrophe. To write texts as they are, say --raw."
     )

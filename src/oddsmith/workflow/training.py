@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from oddsmith.data.block import ArraySource, Codes, Floats
-from oddsmith.data.cells import MissingMarkers, numbers, require_weights
-from oddsmith.data.columns import ColumnOptions, ColumnPlan, classify, mention_rounding
+from oddsmith.data.batches import Batches
+from oddsmith.data.block import Codes, Floats
+from oddsmith.data.cells import MissingMarkers, as_argument, first_of, numbers, texts
+from oddsmith.data.columns import ColumnOptions, ColumnPlan, classify, rounding
 from oddsmith.data.design import LARGEST, Design
+from oddsmith.data.facts import rounded
+from oddsmith.data.memory import available, limited, size_of
 from oddsmith.data.native import as_table
+from oddsmith.data.passes import source_of
 from oddsmith.data.read import Reading
-from oddsmith.data.table import Table
-from oddsmith.data.target import Target, TargetOptions, read_target
+from oddsmith.data.target import Labels, Target, TargetOptions
 from oddsmith.errors import DataWarning, FitWarning, InputError, visible
 from oddsmith.fit.optimality import Status
 from oddsmith.fit.solvers import MOST_COEFFICIENTS, SOLVERS, Progress, silent
@@ -34,6 +37,9 @@ from oddsmith.workflow.selection import Rule, select_alpha
 
 if TYPE_CHECKING:
     from oddsmith.data.describe import ColumnSummary
+
+KEPT, HELD = 0.25, 0.6
+"""Of the memory that is left: the part that cells may keep for the design matrix, and of the rest the matrix's part."""
 
 
 RULES: dict[str, Rule] = {"auto": "one_standard_error", "path": "bic"}
@@ -65,6 +71,8 @@ def train(
     batch_size: int | None = None,
     seed: int = 0,
     reading: Reading | None = None,
+    memory: str | float | None = None,
+    cache: bool = True,
     progress: Progress = silent,
 ) -> Model:
     """Train on every row that has a target.
@@ -95,6 +103,9 @@ def train(
         batch_size: rows of a mini-batch.
         seed: of all randomness: the shuffles of stochastic and mini-batch descent.
         reading: how the text of a file is read, to be remembered for files to be predicted.
+        memory: that the process may take, in bytes or as in "1GB"; by itself what the machine can give. Files are
+            read in pieces, and what a fit reads again and again and has no room is packed into a temporary file.
+        cache: False to read the data in every pass rather than to pack it.
         progress: called after each iteration.
 
     Warns:
@@ -104,7 +115,6 @@ def train(
     Raises:
         InputError: the data or an option cannot be used, or descent diverged.
     """
-    table = as_table(data, reading)
     l1_ratio, given = _share(l1_ratio), alpha
     alpha = _strength(alpha)
     settings = _settings(
@@ -119,41 +129,68 @@ def train(
     seed = int(seed)
     if multi_class not in ("softmax", "ovr"):
         raise InputError(f"multi_class '{visible(str(multi_class))}' is neither softmax nor ovr.")
-    markers = MissingMarkers.from_options(_texts(missing), table.frame.columns)
-    if not table.frame.height:
-        raise InputError(f"{visible(table.name)}: no rows to train on, only a header.")
-    found = read_target(
-        table,
-        TargetOptions(str(target), None if positive is None else str(positive), _texts(map_label)),
-        markers,
-    )
-    table, rows_without_target = _with_target(table, found)
-    codes = found.codes[found.codes >= 0]
-    options = ColumnOptions(
-        None if features is None else _texts(features),
-        _texts(drop),
-        None if id is None else str(id),
-        _texts(categorical),
-        _texts(numeric),
-        None if weight is None else str(weight),
-        _texts(missing),
-    )
-    plan = classify(table, options, reserved=found.columns, most_features=MOST_COEFFICIENTS)
-    if not plan.features:
-        warnings.warn(
-            "every column is constant, so the model gives each row the class shares",
-            DataWarning,
-            stacklevel=2,
+    bytes_given = size_of(memory) if isinstance(memory, str) else memory
+    with limited(bytes_given):
+        rows = Batches.of(data, reading, bytes_given)
+        table = rows.head
+        markers = MissingMarkers.from_options(_texts(missing), table.frame.columns)
+        if not table.frame.height:
+            raise InputError(f"{visible(table.name)}: no rows to train on, only a header.")
+        labels = Labels(
+            rows,
+            TargetOptions(str(target), None if positive is None else str(positive), _texts(map_label)),
+            markers,
         )
-    sample_weight = _sample_weight(table, plan, markers, codes, found)
-    design, X = Design.learn(
-        table, plan, markers, missing_indicator=missing_indicator, sample_weight=sample_weight
-    )
-    selection = None
-    with threads_for(None, len(design.terms), len(found.classes), multi_class) as engine:
-        source = ArraySource(X, codes, sample_weight)
-        if isinstance(given, str) and given in RULES:
-            objective = objective_of(
+        options = ColumnOptions(
+            None if features is None else _texts(features),
+            _texts(drop),
+            None if id is None else str(id),
+            _texts(categorical),
+            _texts(numeric),
+            None if weight is None else str(weight),
+            _texts(missing),
+        )
+        left = available()
+        plan = classify(
+            rows,
+            options,
+            reserved=labels.columns,
+            labels=labels,
+            most_features=MOST_COEFFICIENTS,
+            room=KEPT * left,
+        )
+        if not plan.features:
+            warnings.warn(
+                "every column is constant, so the model gives each row the class shares",
+                DataWarning,
+                stacklevel=2,
+            )
+        found = plan.survey.target
+        assert found is not None
+        codes = found.codes[found.codes >= 0]
+        sample_weight = _sample_weight(plan, codes, found)
+        design = Design.learn(plan, markers, missing_indicator=missing_indicator)
+        room = HELD * (left - plan.survey.held)
+        with (
+            source_of(design, plan.survey, codes, sample_weight, room=room, cache=cache) as source,
+            threads_for(None, len(design.terms), len(found.classes), multi_class) as engine,
+        ):
+            selection = None
+            if isinstance(given, str) and given in RULES:
+                objective = objective_of(
+                    source,
+                    len(found.classes),
+                    mean=design.mean,
+                    scale=design.scale,
+                    multi_class=multi_class,
+                    alpha=alpha,
+                    l1_ratio=l1_ratio,
+                    standardize=standardize,
+                    engine=engine,
+                )
+                selection = select_alpha(objective, RULES[given], seed=seed, progress=progress)
+                alpha = selection.alpha
+            fitted = fit(
                 source,
                 len(found.classes),
                 mean=design.mean,
@@ -162,25 +199,12 @@ def train(
                 alpha=alpha,
                 l1_ratio=l1_ratio,
                 standardize=standardize,
+                solver=solver,
+                settings=settings,
                 engine=engine,
+                seed=seed,
+                progress=progress,
             )
-            selection = select_alpha(objective, RULES[given], seed=seed, progress=progress)
-            alpha = selection.alpha
-        fitted = fit(
-            source,
-            len(found.classes),
-            mean=design.mean,
-            scale=design.scale,
-            multi_class=multi_class,
-            alpha=alpha,
-            l1_ratio=l1_ratio,
-            standardize=standardize,
-            solver=solver,
-            settings=settings,
-            engine=engine,
-            seed=seed,
-            progress=progress,
-        )
     if fitted.status is Status.diverged:
         remedy = "Give columns in other units, or add a penalty (--alpha 0.01)."
         if "learning_rate" in settings:
@@ -200,8 +224,8 @@ def train(
         reading=reading,
         left_out=plan.left_out,
         dropped=[name for name in table.frame.columns if name not in used],
-        rows_without_target=rows_without_target,
-        digests=[digest for _, digest in table.digests],
+        rows_without_target=len(found.codes) - len(codes),
+        digests=[digest for _, digest in rows.pieces.digests],
         selection=None if selection is None else selection.record,
     )
     if model.record.fit.status != "converged":
@@ -226,9 +250,14 @@ def describe(data: Any, *, missing: Sequence[str] = ()) -> list[ColumnSummary]:
     found = summaries(table, markers)
     for column in found:
         if isinstance(column, NumericSummary) and max(-column.min, column.max) >= 2.0**53:
-            mentioned = markers.of(column.name)
-            values = numbers(table.frame[column.name], mentioned).values
-            mention_rounding(table, column.name, mentioned, values)
+            mentioned, series = markers.of(column.name), table.frame[column.name]
+            lost = rounded(series, numbers(series, mentioned).values, mentioned)
+            row = first_of(lost)
+            if row is not None:
+                place, cell = table.place(row, column.name), texts(series.slice(row, 1), mentioned)[0]
+                argument = as_argument(table, column.name)
+                note = rounding(place, cell, column.name, int(lost.sum()), argument)
+                warnings.warn(note, DataWarning, stacklevel=2)
     return found
 
 
@@ -282,19 +311,11 @@ def _texts(given: Sequence[str] | str) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(str(text) for text in given)
 
 
-def _with_target(table: Table, target: Target) -> tuple[Table, int]:
-    kept = np.flatnonzero(target.codes >= 0)
-    left_out = len(target.codes) - len(kept)
-    return (table.take(kept) if left_out else table), left_out
-
-
-def _sample_weight(
-    table: Table, plan: ColumnPlan, markers: MissingMarkers, codes: Codes, target: Target
-) -> Floats | None:
+def _sample_weight(plan: ColumnPlan, codes: Codes, target: Target) -> Floats | None:
     """The weight column (n,), checked; None if there is none."""
-    if plan.weight is None:
+    weight = plan.survey.sample_weight()
+    if weight is None or plan.weight is None:
         return None
-    weight = require_weights(table, plan.weight, markers.of(plan.weight))
     totals = np.bincount(codes, weights=weight, minlength=len(target.classes))
     if not (totals > 0.0).all():
         empty = target.classes[int(np.argmin(totals))]
@@ -302,7 +323,7 @@ def _sample_weight(
     total = float(totals.sum())
     if not 1.0 / LARGEST <= total <= LARGEST:
         raise InputError(
-            f"{visible(table.name)}: the weights in '{visible(plan.weight)}' add up to {total:.2g}. "
+            f"{visible(plan.survey.rows.head.name)}: the weights in '{visible(plan.weight)}' add up to {total:.2g}. "
             f"Give them in another unit."
         )
     return weight

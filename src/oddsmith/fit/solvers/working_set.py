@@ -144,7 +144,7 @@ def _in_memory(objective: Objective) -> Objective:
         "Use fewer columns or levels, or a machine with more memory.",
     )
     block = objective.source.take(np.arange(n))
-    Z = objective.standardisation.columns(block.X)
+    Z = (block.X - objective.standardisation.centre) / objective.standardisation.scale
     zero = np.zeros(p)
     held = replace(
         objective,

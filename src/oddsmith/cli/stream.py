@@ -1,0 +1,219 @@
+"""oddsmith predict --stream: one line out for one row in, as soon as it has come.
+
+    wait for bytes -> all rows that they complete -> rejects into their file -> answers, flushed -> wait
+
+Rows that are there already are scored together, so a full pipe is answered thousands at a time and a single row
+by itself. What is answered does not depend on that. Nothing of a row is kept once it is answered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import select
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, BinaryIO
+
+from oddsmith.cli.options import Voice
+from oddsmith.cli.predict import mention_unused, predictions, written
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from oddsmith.data.arriving import Arrived, Arriving
+    from oddsmith.data.encoding import Unseen
+    from oddsmith.data.read import Reading
+    from oddsmith.files import Growing
+    from oddsmith.model import Model
+    from oddsmith.workflow.scoring import Scored
+
+_NAME = "standard input"
+_PIECE = 1 << 18
+"""Bytes that are read at once, at most: some hundreds of rows, from where on more rows gain little time."""
+_PLACE = re.compile(re.escape(_NAME) + r"(?::\d+)*: ")
+_LINE_END = re.compile(rb"(?:\r\n|\r|\n)\Z")
+
+
+def answer(
+    model: Model,
+    reading: Reading,
+    voice: Voice,
+    rejects: str | None,
+    *,
+    proba: bool,
+    explain: bool,
+    raw: bool,
+) -> None:
+    """Score standard input to standard output until it ends.
+
+    Raises:
+        InputError: the header does not fit the model; a row cannot be scored and there are no `rejects`; the file
+            of `rejects` exists, or cannot be written.
+    """
+    from oddsmith.data.arriving import Arriving
+
+    arriving = Arriving(_NAME, reading)
+    with _opened(rejects) as kept:
+        answers = _Answers(model, arriving, voice, kept, proba=proba, explain=explain, raw=raw)
+        for piece in _pieces(sys.stdin.buffer):
+            answers.give(arriving.feed(piece))
+        answers.give(arriving.finish())
+    answers.tell()
+    if kept is not None and kept.n_rows:
+        from oddsmith.errors import counted, visible
+
+        voice.note(f"wrote {counted(kept.n_rows, 'rejected row')} to {visible(str(rejects), 200)}")
+
+
+class _Answers:
+    """What is written for the rows, and what has to be said of them in the end."""
+
+    def __init__(
+        self,
+        model: Model,
+        arriving: Arriving,
+        voice: Voice,
+        rejects: _Rejects | None,
+        *,
+        proba: bool,
+        explain: bool,
+        raw: bool,
+    ) -> None:
+        self.model, self.arriving, self.voice, self.rejects = model, arriving, voice, rejects
+        self.proba, self.explain, self.raw = proba, explain, raw
+        self.n_rows = self.last_line = 0
+        self.begun, self.defused = False, 0
+        self.unseen: dict[str, Unseen] = {}
+
+    def give(self, arrived: Iterable[Arrived]) -> None:
+        """Answer rows, after those that cannot be answered have been recorded."""
+        from oddsmith.errors import InputError
+        from oddsmith.workflow.scoring import score_rows
+
+        rows = list(arrived)
+        if not self.begun and self.arriving.n_fields:
+            self._begin()
+        if not rows:
+            return
+        scored = score_rows(self.model, self.arriving, rows)
+        number_of = {}
+        for row in rows:
+            self.n_rows += row.line > self.last_line
+            number_of[row.line], self.last_line = self.n_rows, row.line
+        if scored.faults and self.rejects is None:
+            first = scored.faults[0]
+            good = sum(row.line < first.line for row in scored.rows)
+            self._write(scored, number_of, good)
+            raise InputError(str(first.fault))
+        if self.rejects is not None:
+            self.rejects.add(scored.faults)
+        self._write(scored, number_of, len(scored.rows))
+
+    def tell(self) -> None:
+        """Notes about the whole, each once."""
+        from oddsmith.report.spreadsheet import defused
+
+        for unseen in self.unseen.values():
+            self.voice.aside(str(unseen))
+        if self.defused:
+            self.voice.aside(defused(self.defused))
+        blank = self.arriving.blank_lines
+        if blank and self.arriving.n_fields == 1:
+            from oddsmith.data.delimited import blank_lines_skipped
+
+            self.voice.aside(f"{_NAME}: {blank_lines_skipped(blank)}")
+
+    def _begin(self) -> None:
+        """Check the header against the model, and write the one of the answers."""
+        table = self.arriving.table([])
+        for note in table.notes:
+            self.voice.aside(note)
+        mention_unused(self.model, table.frame.columns, self.voice)
+        frame = predictions(
+            self.model, table, self.model.score(table), proba=self.proba, explain=self.explain
+        )
+        self._put(frame, header=True)
+        self.begun = True
+
+    def _write(self, scored: Scored, number_of: dict[int, int], n_rows: int) -> None:
+        """The answers to the first `n_rows` of the rows that were scored."""
+        import polars as pl
+
+        if not n_rows:
+            return
+        frame = predictions(self.model, scored.table, scored.scores, proba=self.proba, explain=self.explain)
+        if self.model.record.id is None:
+            numbers = [number_of[row.line] for row in scored.rows]
+            frame = frame.with_columns(pl.Series(frame.columns[0], numbers))
+        self._put(frame.head(n_rows), header=False)
+        for unseen in scored.scores.unseen:
+            known = self.unseen.get(unseen.column)
+            self.unseen[unseen.column] = unseen if known is None else known + unseen
+
+    def _put(self, frame: pl.DataFrame, *, header: bool) -> None:
+        from oddsmith.report.spreadsheet import without_formulas
+
+        if not (self.raw or self.voice.json):
+            frame, n_texts = without_formulas(frame, header=header)
+            self.defused += n_texts
+        sys.stdout.buffer.write(written(frame, as_json=self.voice.json, header=header))
+        sys.stdout.buffer.flush()
+
+
+class _Rejects:
+    """CSV of the rows that were not scored: line, reason, and the row's bytes without its line end."""
+
+    def __init__(self, file: Growing) -> None:
+        self.file = file
+        self.n_rows = 0
+        self._open = False
+        file.write(b"line,reason,row\n")
+
+    def add(self, faults: Sequence[Arrived]) -> None:
+        """Record faults: they are with the system when this returns."""
+        content = bytearray()
+        for row in faults:
+            raw = row.raw if row.more else _LINE_END.sub(b"", row.raw)
+            if not self._open:
+                reason = _PLACE.sub("", str(row.fault), count=1).replace('"', '""')
+                content += f'{row.line},"{reason}","'.encode()
+                self.n_rows += 1
+            content += raw.replace(b'"', b'""')
+            self._open = row.more
+            if not row.more:
+                content += b'"\n'
+        self.file.write(bytes(content))
+
+
+@contextlib.contextmanager
+def _opened(path: str | None) -> Iterator[_Rejects | None]:
+    if path is None:
+        yield None
+        return
+    from oddsmith.files import Growing
+
+    file = Growing(path, "--rejects")
+    try:
+        yield _Rejects(file)
+    finally:
+        file.close()
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    """What has arrived, whenever something has, until the end."""
+    raw = getattr(stream, "raw", stream)
+    # Linux lets a pipe hold more than its 64 KiB, so that more rows can wait while others are scored.
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(raw, fcntl.F_SETPIPE_SZ, _PIECE)
+    while True:
+        piece = raw.read(_PIECE)
+        if piece is None:
+            # A pipe that does not block, and is empty.
+            select.select([raw], [], [])
+        elif piece:
+            yield piece
+        else:
+            return

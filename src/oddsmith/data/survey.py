@@ -1,0 +1,264 @@
+"""One read of the rows of training: who has a label, what each row weighs, what the cells of every column say.
+
+    batch -> labels -> rows that count -> weights, facts of each column      [-> cells, kept while there is room]
+
+A second read is for what the first could not know: the texts of a column that begins with numbers. Where
+something is wrong another one finds the place of the first cell at fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.data.batches import Batches
+from oddsmith.data.block import Floats
+from oddsmith.data.cells import (
+    EMPTY_IF_UNKNOWN,
+    MissingMarkers,
+    as_written,
+    numbers,
+    refuse_nested,
+    wrong_cell,
+)
+from oddsmith.data.facts import LevelFacts, NumberFacts
+from oddsmith.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from oddsmith.data.table import Table
+    from oddsmith.data.target import Labels, Target
+
+    Cells = Floats | pl.Series
+
+
+class ColumnFacts:
+    """What is known of one column: its cells as numbers, and as texts where they are none."""
+
+    def __init__(
+        self,
+        name: str,
+        markers: frozenset[str],
+        *,
+        most_levels: int,
+        numeric: bool,
+        unique: bool,
+        steps: bool,
+    ) -> None:
+        """`numeric`: an option says so; `unique`, `steps`: see `NumberFacts`."""
+        self.name = name
+        self.markers = markers
+        self.numbers = NumberFacts(markers, forced=numeric, unique=unique, steps=steps)
+        self.levels: LevelFacts | None = None
+        self.most_levels = most_levels
+        self.needs_levels = False
+        """Whether texts came after numbers, which were not looked at as texts."""
+        self.n_rows = 0
+        self.weighted = False
+        self.missing_weight = 0.0
+        """Weight, or number, of the cells that are missing."""
+
+    @property
+    def n_cells(self) -> int:
+        """Cells that are not missing."""
+        return self.numbers.n_cells if self.levels is None else self.levels.n_cells
+
+    def look_at_levels(self) -> None:
+        """Take the cells as texts in the next read, and no longer as numbers."""
+        self.levels = LevelFacts(self.markers, self.most_levels)
+        self.needs_levels, self.n_rows, self.missing_weight = True, 0, 0.0
+
+    def add(self, series: pl.Series, weight: Floats | None) -> Cells:
+        """Take in a batch of rows with these weights; returns its cells, as numbers or as texts."""
+        cells = self._cells(series, weight)
+        self.n_rows += series.len()
+        self.weighted = weight is not None
+        absent = np.isnan(cells) if isinstance(cells, np.ndarray) else cells.is_null().to_numpy()
+        self.missing_weight += float(absent.sum() if weight is None else weight[absent].sum())
+        return cells
+
+    def _cells(self, series: pl.Series, weight: Floats | None) -> Cells:
+        if self.needs_levels and self.levels is not None:
+            return self.levels.add(series, weight)
+        seen_before = self.numbers.n_cells > 0
+        values = self.numbers.add(series, weight)
+        if self.numbers.all_numbers or self.numbers.forced or self.needs_levels:
+            return values
+        if self.levels is None:
+            if seen_before:
+                self.needs_levels = True
+                return values
+            self.levels = LevelFacts(self.markers, self.most_levels)
+        return self.levels.add(series, weight)
+
+
+class Survey:
+    """The rows that count: those with a label, or all where none is asked for."""
+
+    def __init__(
+        self,
+        rows: Batches,
+        markers: MissingMarkers,
+        *,
+        labels: Labels | None = None,
+        weight: str | None = None,
+        room: float = 0.0,
+    ) -> None:
+        """`weight`: the column of weights; `room`: bytes of cells that may be kept for the design matrix."""
+        self.rows, self.markers, self.labels, self.weight, self.room = rows, markers, labels, weight, room
+        self.target: Target | None = None
+        """What the labels are, after the first read."""
+        self.known: list[NDArray[np.bool_] | None] = []
+        """For each batch, which of its rows (b,) count; None where all do."""
+        self.weights: list[Floats] = []
+        """For each batch, the weights of the rows that count; empty where there is no such column."""
+        self.weights_are_wrong = False
+        self.heights: list[int] = []
+        """For each batch, how many of its rows count."""
+        self.kept: list[dict[str, Cells]] | None = []
+        """For each batch, the cells of each column in rows that count; None where there was no room."""
+        self.held = 0.0
+        """Bytes of the cells that were kept."""
+        self._is_read = False
+
+    def look(self, columns: Sequence[ColumnFacts]) -> None:
+        """Read the rows, and take in the cells of these columns.
+
+        Raises:
+            InputError: after the first read, where the labels are no target to be trained on.
+        """
+        first, self._is_read = not self._is_read, True
+        names = [facts.name for facts in columns]
+        if first:
+            names += self.labels.columns if self.labels else ()
+            names += [self.weight] if self.weight is not None else ()
+        for number, (_, batch) in enumerate(self.rows.read(list(dict.fromkeys(names)))):
+            if first:
+                self._begin(batch)
+            weight = self.weights[number] if self.weights else None
+            with np.errstate(
+                over="ignore", invalid="ignore"
+            ):  # of weights that are refused, once all are known
+                for facts in columns:
+                    cells = facts.add(self._counting(batch, facts.name, number), weight)
+                    self._keep(number, facts.name, cells)
+        if first and self.labels is not None:
+            self.target = self.labels.concluded()
+
+    def sample_weight(self) -> Floats | None:
+        """(n,) Weights of the rows that count; None if there is no such column.
+
+        Raises:
+            InputError: a cell is not a finite number, 0 or more; the message names its place.
+        """
+        if self.weight is None:
+            return None
+        if self.weights_are_wrong:
+            self._refuse_weights(self.weight)
+        return np.concatenate(self.weights)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that count."""
+        return sum(self.heights)
+
+    @property
+    def total_weight(self) -> float:
+        """Weight of the rows that count, or their number."""
+        return float(sum(float(part.sum()) for part in self.weights) if self.weights else self.n_rows)
+
+    def cells(
+        self, columns: Sequence[str], reader: Callable[[Table, str], Cells]
+    ) -> Iterator[tuple[int, list[Cells]]]:
+        """For each batch, how many rows count, and these columns' cells: kept ones, or read by `reader` once more."""
+        if self.kept is not None:
+            for number, kept in enumerate(self.kept):
+                yield self.heights[number], [kept[name] for name in columns]
+            return
+        for number, (_, batch) in enumerate(self.rows.read(columns)):
+            known = self.known[number]
+            counting = batch if known is None else batch.take(np.flatnonzero(known))
+            yield counting.frame.height, [reader(counting, name) for name in columns]
+
+    def first(self, name: str, chosen: Callable[[pl.Series], int | None]) -> tuple[str, str]:
+        """Place, and the cell as it is written, of the first that is `chosen` from a batch of a column."""
+        for number, (_, batch) in enumerate(self.rows.read([name])):
+            series = self._counting(batch, name, number)
+            row = chosen(series)
+            if row is not None:
+                known = self.known[number]
+                at = row if known is None else int(np.flatnonzero(known)[row])
+                return batch.place(at, name), as_written(series.slice(row, 1))[0]
+        raise InputError(f"{self.rows.head.name}: it changed while it was read. Read it when it is complete.")
+
+    def _begin(self, batch: Table) -> None:
+        """Labels and weights of a batch."""
+        known = None
+        if self.labels is not None:
+            has_label = self.labels.add(batch)
+            known = None if has_label.all() else has_label
+        self.known.append(known)
+        self.heights.append(batch.frame.height if known is None else int(known.sum()))
+        if self.kept is not None:
+            self.kept.append({})
+        if self.weight is None:
+            return
+        refuse_nested(batch, self.weight)
+        series = self._counting(batch, self.weight, len(self.known) - 1)
+        found = numbers(series, self.markers.of(self.weight)).values
+        self.weights_are_wrong |= _wrong_weight(found) is not None
+        values = np.asarray(found.fill_null(0.0).to_numpy(), dtype=np.float64)
+        self.weights.append(np.zeros(len(values)) if self.weights_are_wrong else values)
+
+    def _counting(self, batch: Table, name: str, number: int) -> pl.Series:
+        import polars as pl
+
+        series, known = batch.frame[name], self.known[number]
+        return series if known is None else series.filter(pl.Series(known))
+
+    def _keep(self, number: int, name: str, cells: Cells) -> None:
+        if self.kept is None:
+            return
+        self.kept[number][name] = cells
+        self.held += cells.nbytes if isinstance(cells, np.ndarray) else cells.estimated_size()
+        if self.held > self.room:
+            self.kept, self.held = None, 0.0
+
+    def _refuse_weights(self, name: str) -> None:
+        markers = self.markers.of(name)
+        found = [
+            numbers(self._counting(batch, name, number), markers)
+            for number, (_, batch) in enumerate(self.rows.read([name]))
+        ]
+        n_cells, n_numbers = sum(part.n_cells for part in found), sum(part.n_numbers for part in found)
+        finite = all(part.first_infinite is None for part in found)
+        self.refuse_other_cells(name, n_numbers, n_cells, EMPTY_IF_UNKNOWN, finite=finite)
+        place, _ = self.first(name, lambda series: _wrong_weight(numbers(series, markers).values))
+        value = next(part.values[row] for part in found if (row := _wrong_weight(part.values)) is not None)
+        what = "a missing cell" if value is None else f"{value:g}"
+        raise InputError(f"{place}: {what} is no weight. Weights are 0 or more.")
+
+    def refuse_other_cells(
+        self, name: str, n_numbers: int, n_cells: int, remedy: str, *, finite: bool
+    ) -> None:
+        """Raise InputError at the first cell that is no finite number, in a column that must be numeric."""
+        if n_numbers == n_cells and finite:
+            return
+        markers, texts = self.markers.of(name), n_numbers < n_cells
+
+        def wrong(series: pl.Series) -> int | None:
+            found = numbers(series, markers)
+            return found.first_text if texts else found.first_infinite
+
+        place, cell = self.first(name, wrong)
+        raise InputError(wrong_cell(place, cell, name, (n_numbers, n_cells) if texts else None, remedy))
+
+
+def _wrong_weight(values: pl.Series) -> int | None:
+    """The first row whose weight is missing, infinite or negative."""
+    wrong = (values.is_null() | values.is_infinite() | (values < 0.0)).arg_true()
+    return int(wrong[0]) if wrong.len() else None
