@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from oddsmith.data.block import ArraySource, Reweighted
+from oddsmith.data.block import ArraySource, Narrowed, Picked, Reweighted
 from oddsmith.engines import threads
 from oddsmith.fit.losses import Bernoulli, Softmax
 from oddsmith.fit.path import Validation, cross_validate, fit_path, folds_of, grid, strongest_alpha
@@ -127,6 +127,26 @@ def test_progress_counts_the_penalties_of_all_folds():
         progress=lambda *step: seen.append(step[:2]),
     )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_views_of_a_source_are_its_rows_columns_and_weights():
+    source = LASSOS["weights, some zero"].changed(block_rows=70).source()
+    picked, columns = np.arange(900) % 7 == 2, np.array([5, 0, 31])
+    views = {
+        "picked": (Picked(source, picked), MANY[picked], source.y[picked], source.sample_weight[picked]),
+        "narrowed": (Narrowed(source, columns), MANY[:, columns], source.y, source.sample_weight),
+        "reweighted": (Reweighted(source, np.arange(900.0)), MANY, source.y, np.arange(900.0)),
+    }
+    for view, X, y, weight in views.values():
+        assert (view.n_rows, view.n_columns, view.dtype) == (*X.shape, X.dtype)
+        np.testing.assert_array_equal(view.y, y)
+        np.testing.assert_array_equal(view.sample_weight, weight)
+        rows = np.array([1, 50, 100])
+        for block, part in ((view.take(rows), rows), (None, slice(None))):
+            blocks = list(view) if block is None else [block]
+            np.testing.assert_array_equal(np.concatenate([b.X for b in blocks]), X[part])
+            np.testing.assert_array_equal(np.concatenate([b.y for b in blocks]), y[part])
+            np.testing.assert_array_equal(np.concatenate([b.sample_weight for b in blocks]), weight[part])
 
 
 def test_many_fits_are_measured_in_one_pass():

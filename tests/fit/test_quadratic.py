@@ -41,7 +41,7 @@ def problem(seed, d, rows, weight, free=1):
 
 
 @pytest.mark.parametrize("weight", [0.0, 1e-4, 1e-2, 0.1, 0.5, 2.0])
-@pytest.mark.parametrize("d", [1, 2, 7, 25])
+@pytest.mark.parametrize("d", [1, 2, 7, 15])
 def test_agrees_with_long_coordinate_descent(d, weight):
     B, c, v = problem(d, d, 4 * d + 5, weight, free=min(1, d - 1))
     found, slow = lasso(B, c, v, np.zeros(d)), by_coordinates(B, c, v)

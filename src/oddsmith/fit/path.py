@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import ArraySource, Codes, Floats, Reweighted
+from oddsmith.data.block import Codes, Floats, Picked, Reweighted
 from oddsmith.engines.blas import blas_on_one_thread
 from oddsmith.fit.objective import Objective
 from oddsmith.fit.solvers.proximal_newton import walk_for
@@ -156,9 +156,8 @@ def cross_validate(
 
         rest = replace(objective, source=Reweighted(source, np.where(folds == fold, 0.0, weight)))
         path = fit_path(rest, alphas, tolerance=tolerance, seed=seed, progress=report)
-        block = source.take(np.flatnonzero(folds == fold))
-        objective.n_passes += path.n_passes + len(block.y) / source.n_rows
-        unseen = replace(objective, source=ArraySource(block.X, block.y, block.sample_weight))
+        objective.n_passes += path.n_passes + 1
+        unseen = replace(objective, source=Picked(source, folds == fold))
         deviance[fold] = 2.0 * unseen.mean_losses(path.theta).sum(axis=1)
         total[fold] = weight[folds == fold].sum()
     return Validation(alphas, deviance, total)
