@@ -40,7 +40,7 @@ class WorkingSet:
     def __init__(self, objective: Objective, max_iter: int, progress: Progress) -> None:
         self.max_iter, self.progress = max_iter, progress
         self.n_iter = 0
-        self.whole = replace(objective) if objective.source.n_columns <= FEW else _in_memory(objective)
+        self.whole = replace(objective)
         self.theta = objective.null
         self.value: Floats = np.empty(0)
         self.given = objective.source
@@ -102,17 +102,13 @@ class WorkingSet:
 
     def _solve(self, columns: NDArray[np.intp], places: NDArray[np.intp], exact: bool) -> None:
         whole = self.whole
-        require(
-            HESSIANS * 8.0 * whole.n_problems * len(places) ** 2,
-            f"a fit in which {len(columns):,} columns count",
-            "Use a stronger penalty, or a machine with more memory.",
-        )
-        if len(columns) == whole.source.n_columns:
-            narrow = whole
-        else:
-            assert isinstance(whole.source, ArraySource)
-            source = replace(whole.source, X=np.take(whole.source.X, columns, axis=1))
-            narrow = replace(whole.narrowed(columns), source=source)
+        if len(places) > FEW**2:
+            require(
+                HESSIANS * 8.0 * whole.n_problems * len(places) ** 2,
+                f"a fit in which {len(columns):,} columns count",
+                "Use a stronger penalty, or a machine with more memory.",
+            )
+        narrow = whole if len(columns) == whole.source.n_columns else _gathered(whole, columns)
         here = self.theta[:, places]
         newton = Newton(max(1, self.max_iter - self.n_iter), to_the_floor=exact)
         path = newton.descend(narrow, here, narrow.evaluate(here, order=2), self.progress)
@@ -135,24 +131,20 @@ def strongest(objective: Objective, gradient: Floats) -> float:
     return float((np.abs(gradient[:, weighed]) / penalty.weight[weighed]).max(initial=0.0))
 
 
-def _in_memory(objective: Objective) -> Objective:
-    """The objective on standardised columns that are held in memory."""
-    n, p = objective.source.n_rows, objective.source.n_columns
-    require(
-        3 * 8.0 * n * p,
-        f"a fit of {p:,} columns to {n:,} rows",
-        "Use fewer columns or levels, or a machine with more memory.",
+def _gathered(whole: Objective, columns: NDArray[np.intp]) -> Objective:
+    """The objective of some columns, which are standardised and held in memory: one pass."""
+    whole.n_passes += 1
+    narrow = whole.narrowed(columns)
+    blocks = [block.X for block in narrow.source]
+    Z = blocks[0].astype(np.float64) if len(blocks) == 1 else np.concatenate(blocks, dtype=np.float64)
+    Z -= narrow.standardisation.centre
+    Z /= narrow.standardisation.scale
+    source, as_is = whole.source, np.ones(len(columns))
+    return replace(
+        narrow,
+        source=ArraySource(Z, source.y, source.sample_weight),
+        standardisation=Standardisation(0.0 * as_is, as_is),
     )
-    block = objective.source.take(np.arange(n))
-    Z = (block.X - objective.standardisation.centre) / objective.standardisation.scale
-    zero = np.zeros(p)
-    held = replace(
-        objective,
-        source=ArraySource(Z, block.y, block.sample_weight),
-        standardisation=Standardisation(zero, np.ones(p)),
-    )
-    held.n_passes = 1
-    return held
 
 
 def _steepest(objective: Objective, excess: Floats, most: int) -> NDArray[np.intp]:
