@@ -10,7 +10,7 @@ import pytest
 
 from oddsmith import files
 from oddsmith.errors import InputError
-from oddsmith.files import discard_unfinished, write_atomically
+from oddsmith.files import Growing, discard_unfinished, write_atomically
 
 
 @pytest.fixture(params=["nameless", "named"])
@@ -296,3 +296,44 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
     reader.join()
     assert received == [b"content"]
     assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+def test_a_growing_file_holds_what_was_written_before_it_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.csv"
+    growing = Growing(str(path), "--rejects")
+    for number in range(3):
+        growing.write(b"%d\n" % number)
+        assert path.read_bytes() == b"0\n1\n2\n"[: 2 * number + 2]
+    growing.close()
+    with pytest.raises(InputError) as refused:
+        Growing(str(path), "--rejects")
+    assert str(refused.value) == (
+        f"{path}: there is such a file already, and it is not replaced. Move it away, or name another one with --rejects."
+    )
+    assert path.read_bytes() == b"0\n1\n2\n"
+
+
+@pytest.mark.parametrize("name", ["absent/file", ".", "\0"])
+def test_places_where_nothing_can_grow(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"cannot be written: .*\. Choose another place\."):
+        Growing(str(tmp_path / name), "--rejects")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_growing_device_that_is_full() -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no full device")
+    growing = Growing("/dev/full", "--rejects")
+    with pytest.raises(InputError, match=r"/dev/full: cannot be written: no space left on device\."):
+        growing.write(b"x")
+    growing.close()
+
+
+def test_what_is_written_in_parts_arrives_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, content: write(descriptor, bytes(content[:2])))
+    growing = Growing(str(tmp_path / "rejects.csv"), "--rejects")
+    growing.write(b"seven b")
+    monkeypatch.undo()
+    growing.close()
+    assert (tmp_path / "rejects.csv").read_bytes() == b"seven b"

@@ -16,7 +16,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oddsmith.data.cells import MissingMarkers
-from oddsmith.data.describe import ColumnSummary, LevelSummary, NumericSummary, describe
+from oddsmith.data.describe import ColumnSummary, LevelSummary, NumericSummary
+from oddsmith.data.describing import describe
 from oddsmith.data.table import Table
 from oddsmith.errors import InputError
 

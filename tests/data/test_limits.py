@@ -14,7 +14,7 @@ import oddsmith
 from oddsmith.data import cells, columns, memory
 from oddsmith.data.cells import NUMBER, MissingMarkers
 from oddsmith.data.columns import ColumnOptions, classify
-from oddsmith.data.describe import describe
+from oddsmith.data.describing import describe
 from oddsmith.data.design import Design
 from oddsmith.data.memory import available, require, shown_size
 from oddsmith.data.read import read_table

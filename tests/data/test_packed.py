@@ -1,6 +1,9 @@
 """The packed design matrix: the same blocks and the same model as in memory, and nothing left behind."""
 
+import os
 import resource
+import signal
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -8,6 +11,7 @@ from collections import namedtuple
 
 import msgspec
 import numpy as np
+import polars as pl
 import pytest
 
 import oddsmith
@@ -127,8 +131,6 @@ TABLE["three"] = RNG.choice(["p", "q", "r", None], N).tolist()
     ],
 )
 def test_memory_file_and_rows_give_the_same_model(tmp_path, monkeypatch, options):
-    import polars as pl
-
     path = tmp_path / "rows.csv"
     pl.DataFrame(TABLE).fill_nan(None).write_csv(path)
 
@@ -148,3 +150,60 @@ def test_memory_file_and_rows_give_the_same_model(tmp_path, monkeypatch, options
     assert trained(memory="3GB") == kept
     monkeypatch.setattr("oddsmith.data.batches._MOST", 1 << 16)
     assert trained(memory=1e12) == expected
+
+
+INTERRUPTED = """
+import os, sys
+import oddsmith
+from oddsmith.data import packed
+from oddsmith.workflow import training
+training.KEPT = training.HELD = 0.0
+chunks = packed.PackedSource._chunks
+def told(self):
+    print(os.readlink(f"/proc/self/fd/{self._file.fileno()}"), flush=True)
+    sys.stdin.readline()
+    return chunks(self)
+packed.PackedSource._chunks = told
+from oddsmith.cli import main
+main(sys.argv[1:])
+"""
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_whatever_ends_a_fit_leaves_no_file(tmp_path, number):
+    """The packed file has no name from the beginning, and its room is free once the process is gone."""
+    path, folder = tmp_path / "rows.csv", tmp_path / "temporary"
+    folder.mkdir()
+    pl.DataFrame(TABLE).fill_nan(None).write_csv(path)
+    command = [
+        sys.executable,
+        "-c",
+        INTERRUPTED,
+        "train",
+        str(path),
+        "--target",
+        "y",
+        "-o",
+        str(tmp_path / "m.json"),
+    ]
+    with subprocess.Popen(
+        command,
+        env=os.environ | {"TMPDIR": str(folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        told = process.stdout.readline()
+        assert told.startswith(str(folder))
+        assert "(deleted)" in told
+        assert list(folder.iterdir()) == []
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in said
+    assert list(folder.iterdir()) == []
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["rows.csv", "temporary"]

@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import oddsmith
+from oddsmith.data.pieces import as_pieces
 from oddsmith.data.read import Reading, read_table
 from oddsmith.data.sources import files_of
 from oddsmith.errors import InputError
+from oddsmith.model.evaluating import evaluate_pieces
 
 
 @pytest.fixture
@@ -233,7 +235,7 @@ def test_rows_that_were_trained_on_are_noticed_in_any_company(here):
     model = oddsmith.train(["part-0.csv", "part-1.csv"], "y")
 
     def said(paths):
-        _, notes = model.evaluate_table(read_table(paths))
+        _, notes = evaluate_pieces(model, as_pieces(paths))
         return notes
 
     every = ["these are the rows that the model was trained on: its figures flatter it."]
@@ -323,7 +325,7 @@ def test_a_table_means_the_same_in_every_format(here, target, options):
     first = models["polars.csv"]
     assert first.classes.tolist() == classes
     expected = first.predict_proba("polars.csv")
-    figures = first.evaluate_table(read_table("polars.csv"))[0]
+    figures = evaluate_pieces(first, as_pieces("polars.csv"))[0]
     for name, model in models.items():
         found, wanted = msgspec.to_builtins(model.record), msgspec.to_builtins(first.record)
         for record in (found, wanted):
@@ -332,7 +334,7 @@ def test_a_table_means_the_same_in_every_format(here, target, options):
         assert model.classes.dtype == first.classes.dtype
         data = {"polars": frame, "pandas": pandas, "arrow": frame.to_arrow()}.get(name, name)
         np.testing.assert_array_equal(first.predict_proba(data), expected)
-        assert first.evaluate_table(oddsmith.data.native.as_table(data))[0] == figures
+        assert evaluate_pieces(first, as_pieces(data))[0] == figures
 
 
 def test_standard_input_is_one_source(here, monkeypatch):

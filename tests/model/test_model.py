@@ -11,8 +11,10 @@ from scipy.special import expit, softmax
 import oddsmith
 from oddsmith import Cost
 from oddsmith.data.native import as_table
+from oddsmith.data.pieces import OnePiece
 from oddsmith.errors import DataWarning, InputError
 from oddsmith.evaluate.evaluation import evaluation
+from oddsmith.model.evaluating import evaluate_pieces
 
 RNG = np.random.default_rng(8)
 N = 80
@@ -241,7 +243,7 @@ def test_rows_without_a_label_are_left_out_of_an_evaluation(labelled):
     model, table = labelled
     gaps = pl.Series([i % 3 == 0 for i in range(N)])
     some = table.with_columns(pl.when(~gaps).then(pl.col("y")))
-    found, notes = model.evaluate_table(as_table(some))
+    found, notes = evaluate_pieces(model, OnePiece(as_table(some)))
     assert found == model.evaluate(table.filter(~gaps))
     assert notes == [f"left out, for want of a label: {gaps.sum()} rows."]
 

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from oddsmith.data.describe import describe
+from oddsmith.data.describing import describe
 from oddsmith.data.table import Table
 from oddsmith.evaluate.evaluation import evaluation
 from oddsmith.evaluate.metrics import Cost

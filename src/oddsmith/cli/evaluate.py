@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oddsmith.cli.options import Voice, examples, load, read, reading_from, reading_options, separated, voiced
+from oddsmith.cli.options import (
+    Voice,
+    examples,
+    load,
+    memory_option,
+    pieces_of,
+    reading_from,
+    reading_options,
+    separated,
+    voiced,
+)
 
 if TYPE_CHECKING:
     from oddsmith.evaluate.metrics import Cost
@@ -39,6 +49,7 @@ EXAMPLES = examples(
     metavar="FROM=TO",
     help="Rename a label; 'x.=x' takes a dot off every label.",
 )
+@memory_option
 @reading_options
 @voiced
 def evaluate(
@@ -48,6 +59,7 @@ def evaluate(
     cost: str | None,
     bins: int,
     map_label: tuple[str, ...],
+    memory: str | None,
     voice: Voice,
     chosen: dict[str, Any],
 ) -> None:
@@ -55,17 +67,23 @@ def evaluate(
 
     Log loss, accuracy, confusion matrix, precision, recall, F1, AUC, Brier score and calibration error;
     for two classes a row for each threshold, with its cost, and the threshold that follows from the costs.
-    DATA is one file or several, of any format, read as the training data was, unless options say otherwise.
+    DATA is one file or several, of any format and any size, read as the training data was, unless options say otherwise.
     """
+    from oddsmith.model.evaluating import evaluate_pieces
     from oddsmith.report.terminal import draw_evaluation
 
     trained = load(model, voice)
     thresholds, price = _thresholds(threshold), _cost(cost)
     reading = reading_from(chosen, trained.record.reading)
-    with voice.working("evaluating"):
-        table = read(data, reading, voice)
-        found, notes = trained.evaluate_table(
-            table, thresholds=thresholds, cost=price, n_bins=bins, map_label=map_label
+    with pieces_of(data, reading, memory, voice) as pieces, voice.reading("evaluating") as advance:
+        found, notes = evaluate_pieces(
+            trained,
+            pieces,
+            thresholds=thresholds,
+            cost=price,
+            n_bins=bins,
+            map_label=map_label,
+            advance=advance,
         )
     for note in notes:
         voice.aside(note)

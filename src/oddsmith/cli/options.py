@@ -148,7 +148,8 @@ class Working:
     def __init__(self, update: Callable[[int, int | None, str], None]) -> None:
         self.update = update
         self.done: tuple[int, int | None, str] = (0, None, "")
-        self.since: float | None = None
+        self.total: int | None = None
+        self.since = 0.0
         self.n_rows = 0
 
     def __call__(self, done: int, most: int, value: Floats) -> None:
@@ -162,12 +163,13 @@ class Working:
         from time import monotonic
 
         now = monotonic()
-        self.since = now if self.since is None else self.since
+        if not self.n_rows or total != self.total:
+            self.since, self.n_rows, self.total = now, 0, total
         self.n_rows += number
         done, most, told = self.done
         read = f"pass {self.n_rows / total:.1f}" if total else f"{self.n_rows:,} rows"
-        speed = self.n_rows / max(now - self.since, 1e-3)
-        self.update(done, most, f"{told}  {read}  {speed:,.0f} rows/s".strip())
+        speed = f"{self.n_rows / (now - self.since):,.0f} rows/s" if now > self.since else ""
+        self.update(done, most, "  ".join(part for part in (told, read, speed) if part))
 
 
 def _wrapped(message: str) -> str:
@@ -352,9 +354,9 @@ def column_names(values: tuple[str, ...], table: Table) -> tuple[str, ...]:
     return tuple(name for text in values for name in ((text,) if text in columns else separated(text)))
 
 
-def missing_tokens(values: tuple[str, ...], table: Table) -> tuple[str, ...]:
+def missing_tokens(values: tuple[str, ...], columns: Sequence[str]) -> tuple[str, ...]:
     """Markers given with commas between them; one of a column whose name holds a comma stays whole."""
-    with_comma = [f"{name}=" for name in table.frame.columns if "," in name]
+    with_comma = [f"{name}=" for name in columns if "," in name]
     return tuple(
         token
         for text in values

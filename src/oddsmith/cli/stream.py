@@ -9,10 +9,12 @@ by itself. What is answered does not depend on that. Nothing of a row is kept on
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import select
+import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from oddsmith.cli.options import Voice
@@ -54,7 +56,8 @@ def answer(
     from oddsmith.data.arriving import Arriving
 
     arriving = Arriving(_NAME, reading)
-    with _opened(rejects) as kept:
+    kept = None if rejects is None else _Rejects(rejects)
+    with contextlib.nullcontext() if kept is None else contextlib.closing(kept):
         answers = _Answers(model, arriving, voice, kept, proba=proba, explain=explain, raw=raw)
         for piece in _pieces(sys.stdin.buffer):
             answers.give(arriving.feed(piece))
@@ -63,7 +66,7 @@ def answer(
     if kept is not None and kept.n_rows:
         from oddsmith.errors import counted, visible
 
-        voice.note(f"wrote {counted(kept.n_rows, 'rejected row')} to {visible(str(rejects), 200)}")
+        voice.note(f"wrote {counted(kept.n_rows, 'rejected row')} to {visible(kept.path, 200)}")
 
 
 class _Answers:
@@ -114,8 +117,9 @@ class _Answers:
         """Notes about the whole, each once."""
         from oddsmith.report.spreadsheet import defused
 
-        for unseen in self.unseen.values():
-            self.voice.aside(str(unseen))
+        for column in self.model.design.columns:
+            if column.name in self.unseen:
+                self.voice.aside(str(self.unseen[column.name]))
         if self.defused:
             self.voice.aside(defused(self.defused))
         blank = self.arriving.blank_lines
@@ -125,7 +129,7 @@ class _Answers:
             self.voice.aside(f"{_NAME}: {blank_lines_skipped(blank)}")
 
     def _begin(self) -> None:
-        """Check the header against the model, and write the one of the answers."""
+        """Check the header against the model; only then is the file of rejects made, and anything written."""
         table = self.arriving.table([])
         for note in table.notes:
             self.voice.aside(note)
@@ -133,6 +137,8 @@ class _Answers:
         frame = predictions(
             self.model, table, self.model.score(table), proba=self.proba, explain=self.explain
         )
+        if self.rejects is not None:
+            self.rejects.begin()
         self._put(frame, header=True)
         self.begun = True
 
@@ -164,11 +170,18 @@ class _Answers:
 class _Rejects:
     """CSV of the rows that were not scored: line, reason, and the row's bytes without its line end."""
 
-    def __init__(self, file: Growing) -> None:
-        self.file = file
+    def __init__(self, path: str) -> None:
+        self.path = path
         self.n_rows = 0
+        self._file: Growing | None = None
         self._open = False
-        file.write(b"line,reason,row\n")
+
+    def begin(self) -> None:
+        """Make the file."""
+        from oddsmith.files import Growing
+
+        self._file = Growing(self.path, "--rejects")
+        self._file.write(b"line,reason,row\n")
 
     def add(self, faults: Sequence[Arrived]) -> None:
         """Record faults: they are with the system when this returns."""
@@ -183,37 +196,67 @@ class _Rejects:
             self._open = row.more
             if not row.more:
                 content += b'"\n'
-        self.file.write(bytes(content))
+        if content and self._file is not None:
+            self._file.write(bytes(content))
 
-
-@contextlib.contextmanager
-def _opened(path: str | None) -> Iterator[_Rejects | None]:
-    if path is None:
-        yield None
-        return
-    from oddsmith.files import Growing
-
-    file = Growing(path, "--rejects")
-    try:
-        yield _Rejects(file)
-    finally:
-        file.close()
+    def close(self) -> None:
+        """Force the file to disk, if it was made."""
+        if self._file is not None:
+            self._file.close()
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:
-    """What has arrived, whenever something has, until the end."""
+    """What has arrived, whenever something has, until the end.
+
+    Raises:
+        InputError: the stream cannot be read.
+    """
     raw = getattr(stream, "raw", stream)
     # Linux lets a pipe hold more than its 64 KiB, so that more rows can wait while others are scored.
     with contextlib.suppress(ImportError, AttributeError, OSError):
         import fcntl
 
         fcntl.fcntl(raw, fcntl.F_SETPIPE_SZ, _PIECE)
-    while True:
-        piece = raw.read(_PIECE)
-        if piece is None:
-            # A pipe that does not block, and is empty.
-            select.select([raw], [], [])
-        elif piece:
-            yield piece
-        else:
-            return
+    with _waiting(raw) as wait:
+        while True:
+            wait()
+            try:
+                piece = raw.read(_PIECE)
+            except OSError as error:
+                from oddsmith.errors import InputError
+
+                cause = (error.strerror or str(error)).lower()
+                raise InputError(f"{_NAME}: cannot be read: {cause}. Send rows through a pipe.") from error
+            if piece:
+                yield piece
+            elif piece is not None:  # a pipe that does not block gives None where it is empty
+                return
+
+
+@contextlib.contextmanager
+def _waiting(raw: BinaryIO) -> Iterator[Callable[[], None]]:
+    """A function that returns when something can be read, and lets signals do their work before.
+
+    A signal may reach any thread, and those of Polars do not wake the one that reads; but Python writes a byte
+    to a descriptor for each.
+    """
+    descriptor = None
+    with contextlib.suppress(OSError):
+        descriptor = raw.fileno()
+    if descriptor is None or os.name != "posix":
+        yield lambda: None
+        return
+    woken, waking = os.pipe()
+    os.set_blocking(waking, False)
+    before = signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
+
+    def wait() -> None:
+        while woken in select.select([descriptor, woken], [], [])[0]:
+            os.read(woken, 1)
+
+    try:
+        yield wait
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(woken)
+        os.close(waking)

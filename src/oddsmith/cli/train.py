@@ -180,7 +180,7 @@ def train(
             drop=column_names(drop, table),
             categorical=column_names(categorical, table),
             numeric=column_names(numeric, table),
-            missing=missing_tokens(missing, table),
+            missing=missing_tokens(missing, table.frame.columns),
             reading=reading,
             memory=memory,
             cache=not no_cache,

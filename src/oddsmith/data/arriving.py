@@ -14,17 +14,18 @@ The same records come out wherever the pieces are cut. A lone CR ends a line onc
 
 from __future__ import annotations
 
-import codecs
-import re
+import contextlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from oddsmith.data.decode import decoded, utf8_text
 from oddsmith.data.delimited import Delimited, line_ends, refuse_other_dialect
+from oddsmith.data.lines import QuotedLines
 from oddsmith.data.read import Reading, dialect, is_svmlight
 from oddsmith.data.scan import BYTE_ORDER_MARK, MAX_FIELDS, Before, prove
 from oddsmith.data.strip import strip_blanks
@@ -69,8 +70,7 @@ class Arriving:
         """Lines between records that held nothing, and were no records."""
         self._head = bytearray()
         self._header = b""
-        self._tail: list[bytes] = []
-        self._tail_size = 0
+        self._tail = bytearray()
         self._line = 1
         self._blank = 0
         self._held: list[bytes] = []
@@ -78,27 +78,27 @@ class Arriving:
         self._opened = 0
         self._spilling = False
         self._decodes = True
-        self._grammar = _Grammar(self.dialect.delimiter, self.dialect.quote, strip=reading.strip)
+        self._quotes = QuotedLines(self.dialect.delimiter, self.dialect.quote, strip=reading.strip)
         blanks = b" " if self.dialect.delimiter == "\t" else b" \t"
         self._nothing = b"\r\n" + (blanks if reading.strip else b"")
 
     def feed(self, piece: bytes) -> Iterator[Arrived]:
         """Records that `piece` completes, in order."""
-        after_cr = bool(self._tail) and self._tail[-1].endswith(b"\r")
-        self._tail.append(piece)
-        self._tail_size += len(piece)
+        after_cr = self._tail.endswith(b"\r")
+        self._tail += piece
         if b"\n" in piece or b"\r" in piece or after_cr:
-            text = b"".join(self._tail)
+            text = bytes(self._tail)
             lines = text.splitlines(keepends=True)
             last = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-            self._tail, self._tail_size = [last] if last else [], len(last)
+            self._tail = bytearray(last)
             yield from self._proved_to_decode(text[: len(text) - len(last)], lines)
-        if self._tail_size > self._longest or self._spilling:
+        if len(self._tail) > self._longest or self._spilling:
             yield from self._spilled()
 
     def finish(self) -> Iterator[Arrived]:
         """Records that the end of the text completes."""
-        last, self._tail = b"".join(self._tail), []
+        last = bytes(self._tail)
+        self._tail.clear()
         if last or self._spilling:
             yield from self._proved_to_decode(last, last.splitlines(keepends=True) or [b""])
         while self._held:
@@ -146,7 +146,7 @@ class Arriving:
     def _records(self, waiting: deque[bytes]) -> Iterator[Arrived]:
         """Records among physical lines, to which a fault may give some back."""
         # Where there are no quotes, no line can hold this.
-        quote, grammar = self.dialect.quote.encode() or b"\n\n", self._grammar
+        quote, lines = self.dialect.quote.encode() or b"\n\n", self._quotes
         while waiting:
             line = waiting.popleft()
             if self._spilling or (not self._held and len(line) > self._longest):
@@ -155,9 +155,9 @@ class Arriving:
                 self._line += 1
             elif not self._held:
                 start = line.removeprefix(BYTE_ORDER_MARK) if self._line == 1 else line
-                if quote not in line or grammar.whole(start):
+                if quote not in line or lines.whole(start):
                     yield from self._record(line, 1, sound=True)
-                elif grammar.opens(start):
+                elif lines.opens(start):
                     self._held, self._held_size, self._opened = [line], len(line), 0
                 else:
                     yield from self._record(line, 1, sound=False)
@@ -166,16 +166,16 @@ class Arriving:
                 self._held_size += len(line)
                 if self._held_size > self._longest:
                     yield from self._broken_off(len(self._held) - 1, waiting)
-                elif quote not in line or grammar.goes_on(line):
+                elif quote not in line or lines.goes_on(line):
                     continue
-                elif grammar.closes(line):
+                elif lines.closes(line):
                     record, n_lines = b"".join(self._held), len(self._held)
                     self._held = []
                     yield from self._record(record, n_lines, sound=True)
-                elif grammar.reopens(line):
+                elif lines.reopens(line):
                     self._opened = len(self._held) - 1
                 else:
-                    if grammar.closes_first(line):
+                    if lines.closes_first(line):
                         self._opened = len(self._held) - 1
                     yield from self._broken_off(len(self._held), waiting)
 
@@ -195,7 +195,7 @@ class Arriving:
             self._blank += 1
         else:
             self.blank_lines, self._blank = self.blank_lines + self._blank, 0
-            sound = sound and self._grammar.n_cells(raw) == self.n_fields
+            sound = sound and self._quotes.n_cells(raw) == self.n_fields
             yield Arrived(line, raw, None if sound and self._decodes else self._fault(raw, line, sound=sound))
 
     def _first(self, raw: bytes) -> None:
@@ -275,10 +275,9 @@ class Arriving:
         if not self.n_fields:
             raise InputError(self._oversize)
         self._spilling = True
-        raw, self._tail, self._tail_size = b"".join(self._tail), [], 0
         # Whether a CR ends the line alone is known with the next byte.
-        if raw.endswith(b"\r"):
-            raw, self._tail, self._tail_size = raw[:-1], [b"\r"], 1
+        raw = bytes(self._tail.removesuffix(b"\r"))
+        del self._tail[: len(raw)]
         if raw:
             yield Arrived(self._line, raw, self._oversize, more=True)
 
@@ -291,80 +290,19 @@ class Arriving:
         )
 
 
-class _Grammar:
-    """How a physical line goes on, as far as its quotes say."""
-
-    def __init__(self, delimiter: str, quote: str, *, strip: bool) -> None:
-        mark, sign = re.escape(quote.encode()), re.escape(delimiter.encode())
-        by_blanks = strip and delimiter == " "
-        around = rb"" if not strip or by_blanks else rb"[ ]*" if delimiter == "\t" else rb"[ \t]*"
-        between = rb"\t* [ \t]*" if by_blanks else sign
-        outer = rb"[ \t]*" if by_blanks else rb""
-        self._quote, self._sign = quote.encode(), delimiter.encode()
-        self._between = re.compile(between) if by_blanks else None
-        if not quote:
-            return
-        inner = rb"[^" + mark + rb"]*+(?:" + mark * 2 + rb"[^" + mark + rb"]*+)*+"
-        closed = mark + inner + mark + around
-        cell = rb"(?:" + around + closed + rb"|[^" + mark + sign + rb"\r\n]*+)"
-        cells = rb"(?:" + between + cell + rb")*"
-        end = outer + rb"(?:\r\n|\r|\n)?"
-        opening = around + mark + inner
-        start = outer + cell + cells
-        self._whole = re.compile(start + end)
-        self._opens = re.compile(outer + rb"(?:" + cell + cells + between + rb")?" + opening)
-        self._closes = re.compile(inner + mark + around + cells + end)
-        self._reopens = re.compile(inner + mark + around + cells + between + opening)
-        self._goes_on = re.compile(inner)
-        self._closes_first = re.compile(inner + mark + around + rb"(?:" + between + rb"|[\r\n]|$)")
-        self._quoted = re.compile(mark + rb"[^" + mark + rb"]*+" + mark)
-
-    def n_cells(self, record: bytes) -> int:
-        """Cells of a record whose quotes are in their places."""
-        if self._quote and self._quote in record:
-            record = self._quoted.sub(b"x", record)
-        if self._between is not None:
-            return len(self._between.split(record.strip(b" \t\r\n")))
-        return record.count(self._sign) + 1
-
-    def whole(self, line: bytes) -> bool:
-        """Whether a line from the start of a record is all of it."""
-        return self._whole.fullmatch(line) is not None
-
-    def opens(self, line: bytes) -> bool:
-        """Whether a line from the start of a record ends inside a quoted cell."""
-        return self._opens.fullmatch(line) is not None
-
-    def closes(self, line: bytes) -> bool:
-        """Whether a line that begins inside a quoted cell ends with its record."""
-        return self._closes.fullmatch(line) is not None
-
-    def reopens(self, line: bytes) -> bool:
-        """Whether a line that begins inside a quoted cell ends inside another one."""
-        return self._reopens.fullmatch(line) is not None
-
-    def goes_on(self, line: bytes) -> bool:
-        """Whether a line that begins inside a quoted cell ends inside the same one."""
-        return self._goes_on.fullmatch(line) is not None
-
-    def closes_first(self, line: bytes) -> bool:
-        """Whether the cell in which a line begins is closed properly."""
-        return self._closes_first.match(line) is not None
-
-
 def _has_ascii_bytes(encoding: str) -> bool:
-    """Whether a byte below 128 is that character of ASCII wherever it stands."""
-    try:
-        ascii_bytes = bytes(range(128))
-        if ascii_bytes.decode(encoding) != ascii_bytes.decode("ascii"):
-            return False
-    except UnicodeError:
-        return False
-    pairs = [bytes([first, second]) for first in range(128, 256) for second in b'",;|\t 0a']
-    for pair in pairs:
-        shown = codecs.decode(pair, encoding, "replace")
-        if not shown.endswith(chr(pair[1])):
-            return False
+    """Whether a byte below 128 is that character of ASCII wherever it stands, and no part of another one."""
+    ascii_bytes = bytes(range(128))
+    with contextlib.suppress(UnicodeError):
+        if ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii"):
+            return all(map(partial(_ends_in_ascii, encoding), range(128, 256)))
+    return False
+
+
+def _ends_in_ascii(encoding: str, first: int) -> bool:
+    """Whether no character of `encoding` consists of this byte and a letter, as those of GBK and Shift JIS do."""
+    with contextlib.suppress(UnicodeError):
+        return bytes([first, ord("a")]).decode(encoding).endswith("a")
     return True
 
 

@@ -13,8 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from oddsmith.data.native import as_table, is_paths
-from oddsmith.data.pieces import OnePiece, Pieces
+from oddsmith.data.pieces import as_pieces
 from oddsmith.data.table import Table
 from oddsmith.errors import InputError
 
@@ -87,12 +86,8 @@ class Batches:
         memory: float | None = None,
         watch: Watch = unwatched,
     ) -> Self:
-        """The batches of files, read piece by piece in so much memory, or of what `as_table` takes; or as they are."""
-        if isinstance(data, cls):
-            return data
-        if is_paths(data):
-            return cls(Pieces(data, reading, memory), watch)
-        return cls(OnePiece(as_table(data)), watch)
+        """The batches of what `as_pieces` takes, read in so much memory; batches as they are."""
+        return data if isinstance(data, cls) else cls(as_pieces(data, reading, memory), watch)
 
     def read(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, Table]]:
         """Each batch with the number of its first row, in order; with these columns only, where they are named."""

@@ -42,6 +42,8 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 EMPTY_IF_UNKNOWN = "Correct the cell, or leave it empty if it is unknown."
 LEADING_ZEROS = r"^[+-]?0[0-9]"
+_SHORT, _OFTEN = 1000, 8
+"""Cells of a column, and of each different one on average, from which on finding those that differ is worth while."""
 _CASTING, _LOOKING = 40, 128
 """Bytes of memory for each cell while numbers are read, and while texts are looked at, beside two copies of them."""
 
@@ -195,7 +197,15 @@ def texts(series: pl.Series, markers: frozenset[str]) -> pl.Series:
 
     Whole numbers of typed columns give "1", never "1.0"; booleans give "True" and "False".
     """
+    import polars as pl
+
     _require_room(series, 2 * series.estimated_size() / max(series.len(), 1) + _LOOKING)
+    if series.dtype == pl.String and series.len() > _SHORT:
+        # Each different cell is looked at once, where they are few.
+        different = series.unique().drop_nulls()
+        if _OFTEN * different.len() <= series.len():
+            written = as_written(different).set(_missing(different, markers), None)
+            return series.replace_strict(different, written, default=None, return_dtype=pl.String)
     return as_written(series).set(_missing(series, markers), None)
 
 

@@ -256,7 +256,7 @@ def _read(survey: Survey, group: Sequence[ColumnFacts]) -> None:
     """What the cells of these columns say; a second time, of those where texts came after numbers."""
     plain = [facts for facts in group if not is_nested(survey.rows.head.frame[facts.name].dtype)]
     survey.look(plain)
-    again = [facts for facts in plain if facts.needs_levels and facts.levels is None]
+    again = [facts for facts in plain if facts.lacks_levels]
     for facts in again:
         facts.look_at_levels()
     if again:
@@ -328,7 +328,7 @@ def _decide_texts(survey: Survey, facts: ColumnFacts, forced: Kind | None) -> _D
     """Rules 6, 7 and 9 to 13, for a column of texts."""
     import polars as pl
 
-    found, counts, name, n_cells = facts.levels, facts.numbers, facts.name, facts.n_cells
+    found, name, n_cells = facts.levels, facts.name, facts.n_cells
     assert found is not None
     argument = as_argument(survey.rows.head, name)
     levels = list(found.codes or ())
@@ -337,14 +337,14 @@ def _decide_texts(survey: Survey, facts: ColumnFacts, forced: Kind | None) -> _D
     if forced is not None or len(levels) == 1:
         return _Decision("categorical")
     writing = found.writing
-    if counts.has_codes:
+    if writing.has_codes:
         _refuse_mixed_codes(survey, name, writing)
-    elif 2 * counts.n_numbers >= n_cells or writing.levels_are_numbers:
-        survey.refuse_other_cells(name, counts.n_numbers, n_cells, _remedies(survey, name), finite=True)
+    elif 2 * writing.n_numbers >= n_cells or writing.levels_are_numbers:
+        survey.refuse_other_cells(name, writing.n_numbers, n_cells, _remedies(survey, name), finite=True)
     if frozenset(levels) in SPELLINGS:
         return _Decision("boolean")
-    if not counts.has_codes:
-        _refuse_other_writing(survey, name, writing.n_other_numbers, counts)
+    if not writing.has_codes:
+        _refuse_other_writing(survey, name, writing, n_cells)
     if survey.rows.head.frame[name].dtype in (pl.Date, pl.Datetime, pl.Time) or writing.all_dates:
         reason = f"dates or times. To use it, derive a number from it, or say --categorical {argument}."
         return _Decision(None, reason)
@@ -374,9 +374,10 @@ def _refuse_mixed_codes(survey: Survey, name: str, writing: Writing) -> None:
     )
 
 
-def _refuse_other_writing(survey: Survey, name: str, n_other: int, counts: NumberFacts) -> None:
+def _refuse_other_writing(survey: Survey, name: str, writing: Writing, n_cells: int) -> None:
     """Rule 10 for numbers as people and offices write them, which are read neither as numbers nor as levels."""
-    if not n_other or 2 * (n_other + counts.n_numbers) < counts.n_cells:
+    n_other = writing.n_other_numbers
+    if not n_other or 2 * (n_other + writing.n_numbers) < n_cells:
         return
     markers = survey.markers.of(name)
     place, cell = survey.first(
@@ -385,7 +386,7 @@ def _refuse_other_writing(survey: Survey, name: str, n_other: int, counts: Numbe
     argument = as_argument(survey.rows.head, name)
     raise InputError(
         f"{place}: {shown(cell)} in column {shown(name)} looks like a number written another way "
-        f"({n_other:,} of {counts.n_cells:,} cells do). Write digits and a point alone, as in 1234.5, or say "
+        f"({n_other:,} of {n_cells:,} cells do). Write digits and a point alone, as in 1234.5, or say "
         f"--categorical {argument}, or drop the column with --drop {argument}."
     )
 

@@ -3,10 +3,13 @@
     mean = sum x / n        std = sqrt(sum (x - mean)^2 / (n - 1))
     skewness = sqrt(n (n - 1)) / (n - 2) * m3 / m2^1.5        m_k = sum (x - mean)^k / n
 
-Two passes: first the mean, from a sum without rounding, then powers of what is left of each number
-without it, so that a column of small differences far from zero keeps its digits. Quartiles interpolate between neighbours. A column is
-numeric when every cell that is not missing is a finite number, and there is one; any other column is
-summarised by its cells as they are written, without the blanks around them.
+First the mean, from a sum without rounding, then powers of what is left of each number without it, so that a
+column of small differences far from zero keeps its digits. Quartiles interpolate between neighbours. A column is
+numeric when every cell that is not missing is a finite number, and there is one; any other column is summarised
+by its cells as they are written, without the blanks around them.
+
+Numbers that fit into the memory there is are held and sorted. Of others everything is exact too, but for the
+number of distinct ones, and takes more readings (`describing.py`).
 """
 
 from __future__ import annotations
@@ -19,20 +22,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.cells import MissingMarkers, numbers, texts
 from oddsmith.data.memory import require
-from oddsmith.errors import InputError, visible
+from oddsmith.errors import visible
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from oddsmith.data.table import Table
-
 _PIECE = 1 << 16
 _SORTING = 6
 """Copies of a column's numbers while they are summarised."""
-_GROUPING = 240
-"""Bytes of memory for each cell while equal ones are counted."""
 
 
 class NumericSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="numeric"):
@@ -42,6 +40,8 @@ class NumericSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"
     count: int
     missing: int
     distinct: int
+    distinct_exact: bool = True
+    """Otherwise `distinct` is an estimate, with a standard error of 0.4%."""
     mean: float
     std: float | None
     """Of a sample, n - 1 in the denominator; None for a single number."""
@@ -61,49 +61,16 @@ class LevelSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     count: int
     missing: int
     distinct: int
+    distinct_exact: bool = True
+    """Otherwise `distinct` is an estimate, with a standard error of 0.4%."""
     most_common: str | None
-    """The cell that occurs most often, the first seen of equals; None where every cell is missing."""
+    """The cell that occurs most often, the first seen of equals; None where every cell is missing, or where so many
+    are different that none stands out."""
     most_common_count: int
+    """How often that is; or, where none stands out, what no cell exceeds."""
 
 
 ColumnSummary = NumericSummary | LevelSummary
-
-
-def describe(table: Table, markers: MissingMarkers | None = None) -> list[ColumnSummary]:
-    """One summary for each column, in the order of the table.
-
-    What is missing, and what is a number, is decided as for training: by `columns.numbers`. Without
-    `markers` the usual texts mean missing.
-
-    Raises:
-        InputError: a column holds lists, structs or other things that are not single cells.
-    """
-    if markers is None:
-        markers = MissingMarkers.from_options((), table.frame.columns)
-    return [_summary(table, column, markers.of(column.name)) for column in table.frame.iter_columns()]
-
-
-def _summary(table: Table, column: pl.Series, missing: frozenset[str]) -> ColumnSummary:
-    import polars as pl
-
-    if column.dtype.is_nested() or column.dtype in (pl.Object, pl.Binary):
-        raise InputError(
-            f"{visible(table.name, 200)}: column '{visible(column.name)}' holds {column.dtype}, not single cells. "
-            "Take out the numbers or texts that are meant, one column each."
-        )
-    name = column.name
-    if column.dtype == pl.Duration:
-        column = column.dt.to_string()
-    found = numbers(column, missing)
-    if found.n_cells and found.n_numbers == found.n_cells and found.first_infinite is None:
-        values = (found.values.drop_nulls() if found.values.null_count() else found.values).to_numpy()
-        summary = numeric_summary(name, values, missing=len(column) - len(values))
-        if max(-summary.min, summary.max) < 2.0**53:
-            return summary
-        # Larger whole numbers may differ where their doubles do not.
-        return msgspec.structs.replace(summary, distinct=texts(column, missing).drop_nulls().n_unique())
-    cells = texts(column, missing).drop_nulls()
-    return _level_summary(name, cells, missing=len(column) - len(cells))
 
 
 def numeric_summary(name: str, values: NDArray[np.float64], *, missing: int) -> NumericSummary:
@@ -153,19 +120,19 @@ def _skewness(rest: NDArray[np.float64]) -> float:
     return math.sqrt(n * (n - 1)) / (n - 2) * m3 / (m2 * math.sqrt(m2))
 
 
-def _level_summary(name: str, cells: pl.Series, *, missing: int) -> LevelSummary:
-    require(_GROUPING * len(cells), f"column '{visible(name)}': counting its {len(cells):,} cells")
-    levels = cells.to_frame("cell").group_by("cell", maintain_order=True).len()
+def level_summary(name: str, levels: pl.DataFrame, *, missing: int) -> LevelSummary:
+    """Summary of different cells and how often each occurs, "cell" and "len", in the order of their first rows."""
     if levels.is_empty():
         return LevelSummary(
             name=name, count=0, missing=missing, distinct=0, most_common=None, most_common_count=0
         )
-    first = int(np.argmax(levels["len"].to_numpy()))
+    counts = levels["len"].to_numpy()
+    first = int(np.argmax(counts))
     return LevelSummary(
         name=name,
-        count=len(cells),
+        count=int(counts.sum()),
         missing=missing,
         distinct=len(levels),
         most_common=str(levels["cell"][first]),
-        most_common_count=int(levels["len"][first]),
+        most_common_count=int(counts[first]),
     )

@@ -178,7 +178,7 @@ def fill_categorical(part: Floats, column: CategoricalColumn, cells: pl.Series) 
     for text in cells.unique().drop_nulls():
         if text not in codes and plain(text) in same:
             codes[text] = codes[same[plain(text)]]
-    found = cells.replace_strict(codes, default=-1, return_dtype=pl.Int64)
+    found = cells.replace_strict(codes, default=-1, return_dtype=pl.Int32)
     missing = len(known) if column.reference is None else known.index(None) if None in known else -1
     numbers = found.to_numpy().copy()
     numbers[cells.is_null().to_numpy()] = missing

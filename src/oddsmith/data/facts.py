@@ -266,6 +266,9 @@ def rounded(series: pl.Series, values: pl.Series, markers: frozenset[str]) -> pl
 class Writing:
     """How texts are written, counted by cells; sets are of different texts, and small."""
 
+    n_numbers: int = 0
+    has_codes: bool = False
+    """Whether a number has leading zeros."""
     n_digits: int = 0
     """Cells of digits and points alone."""
     n_codes: int = 0
@@ -286,6 +289,8 @@ class Writing:
         found = numbers(levels, frozenset())
         is_number = found.values.is_not_null()
         return cls(
+            n_numbers=int(counts[is_number.to_numpy()].sum()),
+            has_codes=found.has_codes,
             n_digits=int(counts[digits.to_numpy()].sum()),
             n_codes=int(counts[codes.to_numpy()].sum()),
             lengths=frozenset(levels.filter(digits).str.strip_chars().str.len_chars().unique().head(2)),
@@ -297,6 +302,8 @@ class Writing:
 
     def __add__(self, other: Self) -> Self:
         return type(self)(
+            self.n_numbers + other.n_numbers,
+            self.has_codes or other.has_codes,
             self.n_digits + other.n_digits,
             self.n_codes + other.n_codes,
             _some(self.lengths | other.lengths, 2),

@@ -38,7 +38,7 @@ def as_table(data: Any, reading: Reading | None = None) -> Table:
     """
     if isinstance(data, Table):
         return data
-    if is_paths(data):
+    if isinstance(data, str | Path) or are_paths(data):
         from oddsmith.data.read import read_table
 
         return read_table(data, reading)
@@ -64,11 +64,9 @@ def as_table(data: Any, reading: Reading | None = None) -> Table:
     return Table(_frame((name, _array(column)) for name, column in columns), "table")
 
 
-def is_paths(data: Any) -> bool:
-    """Whether this is the path of a file, a pattern, or a list of them."""
-    if isinstance(data, list | tuple):
-        return all(isinstance(path, str | Path) for path in data)
-    return isinstance(data, str | Path)
+def are_paths(data: Any) -> bool:
+    """Whether it is a list of paths."""
+    return isinstance(data, list | tuple) and all(isinstance(path, str | Path) for path in data)
 
 
 def is_missing(cell: Any) -> bool:

@@ -78,7 +78,7 @@ class PackedSource:
             )
 
     def _write(self, parts: Iterable[Floats]) -> None:
-        for part in parts:
+        for part in read_ahead(iter(parts)):
             left = _bytes_of(np.ascontiguousarray(part))
             while left:
                 left = left[self._file.write(left) :]

@@ -82,6 +82,7 @@ def _pieces(
             pa.BufferReader(content.raw) if isinstance(content, InMemory) else content.path,
             page_checksum_verification=True,
             coerce_int96_timestamp_unit="us",
+            pre_buffer=False,  # which would hold whole row groups
             buffer_size=0 if size is None else _BUFFER,
         ) as file:
             metadata, names = file.metadata, file.schema_arrow.names

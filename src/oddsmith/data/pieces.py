@@ -13,8 +13,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 from oddsmith.data.memory import piece_size
+from oddsmith.data.native import are_paths, as_table
 from oddsmith.data.read import File, Reading
 from oddsmith.data.sources import Alike, Paths, files_of, joined_name, joined_notes, refuse_other_columns
 from oddsmith.data.table import Table
@@ -111,6 +114,7 @@ class OnePiece:
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        self.size = piece_size()
         self.name = table.name
         self.columns = tuple(table.frame.columns)
         self.digests = table.digests
@@ -123,3 +127,14 @@ class OnePiece:
     def read(self, only: Collection[str] | None = None) -> Iterator[Table]:
         """The table, with `only` these columns."""
         yield self.table if only is None else self.table.only(only)
+
+
+def as_pieces(data: Any, reading: Reading | None = None, memory: float | None = None) -> Pieces | OnePiece:
+    """The rows of files, where `data` are paths; of what `as_table` takes, one piece.
+
+    Raises:
+        InputError: as for `as_table`.
+    """
+    if isinstance(data, str | Path) or are_paths(data):
+        return Pieces(data, reading, memory)
+    return OnePiece(as_table(data, reading))

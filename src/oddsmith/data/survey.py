@@ -55,8 +55,6 @@ class ColumnFacts:
         self.numbers = NumberFacts(markers, forced=numeric, unique=unique, steps=steps)
         self.levels: LevelFacts | None = None
         self.most_levels = most_levels
-        self.needs_levels = False
-        """Whether texts came after numbers, which were not looked at as texts."""
         self.n_rows = 0
         self.weighted = False
         self.missing_weight = 0.0
@@ -67,10 +65,15 @@ class ColumnFacts:
         """Cells that are not missing."""
         return self.numbers.n_cells if self.levels is None else self.levels.n_cells
 
+    @property
+    def lacks_levels(self) -> bool:
+        """Whether texts came after numbers, which were not looked at as texts."""
+        return self.levels is None and not (self.numbers.all_numbers or self.numbers.forced)
+
     def look_at_levels(self) -> None:
         """Take the cells as texts in the next read, and no longer as numbers."""
         self.levels = LevelFacts(self.markers, self.most_levels)
-        self.needs_levels, self.n_rows, self.missing_weight = True, 0, 0.0
+        self.n_rows, self.missing_weight = 0, 0.0
 
     def add(self, series: pl.Series, weight: Floats | None) -> Cells:
         """Take in a batch of rows with these weights; returns its cells, as numbers or as texts."""
@@ -82,18 +85,16 @@ class ColumnFacts:
         return cells
 
     def _cells(self, series: pl.Series, weight: Floats | None) -> Cells:
-        if self.needs_levels and self.levels is not None:
+        if self.levels is not None:
             return self.levels.add(series, weight)
-        seen_before = self.numbers.n_cells > 0
+        seen_before, decided = self.numbers.n_cells > 0, self.lacks_levels
+        if decided:
+            return np.full(series.len(), np.nan)
         values = self.numbers.add(series, weight)
-        if self.numbers.all_numbers or self.numbers.forced or self.needs_levels:
-            return values
-        if self.levels is None:
-            if seen_before:
-                self.needs_levels = True
-                return values
+        if self.lacks_levels and not seen_before:
             self.levels = LevelFacts(self.markers, self.most_levels)
-        return self.levels.add(series, weight)
+            return self.levels.add(series, weight)
+        return values
 
 
 class Survey:

@@ -5,12 +5,16 @@ More classes: a row is called the class of largest eta, the first of ties; AUC, 
 recall are of each class against the rest, on the log-odds of its probability; the calibration error is of
 the largest probability against whether the call was right.
 
+All of it follows from `Evidence`, sums over rows, which add: so rows may come in any number of parts.
+
 Figures that do not apply are None, never NaN, so that the record survives JSON.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -23,6 +27,7 @@ from oddsmith.evaluate.metrics import (
     Cost,
     Count,
     auc,
+    auc_error,
     brier,
     confusion,
     log_loss,
@@ -30,7 +35,7 @@ from oddsmith.evaluate.metrics import (
     observed_share,
 )
 from oddsmith.evaluate.reliability import Reliability, reliability
-from oddsmith.evaluate.score_table import Floats, Integers, ScoreTable, require, row_weights
+from oddsmith.evaluate.score_table import MOST_SCORES, Floats, Integers, ScoreTable, require, row_weights
 
 
 class Accuracy(msgspec.Struct, frozen=True):
@@ -101,6 +106,44 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost | None
     thresholds: tuple[ThresholdReport, ...]
     """Two classes: in the order given, then the analytic threshold where there are costs."""
+    score_step: float | None = None
+    """Log-odds that lie closer were taken for one, since there were too many to keep apart; None where none were."""
+    auc_error: float | None = None
+    """What this can have changed in an AUC, at most."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What rows tell about predictions of K classes: sums, which add."""
+
+    counts: Floats
+    """(K, K) summed weights: a row for each true class, a column for each predicted one."""
+    n_rows: int
+    """Rows of positive weight."""
+    unweighted: bool
+    """Whether each weighs exactly 1."""
+    tables: tuple[ScoreTable, ...]
+    """Two classes: of the positive one. More: each class against the rest, then the call against the truth."""
+    loss: float
+    squares: float
+    """Three classes or more: the weighted sums of -log proba of the true class, and of (proba - y)^2."""
+
+    @classmethod
+    def sum(cls, parts: Sequence[Evidence]) -> Evidence:
+        """That of the rows of all of at least one."""
+        return cls(
+            np.sum([part.counts for part in parts], axis=0),
+            sum(part.n_rows for part in parts),
+            all(part.unweighted for part in parts),
+            tuple(ScoreTable.sum(tables) for tables in zip(*(part.tables for part in parts), strict=True)),
+            math.fsum(part.loss for part in parts),
+            math.fsum(part.squares for part in parts),
+        )
+
+    @property
+    def size(self) -> int:
+        """Distinct scores in all tables."""
+        return sum(len(table.eta) for table in self.tables)
 
 
 def evaluation(
@@ -133,50 +176,91 @@ def evaluation(
             of probabilities does not add to 1, no row has a positive weight, or thresholds or costs are
             given for more than two classes.
     """
-    _refuse_other_kinds(thresholds, cost)
+    refuse_other_kinds(thresholds, cost, len(classes))
+    found = evidence(eta, log_proba, y, classes, predicted=predicted, sample_weight=sample_weight)
+    return conclusion(found, classes, thresholds=thresholds, cost=cost, n_bins=n_bins)
+
+
+def evidence(
+    eta: ArrayLike,
+    log_proba: ArrayLike,
+    y: ArrayLike,
+    classes: Sequence[str],
+    *,
+    predicted: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    most: int = MOST_SCORES,
+) -> Evidence:
+    """What n predictions tell, for `conclusion`; each table keeps at most so many scores apart, others as `evaluation`.
+
+    Raises:
+        InputError: shapes disagree, a number is not finite, a code is not a position in `classes`, or a row of
+            probabilities does not add to 1.
+    """
     names = tuple(classes)
     K = len(names)
     codes = np.asarray(y)
     scores, logs = np.asarray(eta, dtype=np.float64), np.asarray(log_proba, dtype=np.float64)
     weight = row_weights(sample_weight, len(codes))
     _check(scores, logs, codes, names)
-    if K > 2 and (len(thresholds) or cost is not None):
-        what = "thresholds" if len(thresholds) else "costs fn and fp"
-        raise InputError(
-            f"{what} need two classes, and there are {K}. Leave them out, or train on one class."
-        )
-
     kept = weight > 0
-    if not kept.any():
-        raise InputError("no rows to evaluate: give at least one row with a label and a positive weight.")
     scores, logs, weight = scores[kept], logs[kept], weight[kept]
     true = codes[kept].astype(np.int64)
     called = None if predicted is None else np.asarray(predicted)[kept].astype(np.int64)
-
+    loss = squares = 0.0
     if K == 2:
         called = (scores[:, 0] >= 0).astype(np.int64) if called is None else called
-        table = ScoreTable.from_scores(scores[:, 0], true, weight)
-        loss, brier_score = log_loss(table), brier(table)
-        binned = reliability(table, n_bins, f"the probability of {names[1]!r}")
-        aucs = [auc(table)] * 2
+        tables = [ScoreTable.from_scores(scores[:, 0], true, weight, most)]
     else:
         # Not of the probabilities: far out these are equal where the log-odds are not.
         called = np.argmax(scores, axis=1) if called is None else called
         eta_against_rest = _log_odds_against_rest(logs, called)
         rows = np.arange(len(true))
-        confidence = ScoreTable.from_scores(eta_against_rest[rows, called], called == true, weight)
-        loss = float(weight @ -logs[rows, true] / weight.sum())
-        brier_score = float(weight @ ((np.exp(logs) - np.eye(K)[true]) ** 2).sum(axis=1) / weight.sum())
-        binned = reliability(confidence, n_bins, "the largest probability")
-        aucs = [auc(ScoreTable.from_scores(eta_against_rest[:, k], true == k, weight)) for k in range(K)]
+        tables = [ScoreTable.from_scores(eta_against_rest[:, k], true == k, weight, most) for k in range(K)]
+        tables.append(ScoreTable.from_scores(eta_against_rest[rows, called], called == true, weight, most))
+        loss = float(weight @ -logs[rows, true])
+        squares = float(weight @ ((np.exp(logs) - np.eye(K)[true]) ** 2).sum(axis=1))
+    cells = np.bincount(true * K + called, weights=weight, minlength=K * K).astype(np.float64)
+    return Evidence(cells.reshape(K, K), len(true), bool((weight == 1).all()), tuple(tables), loss, squares)
 
-    counts = _confusion_matrix(true, called, weight, K)
+
+def conclusion(
+    found: Evidence,
+    classes: Sequence[str],
+    *,
+    thresholds: Sequence[float] = (),
+    cost: Cost | None = None,
+    n_bins: int = 4,
+) -> Evaluation:
+    """The evaluation that follows from the evidence; arguments as for `evaluation`.
+
+    Raises:
+        InputError: there is no row of positive weight, or thresholds or costs are given for more than two classes.
+    """
+    refuse_other_kinds(thresholds, cost, len(classes))
+    if not found.n_rows:
+        raise InputError("no rows to evaluate: give at least one row with a label and a positive weight.")
+    names = tuple(classes)
+    K = len(names)
+    table = found.tables[0]
+    counts: NDArray[np.int64 | np.float64] = found.counts
+    if found.unweighted:
+        counts = found.counts.astype(np.int64)
     total = _sum(counts)
     correct = _sum(np.diag(counts))
+    if K == 2:
+        loss, brier_score = log_loss(table), brier(table)
+        binned = reliability(table, n_bins, f"the probability of {names[1]!r}")
+        aucs = [auc(table)] * 2
+    else:
+        loss, brier_score = found.loss / float(total), found.squares / float(total)
+        binned = reliability(found.tables[-1], n_bins, "the largest probability")
+        aucs = [auc(table) for table in found.tables[:-1]]
+    step = max(table.step for table in found.tables)
     return Evaluation(
         classes=names,
         positive=names[1] if K == 2 else None,
-        n_rows=len(true),
+        n_rows=found.n_rows,
         weight=total,
         log_loss=loss,
         accuracy=Accuracy(correct, total, correct / total),
@@ -192,6 +276,8 @@ def evaluation(
         reliability=binned,
         cost=cost,
         thresholds=_threshold_reports(table, thresholds, cost) if K == 2 else (),
+        score_step=step or None,
+        auc_error=max(map(auc_error, found.tables)) if step else None,
     )
 
 
@@ -235,15 +321,6 @@ def _log_odds_against_rest(logs: Floats, largest: Integers) -> Floats:
     return result
 
 
-def _confusion_matrix(
-    true: Integers, predicted: Integers, weight: Floats, K: int
-) -> NDArray[np.int64 | np.float64]:
-    cell = true * K + predicted
-    if (weight == 1).all():
-        return np.bincount(cell, minlength=K * K).reshape(K, K)
-    return np.bincount(cell, weights=weight, minlength=K * K).reshape(K, K)
-
-
 def _class_report(
     label: str, k: int, counts: NDArray[np.int64 | np.float64], area: float | None
 ) -> ClassReport:
@@ -268,13 +345,19 @@ def _class_report(
     )
 
 
-def _refuse_other_kinds(thresholds: Any, cost: Any) -> None:
+def refuse_other_kinds(thresholds: Any, cost: Any, K: int) -> None:
+    """Raise InputError where thresholds or costs are something else, or where there are K > 2 classes for them."""
     if isinstance(thresholds, str) or not isinstance(thresholds, Sequence | np.ndarray):
         raise InputError(
             f"thresholds {visible(repr(thresholds))}: give a list of probabilities, as in [0.2, 0.5]."
         )
     if not isinstance(cost, Cost | None):
         raise InputError(f"cost {visible(repr(cost))}: give an oddsmith.Cost, as in Cost(fn=120, fp=18).")
+    if K > 2 and (len(thresholds) or cost is not None):
+        what = "thresholds" if len(thresholds) else "costs fn and fp"
+        raise InputError(
+            f"{what} need two classes, and there are {K}. Leave them out, or train on one class."
+        )
 
 
 def _threshold_reports(

@@ -130,6 +130,13 @@ def auc(table: ScoreTable) -> float | None:
     return float(np.clip(table.weight_positive @ beaten / positive, 0.0, 1.0))
 
 
+def auc_error(table: ScoreTable) -> float:
+    """What merging scores can have changed in the AUC, at most: half of the pairs whose scores are now one."""
+    pairs = float(table.weight_positive.sum()) * float(table.weight_negative.sum())
+    tied = float(table.weight_positive @ table.weight_negative)
+    return tied / pairs / 2 if table.step and pairs else 0.0
+
+
 def log_loss(table: ScoreTable) -> float:
     """Mean negative log-likelihood, in nats; finite for every finite score.
 

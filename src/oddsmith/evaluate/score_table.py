@@ -9,11 +9,16 @@ reliability can't disagree about ties or about the side on which a threshold fal
 blocks of rows is the sum of their tables.
 
 A row of weight 0 leaves no trace: it is as if it had not been there.
+
+More than `MOST_SCORES` distinct scores are merged onto a grid of log-odds, whose step is the least power of two
+that leaves no more: [k step, (k + 1) step) becomes the weighted mean of its scores. The grids are nested, so that
+the counts are the same in whatever order tables are added. Zero is a border: no row changes its side of 1/2.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +29,10 @@ from oddsmith.fit.losses import expit
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+MOST_SCORES = 1 << 20
+_FINEST, _FAR = 2.0**-30, 1e15
+"""The first step that is tried; and where log-odds lie so far out that all of them are one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +47,19 @@ class ScoreTable:
     weight_negative: Floats
     squared_weight_positive: Floats
     squared_weight_negative: Floats
+    step: float = 0.0
+    """Scores that lie closer may be merged; 0 where none are."""
+    most: int = MOST_SCORES
+    """Distinct scores it may have."""
 
     @classmethod
-    def from_scores(cls, eta: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> ScoreTable:
+    def from_scores(
+        cls,
+        eta: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        most: int = MOST_SCORES,
+    ) -> ScoreTable:
         """The table of n rows: `eta` (n,) log-odds, `y` (n,) of 0 and 1, `sample_weight` (n,) or None for ones.
 
         Raises:
@@ -60,6 +79,8 @@ class ScoreTable:
         scores, positive, weight = scores[kept], labels[kept], weight[kept]
         negative = 1.0 - positive
         return _merged(
+            0.0,
+            most,
             scores,
             positive,
             negative,
@@ -73,8 +94,14 @@ class ScoreTable:
         """The table of the rows of both."""
         if not isinstance(other, ScoreTable):
             return NotImplemented
-        mine, theirs = self._columns(), other._columns()
-        return _merged(*(np.concatenate(pair) for pair in zip(mine, theirs, strict=True)))
+        return ScoreTable.sum((self, other))
+
+    @classmethod
+    def sum(cls, tables: Sequence[ScoreTable]) -> ScoreTable:
+        """The table of the rows of all of at least one."""
+        columns = zip(*(table._columns() for table in tables), strict=True)
+        step, most = max(table.step for table in tables), min(table.most for table in tables)
+        return _merged(step, most, *map(np.concatenate, columns))
 
     def _columns(self) -> tuple[NDArray[np.float64 | np.int64], ...]:
         return (
@@ -156,15 +183,44 @@ def require(holds: NDArray[np.bool_], values: NDArray[np.float64], what: str, ru
         raise InputError(f"row {row + 1}: {what} {float(values[row])!r}. {rule}")
 
 
-def _merged(eta: NDArray[np.float64 | np.int64], *sums: NDArray[np.float64 | np.int64]) -> ScoreTable:
-    distinct, place = np.unique(eta, return_inverse=True)
+def _merged(
+    step: float, most: int, eta: NDArray[np.float64 | np.int64], *sums: NDArray[np.float64 | np.int64]
+) -> ScoreTable:
+    scores = np.asarray(eta, dtype=np.float64)
+    distinct, place = np.unique(_cells(scores, step), return_inverse=True)
+    if len(distinct) > most:
+        step = _step_for(distinct if step == 0.0 else distinct * step, most, step)
+        distinct, place = np.unique(_cells(scores, step), return_inverse=True)
     columns = [
         np.bincount(place, weights=column, minlength=len(distinct)).astype(np.float64) for column in sums
     ]
-    count_positive, count_negative, *weights = columns
+    count_positive, count_negative, positive, negative, squared_positive, squared_negative = columns
+    if step:
+        weight = np.asarray(sums[2] + sums[3], dtype=np.float64)
+        near = np.clip(scores, -_FAR, _FAR)
+        mean = np.bincount(place, weights=weight * near, minlength=len(distinct)) / (positive + negative)
+        distinct = np.clip(mean, distinct * step, np.nextafter((distinct + 1.0) * step, -np.inf))
     return ScoreTable(
-        distinct.astype(np.float64),
+        distinct,
         count_positive.astype(np.int64),
         count_negative.astype(np.int64),
-        *weights,
+        positive,
+        negative,
+        squared_positive,
+        squared_negative,
+        step,
+        most,
     )
+
+
+def _cells(eta: Floats, step: float) -> Floats:
+    """The number of each score's cell on the grid; of no grid the scores themselves."""
+    return np.floor(np.clip(eta, -_FAR, _FAR) / step) if step else eta
+
+
+def _step_for(eta: Floats, most: int, step: float) -> float:
+    """The least power of two, not below `step`, as the step of a grid on which rising scores (m,) have few cells."""
+    step = step or _FINEST
+    while 1 + np.count_nonzero(np.diff(_cells(eta, step))) > most:
+        step *= 2.0
+    return step

@@ -67,13 +67,17 @@ class Factor:
         from scipy.linalg.lapack import dpotrf
 
         free = ~held
-        if not free.any():
+        if free.all():
+            part = hessian
+        elif free.any():
+            part = hessian[np.ix_(free, free)]
+        else:
             return cls(free, np.empty(0), np.empty((0, 0)))
-        part = hessian if free.all() else hessian[np.ix_(free, free)]
         refuse_overflow(part)
-        diagonal = np.diag(part)
+        diagonal = part.diagonal()
         scale = np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
-        unit = part / np.outer(scale, scale)
+        unit = part / scale
+        unit /= scale[:, None]
         ridge = 0.0
         while True:
             lower, fault = dpotrf(unit + ridge * np.eye(len(unit)) if ridge else unit, lower=1)

@@ -72,8 +72,8 @@ class Nearby:
 
 def newton_steps(objective: Objective, now: Evaluation, active: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Newton steps (G, d) and decrements (G,) of the active problems; 0 for the others."""
-    steps = np.zeros_like(now.gradient)
-    for problem in np.flatnonzero(active):
+    steps = np.zeros(now.gradient.shape)
+    for problem in active.nonzero()[0].tolist():
         factor = Factor.of(now.hessian[problem], objective.held[problem])
         steps[problem] = factor.solve(now.gradient[problem])
     return steps, 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows

@@ -21,19 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import require_weights
 from oddsmith.data.design import Design
 from oddsmith.data.encoding import Unseen
 from oddsmith.data.native import as_table
+from oddsmith.data.pieces import as_pieces
 from oddsmith.data.table import Table
-from oddsmith.data.target import TargetOptions, read_target
-from oddsmith.errors import DataWarning, InputError, counted, visible
-from oddsmith.evaluate.evaluation import Evaluation, evaluation
+from oddsmith.errors import DataWarning, InputError, visible
+from oddsmith.evaluate.evaluation import Evaluation
 from oddsmith.evaluate.metrics import Cost
 from oddsmith.files import write_atomically
 from oddsmith.fit.matrix import log_odds
 from oddsmith.model.consistency import refuse_contradictions
 from oddsmith.model.document import canonical_digest, read_document
+from oddsmith.model.evaluating import evaluate_pieces
 from oddsmith.model.flat import from_flat, to_flat
 from oddsmith.model.golden import verify
 from oddsmith.model.probabilities import (
@@ -169,14 +169,17 @@ class Model:
     ) -> Evaluation:
         """What the model's scores are worth on rows whose label is known; rows without one are left out.
 
+        Files, named by paths, may be larger than memory.
+
         Warns:
             DataWarning: rows are left out, have levels never seen, or are those of the training file.
 
         Raises:
             InputError: as for `predict`, or the target is absent, or a label is unknown to the model.
         """
-        found, notes = self.evaluate_table(
-            as_table(data, self.record.reading),
+        found, notes = evaluate_pieces(
+            self,
+            as_pieces(data, self.record.reading),
             thresholds=thresholds,
             cost=cost,
             n_bins=n_bins,
@@ -185,68 +188,6 @@ class Model:
         for note in notes:
             warnings.warn(note, DataWarning, stacklevel=2)
         return found
-
-    def evaluate_table(
-        self,
-        table: Table,
-        *,
-        thresholds: Sequence[float] = (),
-        cost: Cost | None = None,
-        n_bins: int = 4,
-        map_label: Sequence[str] = (),
-    ) -> tuple[Evaluation, list[str]]:
-        """The evaluation, and sentences about rows left out, levels never seen, and weights.
-
-        Rows count by the weights that the model was trained with, where the table has that column.
-        """
-        record = self.record
-        table = table.completed(self.known_columns())
-        absent = [name for name in record.target.columns if name not in table.frame.columns]
-        if absent:
-            raise InputError(
-                f"{visible(table.name)}: no column called '{visible(absent[0])}', which holds the labels. "
-                f"Give rows whose label is known."
-            )
-        options = TargetOptions(record.target.name, map_label=(*record.target.map_label, *map_label))
-        markers = record.missing.markers()
-        target = read_target(table, options, markers, classes=tuple(record.target.classes))
-        known = np.flatnonzero(target.codes >= 0)
-        if not len(known):
-            raise InputError(
-                f"{table.name}: no row has a label in '{visible(target.name)}', so there is nothing to evaluate. "
-                f"To predict labels, say oddsmith predict."
-            )
-        table = table.take(known)
-        scores = self.score(table)
-        notes = list(scores.notes)
-        if len(known) < len(target.codes):
-            notes.append(f"left out, for want of a label: {counted(len(target.codes) - len(known), 'row')}.")
-        notes += _flattery(table, record.training.digests)
-        weight = None
-        if record.weight is not None and record.weight in table.frame.columns:
-            weight = require_weights(table, record.weight, markers.of(record.weight))
-            notes.append(f"rows count by their weight in '{visible(record.weight)}'.")
-        elif record.weight is not None:
-            notes.append(
-                f"there are no weights in a column '{visible(record.weight)}': each row counts once."
-            )
-        log_odds = scores.log_odds
-        if len(record.target.classes) == 2 and log_odds.shape[1] == 2:
-            # A flat file may hold two equations for two classes: the odds are those of their probabilities.
-            log_shares = -np.logaddexp(0.0, -log_odds)
-            log_odds = log_shares[:, 1:] - log_shares[:, :1]
-        found = evaluation(
-            log_odds,
-            scores.log_proba,
-            target.codes[known].astype(np.int64),
-            record.target.classes,
-            predicted=scores.codes,
-            sample_weight=weight,
-            thresholds=thresholds,
-            cost=cost,
-            n_bins=n_bins,
-        )
-        return found, notes
 
     def known_columns(self) -> set[str]:
         """Every column that the training table had."""
@@ -310,17 +251,6 @@ class Model:
             f"<oddsmith.Model of {record.target.name!r}: {len(record.target.classes)} classes, "
             f"{len(record.columns)} columns, {record.fit.status}>"
         )
-
-
-def _flattery(table: Table, digests: Sequence[str]) -> list[str]:
-    """A sentence where files of the table are files that the model was trained on."""
-    seen = [name for name, digest in table.digests if digest in digests]
-    if not seen:
-        return []
-    if len(seen) == len(table.digests):
-        return ["these are the rows that the model was trained on: its figures flatter it."]
-    more = f" and {len(seen) - 3:,} more" if len(seen) > 3 else ""
-    return [f"the model was trained on rows of {', '.join(seen[:3])}{more}: its figures flatter it."]
 
 
 def load(path: str | Path) -> Model:

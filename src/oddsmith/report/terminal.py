@@ -91,7 +91,7 @@ def draw_description(summaries: Sequence[ColumnSummary], console: Console) -> No
             Column("column", [_name(summary.name) for summary in numeric], left=True),
             Column("count", [_count(summary.count) for summary in numeric]),
             Column("missing", [_count(summary.missing) for summary in numeric]),
-            Column("distinct", [_count(summary.distinct) for summary in numeric]),
+            Column("distinct", [_distinct(summary) for summary in numeric]),
             Column("mean", [figure(summary.mean) for summary in numeric]),
             Column("std", [figure(summary.std) for summary in numeric]),
             Column("skewness", [figure(summary.skewness) for summary in numeric]),
@@ -108,7 +108,7 @@ def draw_description(summaries: Sequence[ColumnSummary], console: Console) -> No
             Column("column", [_name(summary.name) for summary in others], left=True),
             Column("count", [_count(summary.count) for summary in others]),
             Column("missing", [_count(summary.missing) for summary in others]),
-            Column("distinct", [_count(summary.distinct) for summary in others]),
+            Column("distinct", [_distinct(summary) for summary in others]),
             Column("most common", [_most_common(summary) for summary in others], left=True),
         ]
         draw_table(console, columns)
@@ -287,7 +287,13 @@ def _name(text: str) -> str:
     return visible(text) or '""'
 
 
+def _distinct(summary: ColumnSummary) -> str:
+    return _count(summary.distinct) if summary.distinct_exact else f"about {summary.distinct:,}"
+
+
 def _most_common(summary: LevelSummary) -> str:
+    if summary.most_common is None and summary.count:
+        return f"none stands out ({_count(summary.most_common_count)} at most)"
     if summary.most_common is None:
         return "every cell is missing"
     return f"{_name(summary.most_common)} ({_count(summary.most_common_count)})"

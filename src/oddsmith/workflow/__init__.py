@@ -1,5 +1,6 @@
 """The verbs as functions: tables and records in, records out."""
 
-from oddsmith.workflow.training import describe, train
+from oddsmith.workflow.description import describe
+from oddsmith.workflow.training import train
 
 __all__ = ["describe", "train"]

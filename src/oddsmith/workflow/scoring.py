@@ -8,7 +8,7 @@ What is wrong with a row depends on that row and on nothing that came along with
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,24 +37,23 @@ def score_rows(model: Model, arriving: Arriving, rows: Sequence[Arrived]) -> Sco
         InputError: a column is absent that the model needs.
     """
     faults = {row.line: row.fault for row in rows if row.fault is not None}
-    fine = [row for row in rows if row.fault is None]
-    try:
-        table, scores = _scored(model, arriving, fine)
-    except InputError:
-        if not fine:
-            raise
-        found = _faults(model, arriving, fine)
-        faults |= found
-        fine = [row for row in fine if row.line not in found]
-        table, scores = _scored(model, arriving, fine)
+    while True:
+        fine, table = [row for row in rows if row.line not in faults], None
+        try:
+            table = _table(arriving, fine)
+            scores = model.score(table)
+            break
+        except InputError:
+            found = {} if table is None else _unreadable_cells(model, table)
+            named = {fine[row].line: fault for row, fault in found.items()} or _by_halves(
+                model, arriving, fine
+            )
+            if not named:
+                raise
+            faults |= named
     return Scored(
         fine, table, scores, [row._replace(fault=faults[row.line]) for row in rows if row.line in faults]
     )
-
-
-def _scored(model: Model, arriving: Arriving, rows: Sequence[Arrived]) -> tuple[Table, Scores]:
-    table = _table(arriving, rows)
-    return table, model.score(table)
 
 
 def _table(arriving: Arriving, rows: Sequence[Arrived]) -> Table:
@@ -67,25 +66,18 @@ def _table(arriving: Arriving, rows: Sequence[Arrived]) -> Table:
     return table
 
 
-def _faults(model: Model, arriving: Arriving, rows: Sequence[Arrived]) -> dict[int, str]:
-    """By its line, what is wrong with each row that cannot be scored."""
+def _by_halves(model: Model, arriving: Arriving, rows: Sequence[Arrived]) -> dict[int, str]:
+    """By its line, what is said of each row that cannot be scored by itself."""
     if not rows:
         return {}
-    found: dict[int, str] = {}
     try:
-        table = _table(arriving, rows)
-        found = _unreadable_cells(model, table)
-        if not found:
-            model.score(table)
-            return {}
+        model.score(_table(arriving, rows))
     except InputError as error:
         if len(rows) == 1:
             return {rows[0].line: str(error)}
-    if found:
-        faults = {rows[row].line: fault for row, fault in found.items()}
-        return faults | _faults(model, arriving, [row for row in rows if row.line not in faults])
-    half = len(rows) // 2
-    return _faults(model, arriving, rows[:half]) | _faults(model, arriving, rows[half:])
+        half = len(rows) // 2
+        return _by_halves(model, arriving, rows[:half]) | _by_halves(model, arriving, rows[half:])
+    return {}
 
 
 def _unreadable_cells(model: Model, table: Table) -> dict[int, str]:
@@ -101,7 +93,7 @@ def _unreadable_cells(model: Model, table: Table) -> dict[int, str]:
             pass
         else:
             continue
-        read = cell_reader(column, markers)
+        read, alone = cell_reader(column, markers), replace(table, frame=table.frame.select(column.name))
         for row, cell in enumerate(table.frame[column.name].to_list()):
             if row in found:
                 continue
@@ -109,7 +101,7 @@ def _unreadable_cells(model: Model, table: Table) -> dict[int, str]:
                 read(cell)
             except InputError:
                 try:
-                    read_column(table.take(np.array([row])), column.name, kind_of(column), markers)
+                    read_column(alone.take(np.array([row])), column.name, kind_of(column), markers)
                 except InputError as error:
                     found[row] = str(error)
     return found

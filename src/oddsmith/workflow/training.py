@@ -10,18 +10,16 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from oddsmith.data.batches import Batches
 from oddsmith.data.block import Codes, Floats
-from oddsmith.data.cells import MissingMarkers, as_argument, first_of, numbers, texts
-from oddsmith.data.columns import ColumnOptions, ColumnPlan, classify, rounding
+from oddsmith.data.cells import MissingMarkers
+from oddsmith.data.columns import ColumnOptions, ColumnPlan, classify
 from oddsmith.data.design import LARGEST, Design
-from oddsmith.data.facts import rounded
 from oddsmith.data.memory import available, limited, size_of
-from oddsmith.data.native import as_table
 from oddsmith.data.passes import source_of
 from oddsmith.data.read import Reading
 from oddsmith.data.target import Labels, Target, TargetOptions
@@ -34,9 +32,6 @@ from oddsmith.workflow.account import COMMAND_LINE, divergence
 from oddsmith.workflow.fitting import fit, objective_of, threads_for
 from oddsmith.workflow.record import model_of
 from oddsmith.workflow.selection import Rule, select_alpha
-
-if TYPE_CHECKING:
-    from oddsmith.data.describe import ColumnSummary
 
 KEPT, HELD = 0.25, 0.6
 """Of the memory that is left: the part that cells may keep for the design matrix, and of the rest the matrix's part."""
@@ -231,34 +226,6 @@ def train(
     if model.record.fit.status != "converged":
         warnings.warn(model.record.fit.message, FitWarning, stacklevel=2)
     return model
-
-
-def describe(data: Any, *, missing: Sequence[str] = ()) -> list[ColumnSummary]:
-    """What each column of a table holds: counts, moments and quartiles, or levels.
-
-    Warns:
-        DataWarning: whole numbers beyond 2^53 are rounded.
-
-    Raises:
-        InputError: the data cannot be read as a table.
-    """
-    from oddsmith.data.describe import NumericSummary
-    from oddsmith.data.describe import describe as summaries
-
-    table = as_table(data)
-    markers = MissingMarkers.from_options(_texts(missing), table.frame.columns)
-    found = summaries(table, markers)
-    for column in found:
-        if isinstance(column, NumericSummary) and max(-column.min, column.max) >= 2.0**53:
-            mentioned, series = markers.of(column.name), table.frame[column.name]
-            lost = rounded(series, numbers(series, mentioned).values, mentioned)
-            row = first_of(lost)
-            if row is not None:
-                place, cell = table.place(row, column.name), texts(series.slice(row, 1), mentioned)[0]
-                argument = as_argument(table, column.name)
-                note = rounding(place, cell, column.name, int(lost.sum()), argument)
-                warnings.warn(note, DataWarning, stacklevel=2)
-    return found
 
 
 def _settings(solver: str, **given: float | None) -> dict[str, float]:

@@ -83,7 +83,7 @@ class Newton:
     @staticmethod
     def _told_apart(objective: Objective, theta: Floats, now: Evaluation) -> NDArray[np.bool_]:
         """Which problems have no finite optimum, by the proof that every margin is positive, and a loss of none."""
-        vanished = (now.value <= VANISHED) & (objective.alpha == 0.0)
+        vanished = now.value <= (VANISHED if objective.alpha == 0.0 else -np.inf)
         return (
             np.asarray(vanished & (objective.reach(theta, 0.0 * theta).margin > 0.0))
             if vanished.any()

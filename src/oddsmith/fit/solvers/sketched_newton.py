@@ -50,6 +50,8 @@ LOOSE = 0.1
 SUSPECT = 1e-4
 """A pivot in single precision from which on a column may be one that others explain."""
 HALVINGS = 12
+SLICE = 128_000_000
+"""Bytes of a sample's rows that are in double precision at once."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,17 @@ def sample_rows(objective: Objective) -> int:
 
 def sketch(objective: Objective, sample: Sample) -> Objective:
     """The objective as a sample of its rows estimates it: standardised columns in single precision."""
-    block = objective.source.take(sample.rows)
-    objective.n_passes += len(sample.rows) / objective.source.n_rows
-    weight = block.sample_weight
+    source, rows = objective.source, sample.rows
+    Z = np.empty((len(rows), source.n_columns), dtype=np.float32)
+    each = max(1, SLICE // (8 * max(source.n_columns, 1)))
+    for start in range(0, len(rows), each):
+        part = slice(start, start + each)
+        Z[part] = objective.standardisation.columns(source.take(rows[part]).X)
+    objective.n_passes += len(rows) / source.n_rows
+    weight = None if source.sample_weight is None else source.sample_weight[rows]
     if sample.weight is not None:
         weight = sample.weight if weight is None else sample.weight * weight
-    Z = objective.standardisation.columns(block.X).astype(np.float32)
-    return _of_rows(objective, Z, block.y, weight)
+    return _of_rows(objective, Z, source.y[rows], weight)
 
 
 def _of_rows(objective: Objective, Z: NDArray[Any], y: Codes, weight: Floats | None) -> Objective:
