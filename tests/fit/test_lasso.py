@@ -160,6 +160,21 @@ def test_of_optima_that_are_shifts_of_each_other_the_smallest_is_taken(by_sample
     np.testing.assert_allclose(one, other, atol=1e-3)
 
 
+def test_where_a_sample_leads_nowhere_exact_hessians_take_over(by_sample, monkeypatch):
+    """Rows that can be told apart, and next to no penalty: the curvature changes as fast as the coefficients."""
+    apart = BINARY.changed(y=(MANY[:, 20] > 3.0).astype(np.int64), alpha=1e-6)
+    taken = []
+    exactly = proximal_newton.Sampled._descend_exactly
+    monkeypatch.setattr(
+        proximal_newton.Sampled, "_descend_exactly", lambda *args: taken.append(True) or exactly(*args)
+    )
+    found, exact = (fitted(apart, solver)[2] for solver in ("proximal-newton", "newton"))
+    assert taken
+    assert found.status is Status.converged
+    assert found.history[-1][1][0] == pytest.approx(exact.history[-1][1][0], abs=1e-8)
+    assert found.history[-1][0] == found.n_iter
+
+
 def test_intercepts_of_softmax_sum_to_zero():
     intercepts, coef, solution = fitted(LASSOS["softmax"], "proximal-newton")
     assert abs(solution.theta.reshape(4, -1)[:, 0].sum()) < 1e-14

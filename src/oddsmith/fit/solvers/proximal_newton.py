@@ -10,7 +10,8 @@ decrement, in standard errors squared; descent ends when decrement * min(1, decr
 within the tolerance, and takes the last step.
 
 A step is accepted when the slope along it has turned by half at most, else it is shortened by a secant. Slopes
-alone don't prove that the objective falls, so that as soon as progress stalls the objective itself is asked.
+alone don't prove that the objective falls: where progress stalls, Newton takes over, with exact Hessians and
+steps that the objective itself approves of.
 
 Where a sample would be most of the rows, or there are more columns than rows: `working_set`, with exact Hessians.
 
@@ -55,14 +56,14 @@ LOOSE = 0.1
 SAMPLED_ANEW, FAR = 5, 100.0
 """Looks after which the Hessian is made anew, if the decrement is that many tolerances: sampled, then of all rows."""
 PATIENCE = 8
-"""Looks without a halved decrement after which the objective itself is asked."""
+"""Looks without a halved decrement after which Newton takes over."""
 STALLED = 0.9
 """What is left of a decrement that has met rounding, or that nothing more can be done about."""
 RARE = 0.1
 """A column whose sampled curvature is less than this share of what its sigma promises was hardly sampled."""
 ROUNDING = 1e-6
 """Of a sampled column's curvature, what single precision makes of none."""
-SHORTEST, SUFFICIENT, NOISE = 1e-6, 1e-4, 1e-13
+SHORTEST = 1e-6
 SINGLE = 1e-14
 """The decrement, for each row, that coefficients rounded to single precision can leave."""
 
@@ -229,29 +230,34 @@ class Sampled:
         """Gradient of the mean loss, (G, d)."""
         return self.objective.gradient(theta) - self.objective.penalty.gradient(theta)
 
+    def _descend_exactly(self, tolerance: float) -> None:
+        """By exact Hessians and steps that the objective itself approves of, from where it was last seen."""
+        exact = self.objective.with_penalty(self.objective.penalty)
+        exact.tolerance = tolerance
+        newton = Newton(max(1, self.max_iter - self.n_iter), to_the_floor=False)
+        path = newton.descend(exact, self.at, exact.evaluate(self.at, order=2), self.progress)
+        assert isinstance(path.nearby, Evaluation)
+        self.objective.n_passes = exact.n_passes
+        self.n_iter += path.n_iter
+        self.at = self.theta = path.theta
+        self.slope = path.nearby.gradient - exact.penalty.gradient(path.theta)
+        self.bend = path.nearby.hessian - exact.penalty.hessian
+
     def _descend(self, tolerance: float) -> None:
         before = best = np.full(len(self.at), np.inf)
-        best_at, first, checked = self.n_iter, self.n_iter, False
+        best_at = first = self.n_iter
         while True:
             self.theta, decrement = _goals(self.objective, self.at, self.slope, self.bend)
             gain = np.minimum(1.0, decrement / np.where(before > 0.0, before, np.inf))
             gain[np.isinf(before)] = 1.0
             active = (decrement * gain > tolerance) & (decrement > 1e-2 * tolerance)
             if not active.any() or self.n_iter - first >= self.max_iter:
-                return
+                return None
             if (decrement < 0.5 * best)[active].any():
                 best, best_at = np.minimum(best, decrement), self.n_iter
-            elif self.n_iter - best_at >= PATIENCE:
-                if checked:
-                    return
-                checked, best_at = True, self.n_iter
-            search = self._by_value if checked else self._by_slope
-            lengths, slope = search(np.where(active[:, None], self.theta - self.at, 0.0), decrement)
-            if not lengths.any():
-                if checked:
-                    return
-                checked, best_at = True, self.n_iter
-                continue
+            lengths, slope = self._by_slope(np.where(active[:, None], self.theta - self.at, 0.0), decrement)
+            if self.n_iter - best_at >= PATIENCE or not lengths.any():
+                return self._descend_exactly(tolerance)
             there = np.where(
                 (lengths == 1.0)[:, None], self.theta, self.at + lengths[:, None] * (self.theta - self.at)
             )
@@ -291,21 +297,6 @@ class Sampled:
             lengths = np.where(fine, lengths, lengths * secant)
             if (lengths[~fine] < SHORTEST).any():
                 return np.zeros_like(lengths), slope
-
-    def _by_value(self, step: Floats, decrement: Floats) -> tuple[Floats, Floats]:
-        """Lengths (G,) at which the objective has fallen enough along `step` (G, d), and the gradients there."""
-        lengths = np.asarray(step.any(axis=1), dtype=np.float64)
-        now = self.objective.evaluate(self.at, order=0).value
-        noise = NOISE * (1.0 + np.abs(now))
-        promised = decrement / self.objective.n_rows
-        while lengths.any():
-            value = self.objective.evaluate(self.at + lengths[:, None] * step, order=0).value
-            fell = (value <= now - SUFFICIENT * lengths * promised + noise) | (lengths == 0.0)
-            if fell.all():
-                return lengths, self._look(self.at + lengths[:, None] * step)
-            lengths = np.where(fell, lengths, 0.5 * lengths)
-            lengths[lengths < SHORTEST] = 0.0
-        return lengths, self.slope
 
 
 def _goals(objective: Objective, at: Floats, slope: Floats, bend: Floats) -> tuple[Floats, Floats]:
