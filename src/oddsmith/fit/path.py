@@ -33,6 +33,8 @@ LEAST_L1 = 1e-2
 """The l1_ratio that stands for a smaller one where the strongest alpha is sought: ridge alone leaves none out.
 
 Such a grid goes further down, by as much again."""
+MOST_LOOKS = 1000
+"""Looks at the rows for each penalty, at most."""
 TOLERANCE = 1e-4
 """Decrement that is near enough on a path: 0.014 standard errors."""
 
@@ -112,7 +114,11 @@ def fit_path(
     penalty = objective.penalty
     theta = np.empty((len(alphas), objective.n_problems, objective.n_coefficients))
     with blas_on_one_thread():
-        walk = walk_for(replace(objective, penalty=replace(penalty, alpha=float(alphas[0]))), seed)
+        walk = walk_for(
+            replace(objective, penalty=replace(penalty, alpha=float(alphas[0]))),
+            seed,
+            MOST_LOOKS * len(alphas),
+        )
         for place, alpha in enumerate(alphas.tolist()):
             moved = replace(penalty, alpha=alpha)
             theta[place] = moved.smallest(walk.move_to(moved, tolerance))

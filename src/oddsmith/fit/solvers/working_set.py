@@ -28,6 +28,8 @@ from oddsmith.fit.solvers.solution import Progress
 
 FEW = 64
 """Columns up to which all of them are the working set, and by which it may always grow."""
+MODERATE = 2000
+"""Coefficients whose Hessians are no question of memory."""
 HESSIANS = 12
 """Hessians that are held at once, their factors among them."""
 STEEPER = 1e-9
@@ -65,7 +67,8 @@ class WorkingSet:
         if self.whole.source.n_columns <= FEW or self.whole.penalty.is_smooth:
             return np.empty(0)
         last = self.whole.penalty.alpha
-        first = max(strongest(self.whole, self.whole.gradient(self.whole.null)), last)
+        self.gradient = self.whole.gradient(self.theta)
+        first = max(strongest(self.whole, self.gradient), last)
         return np.geomspace(first, last, points + 1)[1:-1]
 
     def move_to(self, penalty: ElasticNet, tolerance: float, *, exact: bool = False) -> Floats:
@@ -85,7 +88,7 @@ class WorkingSet:
             joining = _steepest(whole, excess, max(FEW, self._n_nonzero()))
             if not len(joining):
                 break
-            columns = np.union1d(whole.columns_of(self.theta != 0.0), joining)
+            columns = np.union1d(columns, joining)
         self.before = penalty
         return self.theta
 
@@ -102,7 +105,7 @@ class WorkingSet:
 
     def _solve(self, columns: NDArray[np.intp], places: NDArray[np.intp], exact: bool) -> None:
         whole = self.whole
-        if len(places) > FEW**2:
+        if len(places) > MODERATE:
             require(
                 HESSIANS * 8.0 * whole.n_problems * len(places) ** 2,
                 f"a fit in which {len(columns):,} columns count",
