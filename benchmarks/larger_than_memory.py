@@ -1,6 +1,6 @@
 """Files larger than memory: seconds, peak memory and rows a second of `predict`, `evaluate` and `describe`.
 
-    python benchmarks/larger_than_memory.py --size 4GB --memory 1GB [--folder DIR]
+    python benchmarks/larger_than_memory.py --gigabytes 4 --memory 1GB [--folder DIR]
 
 Generates a CSV and a Parquet file of that size - 26 numbers of full length, 3 categories, an id and a label -,
 trains a model on the first rows, and runs each verb with `--memory` on both. Peak memory is the maximum resident
@@ -21,8 +21,6 @@ from time import perf_counter
 
 import numpy as np
 import polars as pl
-
-from oddsmith.data.memory import size_of
 
 NUMBERS = 26
 AT_ONCE = 100_000
@@ -128,12 +126,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--size", default="4GB")
+    parser.add_argument("--gigabytes", type=float, default=4.0, help="of each file")
     parser.add_argument("--memory", default="1GB")
     parser.add_argument("--folder", help="where the files are generated, and deleted [default: TMPDIR]")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        measure(Path(name), size_of(options.size), options.memory)
+        measure(Path(name), options.gigabytes * 1e9, options.memory)
 
 
 if __name__ == "__main__":

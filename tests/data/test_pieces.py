@@ -25,7 +25,7 @@ SIZES = (1, 2, 3, 7, 30, 1 << 20)
 def in_pieces(paths, size, **reading):
     """Pieces of `size` bytes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces_module, "piece_size", lambda memory: size)
+        patch.setattr(pieces_module, "piece_size", lambda memory=None: size)
         return Pieces(paths, Reading(**reading))
 
 

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import oddsmith.data.sparse
-from oddsmith import FitWarning, InputError, LogisticRegression
+from oddsmith import FitWarning, InputError, LogisticRegression, LogisticRegressionCV
 
 N, P = 900, 420
 RNG = np.random.default_rng(8)
@@ -186,6 +186,17 @@ def test_more_columns_than_a_hessian_could_hold():
     assert np.abs(gradient).max() < 1e-7
     with pytest.raises(InputError, match=r"60,001 coefficients .* are more than the 5,000"):
         LogisticRegression(alpha=1e-3, solver="newton").fit(rows, y)
+
+
+def test_a_lasso_and_a_cross_validation_take_few_sparse_cells_only():
+    with pytest.raises(InputError, match="a lasso takes sparse rows only where they are few"):
+        LogisticRegression(alpha=0.01, l1_ratio=1.0).fit(ROWS, BINARY)
+    with pytest.raises(InputError, match="cross-validation takes sparse rows only where they are few"):
+        LogisticRegressionCV().fit(ROWS, BINARY)
+    found, expected = (
+        LogisticRegression(alpha=0.01, l1_ratio=1.0).fit(rows[:, :30], BINARY) for rows in (ROWS, X)
+    )
+    np.testing.assert_array_equal(found.coef_, expected.coef_)
 
 
 def test_behind_the_steps_of_a_pipeline():

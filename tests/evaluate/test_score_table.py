@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oddsmith.errors import InputError
-from oddsmith.evaluate.metrics import Confusion, confusion
+from oddsmith.evaluate.metrics import Confusion, auc, auc_error, brier, confusion, log_loss, mean_proba
 from oddsmith.evaluate.score_table import ScoreTable, log_odds
 from oddsmith.fit.losses import expit
 
@@ -127,3 +127,60 @@ def test_bad_rows_are_named(arguments, said):
 def test_a_threshold_is_a_probability(threshold):
     with pytest.raises(InputError, match="not a probability"):
         log_odds(threshold)
+
+
+def coarse_of(eta, y, weight, most):
+    return ScoreTable.from_scores(eta, y, weight, most)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-1e3, 1e3), st.integers(0, 1), st.integers(1, 3)), min_size=1, max_size=60),
+    st.integers(1, 20),
+    st.integers(4, 12),
+)
+def test_merged_scores_are_those_of_one_grid_in_whatever_order_they_come(cells, size, most):
+    eta, y, weight = np.array(cells, dtype=float).reshape(-1, 3).T
+    whole = coarse_of(eta, y, weight, most)
+    parts = [
+        coarse_of(eta[at : at + size], y[at : at + size], weight[at : at + size], most)
+        for at in range(0, len(eta), size)
+    ]
+    for found in (ScoreTable.sum(parts), ScoreTable.sum(parts[::-1]), sum(parts[1:], parts[0])):
+        assert found.step == whole.step
+        for name in ARRAYS[1:]:
+            np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
+        np.testing.assert_allclose(found.eta, whole.eta, rtol=1e-13, atol=1e-300)
+    assert len(whole.eta) <= most
+    assert whole.n_rows == len(eta)
+    if whole.step == 0.0:
+        assert_same(whole, ScoreTable.from_scores(eta, y, weight))
+    else:
+        assert math.log2(whole.step).is_integer()
+        distinct = np.unique(eta)
+        finer = np.unique(np.floor(distinct / (whole.step / 2)))
+        assert len(finer) > most or whole.step == 2.0**-30
+    # Zero is a border: nobody changes sides.
+    assert confusion(whole, 0.5) == confusion(ScoreTable.from_scores(eta, y, weight), 0.5)
+
+
+def test_merged_scores_tell_what_all_scores_tell_within_what_is_said():
+    rng = np.random.default_rng(0)
+    eta = rng.normal(size=20_000) * 3
+    y = (rng.random(20_000) < expit(eta)).astype(float)
+    exact, coarse = ScoreTable.from_scores(eta, y), ScoreTable.from_scores(eta, y, most=500)
+    assert coarse.step > 0.01
+    assert log_loss(coarse) == pytest.approx(log_loss(exact), rel=3e-4)
+    assert brier(coarse) == pytest.approx(brier(exact), rel=3e-4)
+    assert mean_proba(coarse) == pytest.approx(mean_proba(exact), rel=1e-4)
+    assert 0 < abs(auc(coarse) - auc(exact)) <= auc_error(coarse) < 3e-3
+    assert auc_error(exact) == 0.0
+
+
+@pytest.mark.parametrize("size", [1e15, 1e308])
+def test_scores_far_out_are_merged_too(size):
+    eta = np.array([-size, -1.0, 0.0, 1.0, size, size / 2])
+    table = ScoreTable.from_scores(eta, [0, 0, 0, 1, 1, 1], most=3)
+    assert np.isfinite(table.eta).all()
+    assert (table.n_rows, auc(table) is not None) == (6, True)
+    assert np.all(np.diff(table.eta) > 0)

@@ -15,7 +15,7 @@ from oddsmith.fit.matrix import Standardisation, log_odds, squared_lengths, writ
 from oddsmith.fit.metrics import Diagonal
 from oddsmith.fit.objective import Objective
 from oddsmith.fit.optimality import Status
-from oddsmith.fit.penalties import Ridge
+from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.solvers import SOLVERS, chosen, solve
 from oddsmith.fit.solvers.conjugate import newton_steps
 from oddsmith.fit.sparse_metric import GROUPS, HEAD, Look
@@ -40,7 +40,9 @@ def problem(
     y = (signal * X @ rng.normal(size=(p, K)) + rng.gumbel(size=(n, K))).argmax(axis=1)
     source = SparseSource(sp.csr_array(X), y, weight, 500) if sparse else ArraySource(X, y, weight)
     scaling = Standardisation.of(measures(source), fit_intercept=fit_intercept)
-    ridge = Ridge.of(1.0 / n if alpha is None else alpha, scaling.scale, loss.n_coupled, standardize=False)
+    ridge = ElasticNet.of(
+        1.0 / n if alpha is None else alpha, scaling.scale, loss.n_coupled, standardize=False
+    )
     return Objective(source, loss, scaling, ridge, fit_intercept=fit_intercept, engine=engine)
 
 
@@ -197,12 +199,12 @@ def test_columns_that_are_constant_where_rows_count_are_held():
     X[:, 5], X[:, 9], X[100:, 13] = 0.0, 2.5, 0.0
     source = SparseSource(sp.csr_array(X), objective.source.y, weight, 300)
     scaling = Standardisation.of(measures(source))
-    free = Objective(source, Bernoulli(), scaling, Ridge.of(0.0, scaling.scale))
+    free = Objective(source, Bernoulli(), scaling, ElasticNet.of(0.0, scaling.scale))
     path = solve(free, "sketched-newton", max_iter=3)
     assert np.flatnonzero(path.held[0]).tolist() == [6, 10, 14]
     assert (path.theta[0, [6, 10, 14]] == 0.0).all()
     uncentred = Standardisation.of(measures(source), fit_intercept=False)
-    free = Objective(source, Bernoulli(), uncentred, Ridge.of(0.0, scaling.scale), fit_intercept=False)
+    free = Objective(source, Bernoulli(), uncentred, ElasticNet.of(0.0, scaling.scale), fit_intercept=False)
     path = solve(free, "sketched-newton", max_iter=3)
     assert np.flatnonzero(path.held[0]).tolist() == [0, 6, 14]
 

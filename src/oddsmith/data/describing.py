@@ -109,7 +109,6 @@ class _Column:
         self.numeric = True
         self.lowest, self.highest = math.inf, -math.inf
         self.held: list[Floats] = []
-        self.different = Different(MOST_DIFFERENT)
         self.rounded = 0
         self.first_rounded = "", "", ""
         """Its place, the cell, and the column as an argument."""
@@ -142,7 +141,6 @@ class _Column:
         )
         if max(-self.lowest, self.highest) >= EXACT:
             self._count_rounded(table, found.values)
-        self.different.add(mixed(values))
         self.room.left -= values.nbytes
         if self.room.suffices:
             self.held.append(values)
@@ -186,7 +184,7 @@ class _Column:
         if self.numbers is None:
             found = numeric_summary(self.name, np.concatenate(self.held), missing=missing)
         else:
-            found = self.numbers.summary(self.name, missing, self.different)
+            found = self.numbers.summary(self.name, missing)
         if self.levels is not None:
             cells = self.levels.summary(self.name, self.n_rows)
             return msgspec.structs.replace(
@@ -221,7 +219,10 @@ class _Numbers:
         """A power of two changes no digit, and keeps squares and cubes away from overflow and underflow."""
         self.ranks = Ranks(lowest, highest, n, quartile_ranks(n), room)
         self.sum, self.squares, self.cubes = ExactSum(), ExactSum(), ExactSum()
+        self.different = Different(MOST_DIFFERENT)
         self.mean: tuple[float, float] | None = None
+        self.spread = 0
+        """The power of two, of that unit, beyond which no number is away from the mean."""
         self.measured = False
 
     @property
@@ -238,9 +239,10 @@ class _Numbers:
         scaled = np.ldexp(values, -self.exponent)
         if self.mean is None:
             self.sum.add(scaled)
+            self.different.add(mixed(values))
             return
         # The mean in two parts: one that is rounded would show in the skewness far from zero.
-        rest = ((scaled - self.mean[0]) - self.mean[1]) / 2.0
+        rest = np.ldexp((scaled - self.mean[0]) - self.mean[1], -self.spread)
         self.squares.add(rest * rest)
         self.cubes.add(rest * rest * rest)
 
@@ -251,14 +253,16 @@ class _Numbers:
         if self.mean is None:
             mean = self.sum.total / self.n
             self.mean = (float(mean), float(mean - Fraction(float(mean))))
+            ends = np.ldexp([self.lowest, self.highest], -self.exponent) - self.mean[0]
+            self.spread = int(np.frexp(np.abs(ends).max())[1])
         else:
             self.measured = True
 
-    def summary(self, name: str, missing: int, different: Different) -> NumericSummary:
+    def summary(self, name: str, missing: int) -> NumericSummary:
         """The figures, once it is `done`."""
         n, alike = self.n, self.lowest == self.highest
         mean = 0.0 if self.mean is None else self.mean[0]
-        m2, m3 = float(4 * self.squares.total / n), float(8 * self.cubes.total / n)
+        m2, m3 = float(self.squares.total / n), float(self.cubes.total / n)
         std = math.sqrt(m2 * n / (n - 1)) if n > 1 and not alike else 0.0
         skewness = 0.0 if alike else math.sqrt(n * (n - 1)) / max(n - 2, 1) * m3 / (m2 * math.sqrt(m2))
         q25, q50, q75 = quartiles(self.ranks.found, n, self.exponent)
@@ -266,10 +270,10 @@ class _Numbers:
             name=name,
             count=n,
             missing=missing,
-            distinct=min(different.count, n),
-            distinct_exact=different.exact,
+            distinct=min(self.different.count, n),
+            distinct_exact=self.different.exact,
             mean=self.lowest if alike else math.ldexp(mean, self.exponent),
-            std=math.ldexp(std, self.exponent) if n > 1 else None,
+            std=math.ldexp(std, self.spread + self.exponent) if n > 1 else None,
             min=self.lowest,
             q25=q25,
             q50=q50,

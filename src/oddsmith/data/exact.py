@@ -64,7 +64,8 @@ class Different:
             hashes = hashes[hashes < self._least[-1]]
         if not len(hashes):
             return
-        least = np.unique(np.concatenate([self._least, hashes]))
+        least = np.sort(np.concatenate([self._least, hashes]))
+        least = least[np.append(True, least[1:] != least[:-1])]
         self.exact = self.exact and len(least) <= self.most
         self._least = least[: self.most]
 

@@ -24,9 +24,9 @@ NEGLIGIBLE = 1 << 16
 """Bytes that are not worth the question, which takes some 0.1 ms."""
 SHARE = 0.9
 """Of the memory that the system can give, the part that is asked for at most."""
-LEAST = 256_000_000
+LEAST = 500_000_000
 """Bytes that a process takes to read anything, piece by piece."""
-_PIECE, _COPIES = (1 << 20, 8 << 20), 40
+_PIECE, _COPIES = (1 << 20, 8 << 20), 60
 """Bytes of a file that are worked on at once, at least and at most, and all that is made of each of them."""
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?(?:([kmgt]?)(i?)b?)", re.IGNORECASE)
 _NO_LIMIT = 1 << 60

@@ -41,6 +41,8 @@ LEAST_SQUARE = 1e-11
 """The part of a sum of squares about zero below which the one about the centre is rounding."""
 SCORED_CELLS = 1 << 18
 """Cells of sparse rows that are scored at once."""
+SPARSE = 16
+"""Columns for each that has a coefficient from which on it pays to read those alone: a cache line holds eight."""
 COUPLED_BYTES = 2_000_000
 """Products of shares and columns that are held at once."""
 
@@ -182,6 +184,10 @@ def predictors(Z: Columns, coef: Floats) -> Floats:
             eta = np.ascontiguousarray((Z.matrix @ np.ascontiguousarray(coef[:, 1:].T)).T)
         eta += coef[:, :1]
         return eta
+    if Z.shape[1] > WIDE:
+        used = np.flatnonzero(np.logical_or.reduce(coef[:, 1:]))
+        if len(used) * SPARSE < Z.shape[1]:
+            Z, coef = np.take(Z, used, axis=1), np.take(coef, np.append(0, 1 + used), axis=1)
     coef = coef.astype(Z.dtype, copy=False)
     k = len(coef)
     if k == 1:

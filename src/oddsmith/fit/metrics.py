@@ -20,7 +20,7 @@ from oddsmith.fit.cholesky import Factor
 from oddsmith.fit.losses import Loss
 from oddsmith.fit.matrix import gram, predictors
 from oddsmith.fit.objective import Objective
-from oddsmith.fit.penalties import Ridge
+from oddsmith.fit.penalties import ElasticNet
 
 CURVATURE_AT_ZERO = 0.25
 
@@ -84,13 +84,13 @@ class Kronecker:
         pieces = objective.engine(objective.source, partial(_pieces, coef=coef, loss=objective.loss))
         k, q = coef.shape
         spread = pieces[k * k : -1].reshape(q, q) / pieces[-1]
-        ridge = np.diag(objective.penalty.alpha * objective.penalty.metric)
+        ridge = np.diag(objective.penalty.ridge)
         held = held.reshape(k, q)[0]
         covariance = unit_trace(pieces[: k * k].reshape(k, k))
         return cls.mixed(covariance, objective.penalty, lambda size: factored(size * spread + ridge, held))
 
     @classmethod
-    def mixed(cls, covariance: Floats, penalty: Ridge, block: Callable[[float], Metric]) -> Self:
+    def mixed(cls, covariance: Floats, penalty: ElasticNet, block: Callable[[float], Metric]) -> Self:
         """From the classes' covariance (k, k) in units of its trace; `block` gives w S + alpha P for a size w."""
         from scipy.linalg import eigh
 

@@ -149,8 +149,7 @@ class Look:
 
     def _of(self, block: Floats, diagonal: Floats) -> HeadAndTail:
         """The metric of one predictor, its penalty added: `block` of head and sums, `diagonal` (q,)."""
-        penalty = self.objective.penalty
-        ridge = penalty.alpha * penalty.metric
+        ridge = self.objective.penalty.ridge
         tail = diagonal[self.tail] + ridge[self.tail]
         of_sums = np.bincount(self.sums, self.weight**2 * ridge[self.tail], len(block) - len(self.head))
         hessian = block + np.diag(np.append(ridge[self.head], of_sums))

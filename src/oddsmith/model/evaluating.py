@@ -36,7 +36,7 @@ Rows = Callable[[int, int | None], None]
 
 _FEWEST = 256
 """Rows that are scored at once, at least."""
-_SCORE, _FEWEST_SCORES = 4 * 112, 1 << 12
+_SCORE, _FEWEST_SCORES = 800, 1 << 12
 """Bytes for each distinct score in a table while tables are added, and how many of them are kept apart at least."""
 _ROW = "\0"
 """What no column is called."""
