@@ -45,7 +45,7 @@ def test_from_standard_input_and_in_parts(shop, without_room):
     ("options", "sentence"),
     [
         ("--memory lots", "oddsmith: --memory 'lots' is no size. Say it as in 1GB, 500MB or 2GiB.\n"),
-        ("--memory 10kB", "oddsmith: --memory 10kB: too little to read anything. Give 256 MB or more.\n"),
+        ("--memory 10kB", "oddsmith: --memory 10kB: too little to read anything. Give 500 MB or more.\n"),
     ],
 )
 def test_a_memory_that_is_none_is_refused(shop, options, sentence):
