@@ -336,9 +336,22 @@ def model_minimum(
 ) -> np.ndarray:
     """argmin w'Hw / 2 - c'w + sum_j lasso_j |w_j|: sweeps until the signs hold, then exact on their face."""
     w = start.copy()
-    slope = hessian @ w - linear
     diagonal = np.maximum(np.diag(hessian), 1e-300)
     for _ in range(400):
+        face = np.flatnonzero((w != 0.0) | (lasso == 0.0))
+        signs = np.sign(w[face])
+        held = lasso[face] > 0.0
+        if len(face):
+            system = hessian[np.ix_(face, face)]
+            exact = np.linalg.lstsq(system, linear[face] - lasso[face] * signs, rcond=1e-15)[0]
+        else:
+            exact = np.zeros(0)
+        if (np.sign(exact) == signs)[held].all():
+            w[face] = exact
+            slope = hessian @ w - linear
+            if (np.abs(slope) <= lasso * (1.0 + 1e-12))[w == 0.0].all():
+                break
+        slope = hessian @ w - linear
         for _ in range(5):
             for j in range(len(w)):
                 goal = w[j] - slope[j] / diagonal[j]
@@ -346,18 +359,4 @@ def model_minimum(
                 if goal != w[j]:
                     slope += hessian[:, j] * (goal - w[j])
                     w[j] = goal
-        face = np.flatnonzero((w != 0.0) | (lasso == 0.0))
-        if len(face):
-            signs = np.sign(w[face])
-            exact = np.linalg.lstsq(
-                hessian[np.ix_(face, face)], linear[face] - lasso[face] * signs, rcond=1e-15
-            )[0]
-            if (np.sign(exact) == signs)[lasso[face] > 0.0].all():
-                w[face] = exact
-        slope = hessian @ w - linear
-        if (np.abs(slope) <= lasso * (1.0 + 1e-12))[w == 0.0].all() and (
-            not len(face)
-            or np.abs(slope + lasso * np.sign(w))[face].max() <= 1e-13 * max(lasso.max(), 1e-300)
-        ):
-            break
     return w

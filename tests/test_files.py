@@ -299,37 +299,6 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(path.stat().st_mode)
 
 
-def test_content_that_is_made_part_by_part_is_written_whole(tmp_path: Path, birth: str) -> None:
-    write_atomically(tmp_path / "new", lambda: iter([b"one ", b"", b"two"]))
-    assert listing(tmp_path) == {"new": b"one two"}
-
-
-def test_what_fails_while_content_is_made_leaves_the_old_file(tmp_path: Path, birth: str) -> None:
-    (tmp_path / "file").write_bytes(b"old")
-
-    def failing() -> Iterator[bytes]:
-        yield b"new"
-        raise InputError("this is why")
-
-    with pytest.raises(InputError, match=r"^this is why$"):
-        write_atomically(tmp_path / "file", failing)
-    assert listing(tmp_path) == {"file": b"old"}
-
-
-def test_content_is_begun_again_where_another_file_gets_in_between(tmp_path: Path, birth: str) -> None:
-    begun = 0
-
-    def content() -> Iterator[bytes]:
-        nonlocal begun
-        begun += 1
-        yield b"new"
-        if begun == 1:
-            (tmp_path / "file").write_bytes(b"another")
-
-    write_atomically(tmp_path / "file", content)
-    assert listing(tmp_path) == {"file": b"new"}
-
-
 def test_a_growing_file_holds_what_was_written_before_it_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "rejects.csv"
     growing = Growing(str(path), "--rejects")
@@ -369,3 +338,34 @@ def test_what_is_written_in_parts_arrives_whole(tmp_path: Path, monkeypatch: pyt
     monkeypatch.undo()
     growing.close()
     assert (tmp_path / "rejects.csv").read_bytes() == b"seven b"
+
+
+def test_content_that_is_made_part_by_part_is_written_whole(tmp_path: Path, birth: str) -> None:
+    write_atomically(tmp_path / "new", lambda: iter([b"one ", b"", b"two"]))
+    assert listing(tmp_path) == {"new": b"one two"}
+
+
+def test_what_fails_while_content_is_made_leaves_the_old_file(tmp_path: Path, birth: str) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+
+    def failing() -> Iterator[bytes]:
+        yield b"new"
+        raise InputError("this is why")
+
+    with pytest.raises(InputError, match=r"^this is why$"):
+        write_atomically(tmp_path / "file", failing)
+    assert listing(tmp_path) == {"file": b"old"}
+
+
+def test_content_is_begun_again_where_another_file_gets_in_between(tmp_path: Path, birth: str) -> None:
+    begun = 0
+
+    def content() -> Iterator[bytes]:
+        nonlocal begun
+        begun += 1
+        yield b"new"
+        if begun == 1:
+            (tmp_path / "file").write_bytes(b"another")
+
+    write_atomically(tmp_path / "file", content)
+    assert listing(tmp_path) == {"file": b"new"}

@@ -264,17 +264,20 @@ def test_settings_of_other_number_types_make_sound_files(options, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"alpha": -1.0}, "--alpha -1.0: the penalty must be a finite number, 0 or more."),
-        ({"alpha": math.nan}, "--alpha nan: the penalty must be a finite number, 0 or more."),
-        ({"alpha": math.inf}, "--alpha inf: the penalty must be a finite number, 0 or more."),
+        ({"alpha": -1.0}, "--alpha -1.0: give a finite number, 0 or more, or auto or path."),
+        ({"alpha": math.nan}, "--alpha nan: give a finite number, 0 or more, or auto or path."),
+        ({"alpha": math.inf}, "--alpha inf: give a finite number, 0 or more, or auto or path."),
+        ({"alpha": "often"}, "--alpha often: give a finite number, 0 or more, or auto or path."),
+        ({"l1_ratio": 1.5}, "--l1-ratio 1.5: give a number from 0, ridge, to 1, lasso."),
+        ({"l1_ratio": "half"}, "--l1-ratio half: give a number from 0, ridge, to 1, lasso."),
         ({"multi_class": "ovo"}, "multi_class 'ovo' is neither softmax nor ovr."),
         (
             {"solver": "adam"},
             "no solver is called 'adam'. There are: newton, Newton with Cholesky: exact in a handful of passes; "
-            "sketched-newton, Newton on a sample, then few cheap passes: for many rows; lbfgs, L-BFGS: for more "
-            "coefficients than a Hessian is worth; gradient-descent, full-batch gradient descent, one pass a step; "
-            "sgd, stochastic gradient descent, one row a step; mini-batch, stochastic gradient descent, a batch of "
-            "rows a step.",
+            "sketched-newton, Newton on a sample, then few cheap passes: for many rows; proximal-newton, quadratic "
+            "models and absolute values: for lasso and elastic net; lbfgs, L-BFGS: for more coefficients than a "
+            "Hessian is worth; gradient-descent, full-batch gradient descent, one pass a step; sgd, stochastic "
+            "gradient descent, one row a step; mini-batch, stochastic gradient descent, a batch of rows a step.",
         ),
         ({"iterations": 3}, "--iterations is not for --solver auto, which takes no settings."),
         (

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from oddsmith.data.read import Reading, read_table
     from oddsmith.errors import DataWarning, FitWarning, InputError
     from oddsmith.estimator import LogisticRegression as LogisticRegression
+    from oddsmith.estimator_cv import LogisticRegressionCV as LogisticRegressionCV
     from oddsmith.evaluate.metrics import Cost
     from oddsmith.model import Explanation, Model, load
     from oddsmith.workflow import describe, train
@@ -31,6 +32,7 @@ _HOME = {
     "FitWarning": "oddsmith.errors",
     "InputError": "oddsmith.errors",
     "LogisticRegression": "oddsmith.estimator",
+    "LogisticRegressionCV": "oddsmith.estimator_cv",
     "Model": "oddsmith.model",
     "Reading": "oddsmith.data.read",
     "describe": "oddsmith.workflow",
@@ -64,4 +66,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, "LogisticRegression"})
+    return sorted({*__all__, "LogisticRegression", "LogisticRegressionCV"})

@@ -1,6 +1,7 @@
 """The scikit-learn face: `oddsmith.LogisticRegression`, for pipelines, grid searches and notebooks.
 
-    objective = sum_i w_i loss(eta_i, y_i) / sum_i w_i + alpha / 2 * sum_j coef_j^2
+    objective = sum_i w_i loss(eta_i, y_i) / sum_i w_i + penalty
+    penalty   = alpha * sum_j (l1_ratio |coef_j| + (1 - l1_ratio) / 2 coef_j^2)
     eta       = intercept_ + X coef_'
 
 scikit-learn's C is 1 / (alpha * sum_i w_i), class weights included. What is fitted here can ship:
@@ -18,12 +19,13 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import ArraySource, Floats
+from oddsmith.data.block import ArraySource, Floats, Source
 from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers
 from oddsmith.data.design import LARGEST, Design
 from oddsmith.data.encoding import NumericColumn
 from oddsmith.data.moments import Measures, measures
 from oddsmith.data.target import type_of_labels
+from oddsmith.engines import Engine
 from oddsmith.errors import FitWarning, InputError, counted, visible
 from oddsmith.fit.matrix import log_odds
 from oddsmith.fit.objective import TOLERANCE
@@ -31,7 +33,7 @@ from oddsmith.fit.optimality import Status
 from oddsmith.fit.solvers import SOLVERS
 from oddsmith.model import Model
 from oddsmith.model.probabilities import log_probabilities, predicted_codes, probabilities
-from oddsmith.model.records import TargetRecord
+from oddsmith.model.records import SelectionRecord, TargetRecord
 from oddsmith.report.odds_ratios import odds_ratio_table
 from oddsmith.workflow.account import KEYWORDS, divergence, message
 from oddsmith.workflow.arrays import NO_NUMBER, as_labels, as_numbers, coded, refuse_unfit
@@ -55,7 +57,7 @@ except ImportError as error:
 class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression to the optimum, with the evidence for it.
 
-    Minimises the mean loss of the rows plus alpha / 2 times the sum of squared coefficients. Coming from
+    Minimises the mean loss of the rows plus a penalty: ridge, lasso or elastic net. Coming from
     scikit-learn's estimator of this name:
 
     * There is no penalty by itself. Its C is 1 / (alpha * total weight), class weights included: the
@@ -68,10 +70,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     tables with text, dates and gaps.
 
     Args:
-        alpha: ridge on the mean loss, alpha / 2 * sum of squared coefficients, never the intercept.
-        l1_ratio: 0, for ridge is the only penalty so far.
+        alpha: strength of the penalty on the mean loss, never on the intercept.
+        l1_ratio: alpha * (l1_ratio * sum of |coef| + (1 - l1_ratio) / 2 * sum of squares): 0 is ridge, 1 lasso.
         standardize: whether `alpha` acts on columns divided by their sigma; coefficients are on the user's.
-        solver: "auto" chooses by the numbers of rows and coefficients; or "newton", "sketched-newton", "lbfgs",
+        solver: "auto" chooses by the numbers of rows and coefficients; or "newton", "sketched-newton",
+            "proximal-newton", "lbfgs",
             "gradient-descent", "sgd" or "mini-batch".
         multi_class: for three classes or more, "softmax" (one joint model) or "ovr" (each against the rest).
         fit_intercept: whether there is an intercept.
@@ -84,7 +87,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         random_state: of the solvers that draw rows, all but "newton", "lbfgs" and "gradient-descent"; None is 0.
 
     Attributes:
-        coef_: (1, p) for two classes, (K, p) for more; those of softmax sum to zero.
+        coef_: (1, p) for two classes, (K, p) for more; those of softmax sum to zero, but with a lasso.
         intercept_: (1,) or (K,).
         classes_: (K,) labels in order.
         n_features_in_, feature_names_in_: columns of `X`, and their names where it has some.
@@ -157,13 +160,17 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             source = ArraySource(X, codes, weight)
             columns = measures(source, engine)
             self._check_columns(X, columns)
+            scale = np.where(columns.sigma > 0.0, columns.sigma, 1.0)
+            self._selection: SelectionRecord | None = None
+            alpha = self._strength(source, n_classes, columns.mean, scale, engine)
             found = fit(
                 source,
                 n_classes,
                 mean=columns.mean,
-                scale=np.where(columns.sigma > 0.0, columns.sigma, 1.0),
+                scale=scale,
                 multi_class=self.multi_class,
-                alpha=float(self.alpha),
+                alpha=alpha,
+                l1_ratio=float(self.l1_ratio),
                 standardize=bool(self.standardize),
                 fit_intercept=bool(self.fit_intercept),
                 solver=self.solver,
@@ -190,6 +197,10 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if found.status is not Status.converged:
             warnings.warn(self.message_, FitWarning, stacklevel=2)
         return self
+
+    def _strength(self, source: Source, n_classes: int, mean: Floats, scale: Floats, engine: Engine) -> float:
+        """The penalty of this fit."""
+        return float(self.alpha)
 
     def decision_function(self, X: Any) -> Floats:
         """Log-odds of `classes_[1]`, (n,), or those of each class, (n, K)."""
@@ -268,6 +279,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Design(columns, MissingMarkers.from_options((), ())),
             TargetRecord(target, [target], labels, type_of_labels(labels), []),
             KEYWORDS,
+            selection=self._selection,
         )
 
     def _rows(self, X: Any, y: Any = None) -> Any:
@@ -348,14 +360,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _check_parameters(self) -> None:
+        given = self.get_params()
         for name, is_sound, wanted in _PARAMETERS:
-            value = getattr(self, name)
-            if not is_sound(value):
+            value = given.get(name)
+            if name in given and not is_sound(value):
                 raise InputError(f"{name}={visible(repr(value))}: give {wanted}.")
-        if self.l1_ratio > 0.0 and self.alpha > 0.0:
-            raise InputError(
-                f"l1_ratio={self.l1_ratio!r}: ridge is the only penalty so far. Give l1_ratio=0, or alpha=0."
-            )
 
     def _repr_html_inner(self) -> str:
         return self._under(super()._repr_html_inner())

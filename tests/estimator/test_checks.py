@@ -22,6 +22,7 @@ def test_all_checks(estimator, check):
 @parametrize_with_checks(
     [
         LogisticRegression(alpha=1.0),
+        LogisticRegression(alpha=0.01, l1_ratio=1.0),
         LogisticRegression(multi_class="ovr"),
         LogisticRegression(multi_class="ovr", alpha=0.01, standardize=True),
         LogisticRegression(alpha=0.1, class_weight="balanced", n_threads=2),

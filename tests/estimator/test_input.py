@@ -344,7 +344,7 @@ PARAMETERS = [
     (
         "solver",
         ["liblinear", None],
-        "give 'auto' or one of 'newton', 'sketched-newton', 'lbfgs', 'gradient-descent', 'sgd', 'mini-batch'.",
+        "give 'auto' or one of 'newton', 'sketched-newton', 'proximal-newton', 'lbfgs', 'gradient-descent', 'sgd', 'mini-batch'.",
     ),
     ("multi_class", ["auto", None], "give 'softmax' or 'ovr'."),
     (
@@ -371,10 +371,17 @@ def test_parameters_that_are_refused(name, values, wanted):
         assert str(caught.value) == f"{name}={value!r}: {wanted}"
 
 
-def test_only_ridge_so_far():
-    with pytest.raises(InputError, match=r"l1_ratio=0.5: ridge is the only penalty so far."):
-        fitted(l1_ratio=0.5, alpha=0.1)
+def test_without_alpha_there_is_no_penalty_of_any_kind():
     assert fitted(l1_ratio=0.5).coef_.tolist() == EXPECTED.coef_.tolist()
+
+
+def test_solvers_that_cannot_leave_anything_out_say_so():
+    with pytest.raises(InputError) as caught:
+        fitted(l1_ratio=0.5, alpha=0.1, solver="sgd")
+    assert str(caught.value) == (
+        "sgd needs an objective without kinks, and a penalty with l1_ratio 0.5 has some. Use one of newton, "
+        "proximal-newton, gradient-descent, or an l1_ratio of 0."
+    )
 
 
 @pytest.mark.parametrize("power", [-240, -160, -100, 100, 160, 240])

@@ -14,12 +14,13 @@ from oddsmith.data.moments import measures
 from oddsmith.fit.losses import Bernoulli, Loss, Softmax
 from oddsmith.fit.objective import Objective, Standardisation
 from oddsmith.fit.optimality import Status
-from oddsmith.fit.penalties import Ridge
+from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.solvers import solve
 
 SETTINGS = {
     "newton": {},
     "sketched-newton": {},
+    "proximal-newton": {},
     "lbfgs": {},
     "gradient-descent": {"iterations": 400},
     "sgd": {"epochs": 10},
@@ -37,6 +38,7 @@ class Problem:
     loss: Loss = field(default_factory=Bernoulli)
     weight: np.ndarray | None = None
     alpha: float = 0.0
+    l1_ratio: float = 0.0
     standardize: bool = True
     fit_intercept: bool = True
     status: Status = Status.converged
@@ -54,7 +56,14 @@ class Problem:
             source,
             self.loss,
             standardisation,
-            Ridge.of(self.alpha, standardisation.scale, self.loss.n_coupled, standardize=self.standardize),
+            ElasticNet.of(
+                self.alpha,
+                standardisation.scale,
+                self.loss.n_coupled,
+                standardize=self.standardize,
+                l1_ratio=self.l1_ratio,
+                symmetric=getattr(self.loss, "symmetric", False),
+            ),
             fit_intercept=self.fit_intercept,
         )
 
@@ -169,4 +178,4 @@ STOPS_AT = {  # gradient-descent, sgd, mini-batch
 
 
 def stops_at(name, solver):
-    return STOPS_AT[name][list(SETTINGS).index(solver) - 3]
+    return STOPS_AT[name][list(SETTINGS).index(solver) - 4]

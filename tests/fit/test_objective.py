@@ -5,7 +5,7 @@ import pytest
 
 from oddsmith.fit.cholesky import Factor, dependent_columns
 from oddsmith.fit.losses import Softmax
-from oddsmith.fit.penalties import Ridge, softmax_coupling
+from oddsmith.fit.penalties import ElasticNet, softmax_coupling
 
 from .problems import PROBLEMS
 
@@ -72,7 +72,7 @@ def test_the_penalty_is_the_textbooks(name, standardize):
 @pytest.mark.parametrize("n_classes", [2, 3, 6])
 def test_ridge_is_quadratic(n_classes):
     rng = np.random.default_rng(n_classes)
-    ridge = Ridge(0.7, np.array([0.0, 1.0, 2.5]), softmax_coupling(n_classes))
+    ridge = ElasticNet(0.7, np.array([0.0, 1.0, np.sqrt(2.5)]), softmax_coupling(n_classes))
     b = rng.normal(size=(2, 3 * (n_classes - 1)))
     hessian = ridge.hessian
     np.testing.assert_allclose(ridge.gradient(b), b @ hessian, rtol=1e-12, atol=1e-15)

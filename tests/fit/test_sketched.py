@@ -16,7 +16,7 @@ from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.metrics import Diagonal, Kronecker
 from oddsmith.fit.objective import Objective
 from oddsmith.fit.optimality import Status, optimality
-from oddsmith.fit.penalties import Ridge
+from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.sample import drawn, systematic
 from oddsmith.fit.solvers import SOLVERS, chosen, solve
 from oddsmith.fit.solvers.sketched_newton import sketch
@@ -39,7 +39,7 @@ def objective(X, y, loss=None, alpha=0.0, *, weight=None, standardize=True, inte
     source = ArraySource(X, y, weight)
     loss = loss or Bernoulli()
     standardisation = Standardisation.of(measures(source), fit_intercept=intercept)
-    ridge = Ridge.of(alpha, standardisation.scale, loss.n_coupled, standardize=standardize)
+    ridge = ElasticNet.of(alpha, standardisation.scale, loss.n_coupled, standardize=standardize)
     return Objective(source, loss, standardisation, ridge, fit_intercept=intercept, tolerance=tolerance)
 
 
@@ -254,7 +254,7 @@ def test_the_rule_by_which_auto_chooses(n, p, loss, solver):
     X = np.zeros((n, p))
     source = ArraySource(X, np.arange(n) % 10)
     scale = np.ones(p)
-    found, why = chosen(Objective(source, loss, Standardisation(0 * scale, scale), Ridge.of(0.0, scale)))
+    found, why = chosen(Objective(source, loss, Standardisation(0 * scale, scale), ElasticNet.of(0.0, scale)))
     assert found == solver
     assert f"{n:,} rows" in why
 

@@ -12,7 +12,7 @@ from oddsmith.fit.solvers.newton import VANISHED
 from .problems import PROBLEMS, ROUNDING, SETTINGS, fitted, stops_at
 
 EVERY = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
-EXACT = ("newton", "sketched-newton", "lbfgs")
+EXACT = ("newton", "sketched-newton", "proximal-newton", "lbfgs")
 FIRST_ORDER = [solver for solver in SOLVERS if solver not in EXACT]
 
 

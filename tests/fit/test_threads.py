@@ -16,7 +16,7 @@ from oddsmith.engines.blas import blas_on_one_thread
 from oddsmith.fit.losses import Bernoulli, Softmax
 from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.objective import Objective
-from oddsmith.fit.penalties import Ridge
+from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.solvers import SOLVERS, solve
 
 from .problems import PROBLEMS
@@ -53,7 +53,7 @@ def test_results_are_added_in_block_order(n_threads):
 def test_sums_over_rows_have_the_bits_of_one_thread(loss, n_threads):
     columns = measures(SOURCE)
     theta = np.random.default_rng(3).normal(size=(loss.n_problems, loss.n_coupled * 8))
-    unpenalised = Ridge.of(0.0, columns.sigma, loss.n_coupled)
+    unpenalised = ElasticNet.of(0.0, columns.sigma, loss.n_coupled)
     with blas_on_one_thread():
         one = Objective(SOURCE, loss, Standardisation.of(columns), unpenalised)
         alone, slope = one.evaluate(theta, order=2), one.gradient(theta)

@@ -147,6 +147,7 @@ BOUND_BY_DIGEST = (
     "$.columns[2].type",
     "$.fit.settings",
     "$.fit.status",
+    "$.fit.penalty.selection",
     "$.multi_class",
     "$.target.label_type",
     "$.training.digests",
@@ -406,6 +407,17 @@ CONTRADICTIONS = [
         "$.fit.not_estimable",
         ["z"],
         "$.fit.not_estimable names a term that has a coefficient, or none of $.co",
+    ),
+    (
+        "$.fit.penalty.selection",
+        {
+            "rule": "bic",
+            "folds": 0,
+            "candidates": [
+                {"alpha": 2.0, "nonzero": 1, "mean_loss": 0.1, "deviance": None, "standard_error": None}
+            ],
+        },
+        "$.fit.penalty.alpha is not the candidate that $.fit.penalty.selection chooses.",
     ),
     ("$.fit.loss_history", [], "$.fit.loss_history does not go from 0 up to $.fit.iterations."),
     ("$.fit.loss_history[1].iteration", 0, "$.fit.loss_history does not go from 0 up to $.fit.iterations."),

@@ -25,6 +25,7 @@ EXAMPLES = examples(
     oddsmith train requests.csv --target needs_review -o model.json
     oddsmith train students.csv --target "Hogwarts House" --id Index --multi-class ovr -o houses.json
     oddsmith train survey.csv --target "affairs > 0" --alpha 0.01 -o model.json
+    oddsmith train survey.csv --target "affairs > 0" --l1-ratio 1 --alpha auto -o model.json
     oddsmith train 'part-*.csv' --target y -o model.json
     oddsmith train rows.svm --target label -o model.json
     oddsmith train adult.data --no-header --strip --missing "?" --target -1 -o model.json
@@ -75,7 +76,21 @@ MOST_CLASSES = 6
     show_default=True,
     help="For three classes or more: one joint model, or each class against the rest.",
 )
-@click.option("--alpha", type=float, default=0.0, show_default=True, help="Ridge penalty on the mean loss.")
+@click.option(
+    "--alpha",
+    metavar="NUMBER|auto|path",
+    default="0",
+    show_default=True,
+    help="Strength of the penalty on the mean loss; auto: by cross-validation, the strongest within one standard "
+    "error of the best; path: show the whole path and take the least BIC.",
+)
+@click.option(
+    "--l1-ratio",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Share of absolute values in the penalty: 0 is ridge, 1 lasso, which leaves terms out.",
+)
 @click.option(
     "--standardize/--no-standardize",
     default=True,
@@ -85,7 +100,16 @@ MOST_CLASSES = 6
 @click.option(
     "--solver",
     type=click.Choice(
-        ["auto", "newton", "sketched-newton", "lbfgs", "gradient-descent", "sgd", "mini-batch"]
+        [
+            "auto",
+            "newton",
+            "sketched-newton",
+            "proximal-newton",
+            "lbfgs",
+            "gradient-descent",
+            "sgd",
+            "mini-batch",
+        ]
     ),
     default="auto",
     show_default=True,
@@ -132,6 +156,7 @@ def train(
 
     from oddsmith.data.batches import Batches
     from oddsmith.errors import DataWarning, FitWarning, InputError, counted, visible
+    from oddsmith.report.card import draw_path, selection_sentence
     from oddsmith.workflow import train as fit
 
     if output == "-":
@@ -184,6 +209,11 @@ def train(
                 "training": record.training,
             }
         )
+    penalty = record.fit.penalty
+    if penalty.selection is not None:
+        if penalty.selection.rule == "bic" and not voice.json:
+            draw_path(penalty, voice.console())
+        voice.note(f"{selection_sentence(penalty)}.")
     for step in record.fit.loss_history if voice.verbose else ():
         objectives = " ".join(f"{value:.8f}" for value in step.objective)
         voice.detail(f"iteration {step.iteration:>6,}  objective {objectives}")

@@ -6,7 +6,7 @@ in memory whole whatever the source.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -69,6 +69,119 @@ class Source(Protocol):
     def take(self, rows: NDArray[np.intp]) -> Block:
         """The rows with these numbers, as one block."""
         ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """A source seen in part, or with other weights; what a view doesn't change is that of the whole."""
+
+    whole: Source
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in all."""
+        return self.whole.n_rows
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of `X`."""
+        return self.whole.n_columns
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the blocks' `X`."""
+        return self.whole.dtype
+
+    @property
+    def y(self) -> Codes:
+        """Class codes of all rows."""
+        return self.whole.y
+
+    @property
+    def sample_weight(self) -> Floats | None:
+        """Weights of all rows, or None for ones."""
+        return self.whole.sample_weight
+
+
+@dataclass(frozen=True)
+class Narrowed(Part):
+    """Some columns of a source, in this order."""
+
+    columns: NDArray[np.intp]
+
+    @property
+    def n_columns(self) -> int:
+        """Columns that are left."""
+        return len(self.columns)
+
+    def __iter__(self) -> Iterator[Block]:
+        return map(self._part, self.whole)
+
+    def take(self, rows: NDArray[np.intp]) -> Block:
+        """The rows with these numbers, as one block."""
+        return self._part(self.whole.take(rows))
+
+    def _part(self, block: Block) -> Block:
+        return replace(block, X=np.take(block.X, self.columns, axis=1))
+
+
+@dataclass(frozen=True)
+class Reweighted(Part):
+    """A source whose rows have other weights, (n_rows,)."""
+
+    weight: Floats
+
+    @property
+    def sample_weight(self) -> Floats:
+        """The other weights."""
+        return self.weight
+
+    def __iter__(self) -> Iterator[Block]:
+        start = 0
+        for block in self.whole:
+            stop = start + len(block.y)
+            yield replace(block, sample_weight=self.weight[start:stop])
+            start = stop
+
+    def take(self, rows: NDArray[np.intp]) -> Block:
+        """The rows with these numbers, as one block."""
+        return replace(self.whole.take(rows), sample_weight=self.weight[rows])
+
+
+@dataclass(frozen=True)
+class Picked(Part):
+    """The rows of a source for which `picked` (n_rows of the whole,) holds, block by block."""
+
+    picked: NDArray[np.bool_]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that are left."""
+        return int(np.count_nonzero(self.picked))
+
+    @property
+    def y(self) -> Codes:
+        """Their class codes."""
+        return self.whole.y[self.picked]
+
+    @property
+    def sample_weight(self) -> Floats | None:
+        """Their weights, or None for ones."""
+        weight = self.whole.sample_weight
+        return None if weight is None else weight[self.picked]
+
+    def __iter__(self) -> Iterator[Block]:
+        start = 0
+        for block in self.whole:
+            stop = start + len(block.y)
+            kept = np.flatnonzero(self.picked[start:stop])
+            start = stop
+            weight = None if block.sample_weight is None else block.sample_weight[kept]
+            yield Block(block.X[kept], block.y[kept], weight)
+
+    def take(self, rows: NDArray[np.intp]) -> Block:
+        """The rows with these numbers among those that are left, as one block."""
+        return self.whole.take(np.flatnonzero(self.picked)[rows])
 
 
 @dataclass(frozen=True)

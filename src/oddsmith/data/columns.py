@@ -25,8 +25,9 @@ from oddsmith.data.cells import (
     shown,
     texts,
 )
-from oddsmith.data.facts import MOST_TOLD, OTHER_NUMBER, NumberFacts, Writing, digits_and_codes, rounded
+from oddsmith.data.facts import NumberFacts, rounded
 from oddsmith.data.survey import ColumnFacts, Survey
+from oddsmith.data.writing import OTHER_NUMBER, Writing, digits_and_codes
 from oddsmith.errors import DataWarning, InputError, visible
 
 if TYPE_CHECKING:
@@ -350,10 +351,8 @@ def _decide_texts(survey: Survey, facts: ColumnFacts, forced: Kind | None) -> _D
         return _Decision(None, reason)
     if levels and n_cells >= MIN_ROWS_PER_LEVEL * len(levels):
         return _Decision("categorical")
-    n_levels = f"{'more than ' * (found.n_levels >= MOST_TOLD)}{min(found.n_levels, MOST_TOLD):,}"
+    n_levels = f"{'' if found.is_counted else 'about '}{found.n_levels:,}"
     remedy = f"To use it, say --categorical {argument}."
-    if found.all_differ:
-        n_levels = f"{n_cells:,}"
     told = f"({n_levels} different texts in {n_cells:,} cells). {remedy}"
     return _Decision(
         None, f"{'an identifier' if found.all_differ else 'free text'} {told}", is_identifier=found.all_differ

@@ -22,6 +22,7 @@ import numpy as np
 
 from oddsmith.data.block import Floats
 from oddsmith.data.cells import TRUTH, MissingMarkers, plainly
+from oddsmith.data.column_moments import ColumnMoments, joined
 from oddsmith.data.columns import MOST_LEVELS, ColumnPlan
 from oddsmith.data.encoding import (
     BooleanColumn,
@@ -39,7 +40,6 @@ from oddsmith.data.encoding import (
     read_column,
     terms_of,
 )
-from oddsmith.data.facts import Moments, joined
 from oddsmith.data.memory import require
 from oddsmith.data.survey import ColumnFacts, Survey
 from oddsmith.data.table import Table
@@ -219,11 +219,11 @@ def _learn_numeric(
     return NumericColumn(name, found.mean, scale, Term(share, _sigma_of(share)))
 
 
-def _of_truths(facts: ColumnFacts, total: float) -> Moments | None:
+def _of_truths(facts: ColumnFacts, total: float) -> ColumnMoments | None:
     """The moments of truth values as 0 and 1, from the weights of their two levels."""
     assert facts.levels is not None
     parts = [
-        Moments(weight, TRUTH[level], 0.0, 0.0, TRUTH[level], TRUTH[level])
+        ColumnMoments(weight, TRUTH[level], 0.0, 0.0, TRUTH[level], TRUTH[level])
         for level, weight in facts.levels.weight_of(weighted=facts.weighted).items()
         if weight > 0.0
     ]

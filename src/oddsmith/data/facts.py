@@ -4,22 +4,23 @@
     levels     counts and weights of the different texts while they are few, else how many there are
 
 Memory is bounded whatever the number of rows: levels are kept up to a limit, of more than `MOST_TOLD` different
-cells it is only known that they are more, and moments take three numbers a batch:
-
-    mean = sum W_b m_b / sum W_b        sigma^2 = sum W_b (s_b^2 + (m_b - mean)^2) / W
+cells it is only known about how many they are, and moments take a few numbers a batch.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import LEADING_ZEROS, as_written, numbers, texts
+from oddsmith.data.cells import as_written, numbers, texts
+from oddsmith.data.column_moments import ColumnMoments
+from oddsmith.data.exact import Different
+from oddsmith.data.writing import Writing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,109 +29,6 @@ MOST_TOLD = 1 << 22
 """Of different cells: hashes of 64 bits tell so many apart with a chance of error of 5e-7."""
 EXACT = 2.0**53
 """Whole numbers below are doubles; those above may differ where their doubles do not."""
-MIN_NUMBERS, MOST_MARKERS = 8, 2
-"""So many different numbers beside so few other texts are numbers with markers of missing cells."""
-
-_MONTH, _DAY = r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12][0-9]|3[01])"
-_TIME = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
-_DATE = (
-    rf"^(?:[0-9]{{4}}-{_MONTH}-{_DAY}|[0-9]{{4}}/{_MONTH}/{_DAY}"
-    rf"|{_DAY}[./-]{_MONTH}[./-][0-9]{{4}}|{_MONTH}/{_DAY}/[0-9]{{4}})"
-    rf"(?:[T ]{_TIME}(?: ?(?:Z|UTC|[AaPp][Mm]|[+-][0-9]{{2}}:?[0-9]{{2}}))?)?$"
-    rf"|^{_TIME}$"
-)
-
-# A decimal comma; thousands; and either with a currency, a percent sign or an accountant's brackets.
-_GROUPED = (
-    r"(?:[0-9]+,[0-9]+|[0-9]{1,3}(?:[.\u00a0\u2009\u202f'’][0-9]{3})+,[0-9]+"
-    r"|[0-9]{1,3}(?:[,\u00a0\u2009\u202f'’][0-9]{3})+(?:\.[0-9]+)?)"
-)
-_DIGITS, _CURRENCY = rf"(?:{_GROUPED}|[0-9]+(?:\.[0-9]+)?)", r"(?:[$€£¥]|USD|EUR|GBP|CHF|JPY)"
-OTHER_NUMBER = (
-    rf"^(?:[+\-−]?{_GROUPED}|−{_DIGITS}|[+\-−]?{_CURRENCY}\s?[+\-−]?{_DIGITS}"
-    rf"|[+\-−]?{_DIGITS}\s?(?:%|{_CURRENCY})|\({_CURRENCY}?\s?{_DIGITS}\))$"
-)
-"""A number as people and offices write it, which is read neither as a number nor as a level."""
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Weight, mean and sigma of a batch's numbers in rows that count; their extremes."""
-
-    weight: float
-    mean: float
-    rest: float
-    """What rounding took from the mean: far from zero it may be more than sigma."""
-    sigma: float
-    lowest: float
-    highest: float
-
-    @classmethod
-    def of(cls, values: Floats, weight: Floats | None) -> Self:
-        """Those of `values` (n,), n at least 1, finite, of positive `weight` (n,) or of 1 each."""
-        lowest, highest = float(values.min()), float(values.max())
-        total = float(len(values) if weight is None else weight.sum())
-        if lowest == highest:
-            return cls(total, lowest, 0.0, 0.0, lowest, highest)
-        none = np.zeros(1)
-        found = _mean_and_sigma(values, none, none, weight, total, total, lowest, highest)
-        return cls(total, *found, lowest, highest)
-
-
-def joined(parts: list[Moments], total: float) -> Moments:
-    """The moments of all batches; cells that are missing, of the rest of the weight `total`, are at the mean."""
-    lowest, highest = min(part.lowest for part in parts), max(part.highest for part in parts)
-    if lowest == highest:
-        return Moments(total, lowest, 0.0, 0.0, lowest, highest)
-    weight = np.array([part.weight for part in parts])
-    found = _mean_and_sigma(
-        np.array([part.mean for part in parts]),
-        np.array([part.rest for part in parts]),
-        np.array([part.sigma for part in parts]),
-        weight,
-        float(weight.sum()),
-        total,
-        lowest,
-        highest,
-    )
-    return Moments(total, *found, lowest, highest)
-
-
-def _mean_and_sigma(
-    values: Floats,
-    rests: Floats,
-    sigmas: Floats,
-    weight: Floats | None,
-    present: float,
-    total: float,
-    lowest: float,
-    highest: float,
-) -> tuple[float, float, float]:
-    """Mean, what rounding took from it, and sigma of parts that are `values` and `rests` with a sigma each.
-
-    A power of two changes no digit, and keeps squares away from overflow and underflow.
-    """
-    exponent = math.frexp(max(abs(lowest), abs(highest)))[1]
-    if abs(exponent) > 300:
-        values, rests, sigmas = (np.ldexp(part, -exponent) for part in (values, rests, sigmas))
-    else:
-        exponent = 0
-    share = None if weight is None else weight / present
-    mean = float(values.sum() / present if share is None else (share * values).sum())
-    rest = values - mean
-    if rests.any():
-        rest += rests
-    shift = float(rest.sum() / present if share is None else (share * rest).sum())
-    squares = np.square(rest - shift)
-    rounded_mean = mean + shift
-    lost = mean - rounded_mean + shift
-    if sigmas.any():
-        squares += np.square(sigmas)
-    if share is not None:
-        squares *= share
-    scatter = float(squares.sum()) / (present if share is None else 1.0)
-    sigma = math.sqrt(scatter * (present / total))
-    return math.ldexp(rounded_mean, exponent), math.ldexp(lost, exponent), math.ldexp(sigma, exponent)
 
 
 class NumberFacts:
@@ -147,7 +45,7 @@ class NumberFacts:
         self.spellings: set[str] = set()
         """Of a number beyond 2^53 that is all the column holds: two of its spellings."""
         self.n_rounded = 0
-        self.parts: list[Moments] = []
+        self.parts: list[ColumnMoments] = []
         self._steps = _Steps() if steps or unique else None
         self._cells: list[NDArray[np.int64] | Floats] | None = [] if unique else None
 
@@ -182,7 +80,7 @@ class NumberFacts:
             counts = present & (weight > 0.0)
             inside, weight = values[counts], weight[counts]
         if len(inside):
-            self.parts.append(Moments.of(inside, weight))
+            self.parts.append(ColumnMoments.of(inside, weight))
         if self._steps is not None:
             self._look_at_steps(series, values)
         return values
@@ -262,74 +160,6 @@ def rounded(series: pl.Series, values: pl.Series, markers: frozenset[str]) -> pl
     return large & (whole != values.cast(pl.Int128, strict=False)).fill_null(value=False)
 
 
-@dataclass(frozen=True)
-class Writing:
-    """How texts are written, counted by cells; sets are of different texts, and small."""
-
-    n_numbers: int = 0
-    has_codes: bool = False
-    """Whether a number has leading zeros."""
-    n_digits: int = 0
-    """Cells of digits and points alone."""
-    n_codes: int = 0
-    """Those among them with leading zeros."""
-    lengths: frozenset[int] = frozenset()
-    """Different lengths of cells of digits, up to two."""
-    n_other_numbers: int = 0
-    """Cells that are numbers written another way."""
-    all_dates: bool = True
-    numbers: frozenset[str] = frozenset()
-    others: frozenset[str] = frozenset()
-    """Texts that are numbers, and texts that are not: as many as it takes to tell a level from a marker."""
-
-    @classmethod
-    def of(cls, levels: pl.Series, counts: NDArray[np.int64]) -> Self:
-        """That of different texts, each in so many cells."""
-        digits, codes = digits_and_codes(levels)
-        found = numbers(levels, frozenset())
-        is_number = found.values.is_not_null()
-        return cls(
-            n_numbers=int(counts[is_number.to_numpy()].sum()),
-            has_codes=found.has_codes,
-            n_digits=int(counts[digits.to_numpy()].sum()),
-            n_codes=int(counts[codes.to_numpy()].sum()),
-            lengths=frozenset(levels.filter(digits).str.strip_chars().str.len_chars().unique().head(2)),
-            n_other_numbers=int(counts[levels.str.contains(OTHER_NUMBER).to_numpy()].sum()),
-            all_dates=bool(levels.str.contains(_DATE).all()),
-            numbers=frozenset(levels.filter(is_number).head(MIN_NUMBERS)),
-            others=frozenset(levels.filter(~is_number).head(MOST_MARKERS + 1)),
-        )
-
-    def __add__(self, other: Self) -> Self:
-        return type(self)(
-            self.n_numbers + other.n_numbers,
-            self.has_codes or other.has_codes,
-            self.n_digits + other.n_digits,
-            self.n_codes + other.n_codes,
-            _some(self.lengths | other.lengths, 2),
-            self.n_other_numbers + other.n_other_numbers,
-            self.all_dates and other.all_dates,
-            _some(self.numbers | other.numbers, MIN_NUMBERS),
-            _some(self.others | other.others, MOST_MARKERS + 1),
-        )
-
-    @property
-    def levels_are_numbers(self) -> bool:
-        """Whether most different texts are numbers, and one or two are not, such as ? in most cells."""
-        return len(self.numbers) >= MIN_NUMBERS and len(self.others) <= MOST_MARKERS
-
-
-def _some(items: frozenset[Any], most: int) -> frozenset[Any]:
-    return frozenset(list(items)[:most])
-
-
-def digits_and_codes(cells: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Which cells (n,) are digits and points alone, and which of these have leading zeros."""
-    digits = cells.str.contains(r"^\s*[+-]?[0-9.]+\s*$").fill_null(value=False)
-    zeros = cells.str.strip_chars().str.contains(LEADING_ZEROS).fill_null(value=False)
-    return digits, digits & zeros
-
-
 @dataclass
 class LevelFacts:
     """A column's cells as texts; `most` levels are kept, with the number of their cells and their weight."""
@@ -342,13 +172,18 @@ class LevelFacts:
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     weights: Floats = field(default_factory=lambda: np.zeros(0))
     _writing: Writing = field(default_factory=Writing)
-    _hashes: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    _different: Different = field(default_factory=lambda: Different(MOST_TOLD))
     _all_differ: bool = True
 
     @property
     def n_levels(self) -> int:
-        """Different texts; `MOST_TOLD` or more are not counted further."""
-        return len(self._hashes) if self.codes is None else len(self.codes)
+        """Different texts; an estimate where there are more than `MOST_TOLD`."""
+        return self._different.count if self.codes is None else len(self.codes)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether `n_levels` is no estimate."""
+        return self.codes is not None or self._different.exact
 
     @property
     def all_differ(self) -> bool:
@@ -392,7 +227,7 @@ class LevelFacts:
                 levels = pl.Series(list(self.codes), dtype=pl.String)
                 if levels.len():
                     self._writing += Writing.of(levels, self.counts)
-                    self._hashes = np.sort(levels.hash().to_numpy())
+                    self._different.add(levels.hash().to_numpy())
                     self._all_differ = bool((self.counts == 1).all())
                 self.codes = None
                 return
@@ -415,11 +250,10 @@ class LevelFacts:
         found = cells.rename("level").value_counts(name="n")
         levels, counts = found["level"], found["n"].cast(pl.Int64).to_numpy()
         self._writing += Writing.of(levels, counts)
-        if len(self._hashes) >= MOST_TOLD:
-            return
-        before = len(self._hashes)
-        self._hashes = np.union1d(self._hashes, levels.hash().to_numpy())
-        self._all_differ &= len(self._hashes) - before == cells.len()
+        before = self._different.count
+        self._different.add(levels.hash().to_numpy())
+        if self._different.exact:
+            self._all_differ &= self._different.count - before == cells.len()
 
 
 def _coded(cells: pl.Series, codes: dict[str, int]) -> pl.Series:

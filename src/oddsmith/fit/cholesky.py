@@ -19,6 +19,12 @@ DEPENDENT = 1e-11
 """A unit-diagonal pivot at or below this is a column that the earlier ones explain: R^2 >= 1 - 1e-11."""
 
 
+def refuse_overflow(hessian: Floats) -> None:
+    """Raise InputError where squares of a column are beyond the range of a double."""
+    if not np.isfinite(hessian).all():
+        raise InputError("a column's values are too large to be squared. Measure it in larger units.")
+
+
 def dependent_columns(hessian: Floats, pivot: float = DEPENDENT) -> NDArray[np.bool_]:
     """Which columns (d,) are flat or combinations of earlier ones, by Cholesky in their order.
 
@@ -67,8 +73,7 @@ class Factor:
             part = hessian[np.ix_(free, free)]
         else:
             return cls(free, np.empty(0), np.empty((0, 0)))
-        if not np.isfinite(part).all():
-            raise InputError("a column's values are too large to be squared. Measure it in larger units.")
+        refuse_overflow(part)
         diagonal = part.diagonal()
         scale = np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
         unit = part / scale

@@ -6,9 +6,9 @@ Bernoulli, one column of eta for each yes-or-no question, with margin m = (2y - 
     residual         = expit(eta) - y              = (1 - y) expit(eta) - y expit(-eta)
     curvature        = expit(eta) expit(-eta)
 
-Softmax with the first class as reference, whose eta is 0:
+Softmax with the first class as reference, whose eta is 0, or `symmetric`, with a predictor for every class:
 
-    loss(eta, y)     = log(1 + sum_k exp(eta_k)) - eta_y
+    loss(eta, y)     = log(1 + sum_k exp(eta_k)) - eta_y          (symmetric: without the 1)
     residual_k       = proba_k - [y = k]
     curvature_kl     = proba_k ([k = l] - proba_l)
 
@@ -93,6 +93,15 @@ class Loss(Protocol):
         """Predictors of one problem."""
         ...
 
+    @property
+    def n_choices(self) -> int:
+        """Classes that one problem tells apart."""
+        ...
+
+    def of_shares(self, shares: Floats) -> Floats:
+        """Predictors (k,) that give every row the same probabilities, those of the classes' shares (K,)."""
+        ...
+
     def truth(self, y: Codes) -> Truth:
         """Class codes (n,) as indicators (k, n)."""
         ...
@@ -140,12 +149,18 @@ class Bernoulli:
 
     classes: tuple[int, ...] = (1,)
     n_coupled = 1
+    n_choices = 2
     unit = 0.5
 
     @property
     def n_problems(self) -> int:
         """One problem a question."""
         return len(self.classes)
+
+    def of_shares(self, shares: Floats) -> Floats:
+        """Log-odds of each class, (n_problems,)."""
+        share = shares[list(self.classes)]
+        return np.asarray(np.log(share) - np.log(shares.sum() - share))
 
     def truth(self, y: Codes) -> Truth:
         """Is row i of class k?  (n_problems, n)."""
@@ -183,20 +198,38 @@ class Bernoulli:
 
 @dataclass(frozen=True)
 class Softmax:
-    """K classes that exclude each other, K - 1 coupled predictors; class 0 is the reference."""
+    """K classes that exclude each other: M = K - 1 coupled predictors with class 0 as the reference, or
+    M = K where `symmetric`.
+    """
 
     n_classes: int
+    symmetric: bool = False
     n_problems = 1
     unit = 1.0
 
     @property
     def n_coupled(self) -> int:
-        """K - 1."""
-        return self.n_classes - 1
+        """M."""
+        return self.n_classes - self._first
+
+    @property
+    def n_choices(self) -> int:
+        """K."""
+        return self.n_classes
+
+    @property
+    def _first(self) -> int:
+        """The first class that has a predictor."""
+        return 0 if self.symmetric else 1
+
+    def of_shares(self, shares: Floats) -> Floats:
+        """Logarithms against the reference's, or against their mean, (M,)."""
+        logs = np.log(shares)
+        return np.asarray(logs - logs.mean() if self.symmetric else logs[1:] - logs[0])
 
     def truth(self, y: Codes) -> Truth:
-        """Is row i of class k, for k = 1 .. K-1?  (K - 1, n)."""
-        return np.asarray(y == np.arange(1, self.n_classes)[:, None])
+        """Is row i of class k, for each class that has a predictor?  (M, n)."""
+        return np.asarray(y == np.arange(self._first, self.n_classes)[:, None])
 
     def loss(self, eta: Floats, truth: Truth) -> Floats:
         """log(1 + sum of exp(eta_k - eta_y) over the other classes k), exact where it is tiny: (1, n)."""
@@ -208,19 +241,22 @@ class Softmax:
         return np.asarray(np.where(top > 0.0, far, np.log1p(others)))[None, :]
 
     def residual(self, eta: Floats, truth: Truth) -> Floats:
-        """proba - truth, (K - 1, n); for the true class the sum of the others, negative."""
-        true = np.concatenate([~truth.any(axis=0, keepdims=True), truth])
-        proba = self._proba(eta)
+        """proba - truth, (M, n); for the true class the sum of the others, negative."""
+        full, true = self._all_classes(eta, truth)
+        proba = self._proba(full)
         others = np.where(true, 0.0, proba).sum(axis=0)
-        return np.where(truth, -others, proba[1:])
+        return np.where(truth, -others, proba[self._first :])
 
     def squash(self, scaled: Floats) -> Floats:
-        """Probabilities, (K - 1, n); shifted by the largest of a row where an exponential might overflow."""
-        reference: Floats | float = 1.0
-        if not scaled.max(initial=0.0) < SAFE:
-            top = np.maximum(scaled.max(axis=0), 0.0)
+        """Probabilities, (M, n); shifted by the largest of a row where an exponential might overflow or vanish."""
+        reference: Floats | float = 0.0 if self.symmetric else 1.0
+        largest = np.abs(scaled).max(initial=0.0) if self.symmetric else scaled.max(initial=0.0)
+        if not largest < SAFE:
+            top = scaled.max(axis=0)
+            if not self.symmetric:
+                np.maximum(top, 0.0, out=top)
+                reference = np.exp(-top)
             scaled -= top
-            reference = np.exp(-top)
         np.exp(scaled, out=scaled)
         total = scaled.sum(axis=0)
         total += reference
@@ -234,18 +270,18 @@ class Softmax:
 
     def curvature(self, eta: Floats) -> Curvature:
         """proba_k ([k = m] - proba_m); the complement of the largest is the sum of the others."""
-        proba = self._proba(eta)
+        proba = self._proba(self._with_reference(eta))
         complement = 1.0 - proba
         top = proba.argmax(axis=0)[None, :]
         others = proba.copy()
         np.put_along_axis(others, top, 0.0, axis=0)
         np.put_along_axis(complement, top, others.sum(axis=0, keepdims=True), axis=0)
-        return proba[1:] * complement[1:], proba[1:]
+        return (proba * complement)[self._first :], proba[self._first :]
 
     def strain(self, eta: Floats, moved: Floats) -> Floats:
-        """Variance of the move under the row's probabilities, the reference's being 0: (1, n)."""
-        proba = self._proba(eta)
-        full = np.concatenate([np.zeros_like(moved[:1]), moved])
+        """Variance of the move under the row's probabilities, a reference's being 0: (1, n)."""
+        proba = self._proba(self._with_reference(eta))
+        full = self._with_reference(moved)
         mean = (proba * full).sum(axis=0)
         return np.asarray((proba * (full - mean) ** 2).sum(axis=0, keepdims=True))
 
@@ -256,18 +292,18 @@ class Softmax:
         return np.asarray(np.where(true, full, 0.0).sum(axis=0) - best_other)[None, :]
 
     @staticmethod
-    def _proba(eta: Floats) -> Floats:
-        """Probabilities of all classes, (K, n)."""
-        full = np.concatenate([np.zeros_like(eta[:1]), eta])
-        full -= full.max(axis=0)
-        np.exp(full, out=full)
-        full /= full.sum(axis=0)
-        return full
+    def _proba(full: Floats) -> Floats:
+        """Probabilities of all classes from their predictors, (K, n) both."""
+        powers = np.exp(full - full.max(axis=0))
+        powers /= powers.sum(axis=0)
+        return np.asarray(powers)
 
-    @staticmethod
-    def _all_classes(eta: Floats, truth: Truth) -> tuple[Floats, Truth]:
-        """`eta` and `truth` with the reference class in front, (K, n) each."""
-        return (
-            np.concatenate([np.zeros_like(eta[:1]), eta]),
-            np.concatenate([~truth.any(axis=0, keepdims=True), truth]),
-        )
+    def _with_reference(self, eta: Floats) -> Floats:
+        """Predictors of all classes (K, n), the reference's in front."""
+        return eta if self.symmetric else np.concatenate([np.zeros_like(eta[:1]), eta])
+
+    def _all_classes(self, eta: Floats, truth: Truth) -> tuple[Floats, Truth]:
+        """Predictors and indicators of all classes, (K, n) each."""
+        if self.symmetric:
+            return eta, truth
+        return self._with_reference(eta), np.concatenate([~truth.any(axis=0, keepdims=True), truth])

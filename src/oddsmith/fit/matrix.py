@@ -35,6 +35,8 @@ FEW = 4
 """Predictors up to which a product for each is faster than one product for all."""
 WIDE = 200
 """Columns beyond which a transposed product is the faster one."""
+SPARSE = 16
+"""Columns for each that has a coefficient from which on it pays to read those alone: a cache line holds eight."""
 COUPLED_BYTES = 2_000_000
 """Products of shares and columns that are held at once."""
 
@@ -111,6 +113,10 @@ def log_odds(X: NDArray[Any], mean: Floats, coef: Floats, average: Floats) -> Fl
 
 def predictors(Z: Floats, coef: Floats) -> Floats:
     """Linear predictors (k, n) of the k rows of `coef` (k, p + 1), as precise as `Z` (n, p)."""
+    if Z.shape[1] > WIDE:
+        used = np.flatnonzero(np.logical_or.reduce(coef[:, 1:]))
+        if len(used) * SPARSE < Z.shape[1]:
+            Z, coef = np.take(Z, used, axis=1), np.take(coef, np.append(0, 1 + used), axis=1)
     coef = coef.astype(Z.dtype, copy=False)
     k = len(coef)
     if k == 1:

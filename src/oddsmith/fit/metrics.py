@@ -86,7 +86,7 @@ class Kronecker:
         covariance, spread = pieces[: k * k].reshape(k, k), pieces[k * k : -1].reshape(q, q) / pieces[-1]
         covariance = covariance / (np.trace(covariance) + covariance.sum())
         sizes, mix = eigh(covariance, objective.penalty.coupling)
-        ridge = np.diag(objective.penalty.alpha * objective.penalty.metric)
+        ridge = np.diag(objective.penalty.ridge)
         held = held.reshape(k, q)[0]
         return cls(mix, tuple(factored(size * spread + ridge, held) for size in sizes))
 

@@ -3,6 +3,9 @@
     objective(theta) = (sum of losses) / (sum of weights) + penalty(theta)
     eta = intercept + sum_j theta_j (x_j - centre_j) / scale_j
 
+Values are those of the whole, gradients and Hessians those of its smooth part: all but the absolute values of
+a lasso, whose slopes `penalty` knows.
+
 Scaling is this change of coefficients and never a scaled copy of the data. One objective may hold several
 independent problems (one-vs-rest), which share every pass over the rows.
 """
@@ -15,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import Block, Floats, Source
+from oddsmith.data.block import Block, Floats, Narrowed, Source
 from oddsmith.engines import Engine, reduce
 from oddsmith.fit.cholesky import dependent_columns
 from oddsmith.fit.losses import Loss
 from oddsmith.fit.matrix import Standardisation
-from oddsmith.fit.penalties import Ridge
-from oddsmith.fit.stats import Reach, Stats, Survey, accumulate, pull, reach, survey
+from oddsmith.fit.penalties import ElasticNet
+from oddsmith.fit.stats import Reach, Stats, Survey, accumulate, losses_of, pull, reach, spread, survey
 
 TOLERANCE = 1e-7
 """Converged within sqrt(2e-7) = 4.5e-4 standard errors."""
@@ -29,7 +32,9 @@ TOLERANCE = 1e-7
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Objective, gradient and Hessian of G problems: (G,), (G, d), (G, d, d) or size 0 if not asked."""
+    """Objective, and gradient and Hessian of its smooth part, of G problems: (G,), (G, d), (G, d, d) or size 0
+    if not asked.
+    """
 
     value: Floats
     gradient: Floats
@@ -38,7 +43,7 @@ class Evaluation:
 
 @dataclass
 class Objective:
-    """Mean loss plus ridge for G independent problems with d coefficients each, intercept first.
+    """Mean loss plus penalty for G independent problems with d coefficients each, intercept first.
 
     A Newton decrement of at most `tolerance` is near enough to the optimum; `engine` does the work over the
     blocks.
@@ -47,7 +52,7 @@ class Objective:
     source: Source
     loss: Loss
     standardisation: Standardisation
-    penalty: Ridge
+    penalty: ElasticNet
     fit_intercept: bool = True
     tolerance: float = TOLERANCE
     engine: Engine = reduce
@@ -98,9 +103,18 @@ class Objective:
     def held(self) -> NDArray[np.bool_]:
         """Coefficients (G, d) that stay at zero: fixed, flat, or explained by earlier columns.
 
-        A penalty makes every coefficient estimable.
+        A penalty makes every coefficient estimable whose column is not flat; then its sigma counts as 1.
         """
         q = self.source.n_columns + 1
+        if not self.penalty.is_smooth:
+            flat = np.zeros(q, dtype=bool)
+            flat[0] = not self.fit_intercept
+            suspects = np.flatnonzero(self.standardisation.scale == 1.0)
+            if len(suspects):
+                self.n_passes += 1
+                squares = self.engine(self.source, partial(spread, standardisation=self.standardisation))
+                flat[1 + suspects] = ~(squares[suspects] > 0.0)
+            return np.tile(flat, (self.n_problems, self.loss.n_coupled))
         # At zero every problem's Hessian is made of one Gram matrix, which is its first block.
         grams = [hessian[:q, :q] for hessian in self.start.hessian]
         held = [~(np.diag(gram) > 0.0) if self.alpha > 0.0 else dependent_columns(gram) for gram in grams]
@@ -109,7 +123,19 @@ class Objective:
     @property
     def value_at_zero(self) -> float:
         """The objective of every problem where all coefficients are 0: each class is as likely as another."""
-        return float(np.log(self.loss.n_coupled + 1.0))
+        return float(np.log(self.loss.n_choices))
+
+    @property
+    def null(self) -> Floats:
+        """The optimum (G, d) where no column counts: intercepts alone, as the classes' shares want them."""
+        theta = np.zeros((self.n_problems, self.n_coefficients))
+        if self.fit_intercept:
+            y, n_classes = self.source.y, max(self.loss.n_choices, self.n_problems)
+            weight = np.bincount(y, self.source.sample_weight, n_classes).astype(np.float64)
+            # A class that no row has is as rare as a number can be.
+            shares = np.maximum(weight / weight.sum(), np.finfo(float).tiny)
+            self._rows(theta)[:, 0] = self.loss.of_shares(shares)
+        return theta
 
     @cached_property
     def start(self) -> Evaluation:
@@ -178,6 +204,13 @@ class Objective:
         gradient[:, ~self.free] = 0.0
         return gradient
 
+    def mean_losses(self, thetas: Floats) -> Floats:
+        """Mean losses (A, G), without the penalty, of many fits (A, G, d): one pass."""
+        self.n_passes += 1
+        coef = thetas.reshape(len(thetas), -1, self.source.n_columns + 1)
+        kernel = partial(losses_of, coef=coef, loss=self.loss, standardisation=self.standardisation)
+        return self.engine(self.source, kernel) / self._totals[1]
+
     def evaluate_rows(self, theta: Floats, rows: NDArray[np.intp]) -> Evaluation:
         """The objective and gradient at `theta` (G, d) as these rows alone estimate them, without bias.
 
@@ -199,6 +232,36 @@ class Objective:
             standardisation=self.standardisation,
         )
         return self.engine(self.source, kernel)
+
+    def with_penalty(self, penalty: ElasticNet) -> "Objective":
+        """The same data under another penalty; the passes so far are counted on."""
+        other = replace(self, penalty=penalty)
+        other.n_passes, other._aim = self.n_passes, self._aim
+        return other
+
+    def narrowed(self, columns: NDArray[np.intp]) -> "Objective":
+        """The same objective where all coefficients but those of `columns` (in order), and intercepts, are zero."""
+        part = np.concatenate([[0], 1 + columns])
+        standardisation = Standardisation(
+            self.standardisation.centre[columns], self.standardisation.scale[columns]
+        )
+        return replace(
+            self,
+            source=Narrowed(self.source, columns),
+            standardisation=standardisation,
+            penalty=replace(self.penalty, unit=self.penalty.unit[part]),
+        )
+
+    def places(self, columns: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Where coefficients of these columns, and intercepts, are among all d: those of `narrowed`, in its order."""
+        q = self.source.n_columns + 1
+        first = q * np.arange(self.loss.n_coupled)[:, None]
+        return np.asarray((first + np.concatenate([[0], 1 + columns])).ravel(), dtype=np.intp)
+
+    def columns_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Columns of which some coefficient is among the `chosen`, (G, d), in order."""
+        q = self.source.n_columns + 1
+        return np.flatnonzero(np.logical_or.reduce(chosen.reshape(-1, q))[1:])
 
     def on_user_scale(self, theta: Floats) -> tuple[Floats, Floats]:
         """Intercepts (k,) and coefficients (k, p) for the columns as the user has them."""

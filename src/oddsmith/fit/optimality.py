@@ -3,7 +3,8 @@
     newton_decrement = g' H^-1 g / 2  of the mean loss  x  number of rows with positive weight
 
 is half the squared distance to the optimum in standard errors, whatever the columns' units or the scale
-of the weights. A small decrement alone proves nothing on separated data, where the loss falls for ever:
+of the weights. With a lasso g is the slope that is left, which is checked on all columns, and H is that of the
+coefficients that aren't zero or that it would move. A small decrement alone proves nothing on separated data, where the loss falls for ever:
 there the rows keep moving. So
 
     converged           decrement <= tolerance and max |X step| < 0.1, or more as a loose tolerance allows
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from oddsmith.data.block import Floats
 from oddsmith.fit.cholesky import Factor
 from oddsmith.fit.objective import Evaluation, Objective
+from oddsmith.fit.quadratic import lasso
 from oddsmith.fit.stats import Survey
 
 STILL_MOVING = 0.1
@@ -77,25 +79,73 @@ def newton_steps(objective: Objective, now: Evaluation, active: NDArray[np.bool_
     return steps, 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows
 
 
+def lasso_steps(
+    objective: Objective, theta: Floats, now: Evaluation, active: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """Steps (G, d) to the optimum of the quadratic model with its absolute values, and by how much the model falls.
+
+    The fall is (G,), of the mean loss times the rows: the Newton decrement, where no coefficient is at zero.
+    """
+    steps, falls = np.zeros_like(theta), np.zeros(len(theta))
+    weight = objective.penalty.weight
+    for k in np.flatnonzero(active):
+        hessian, gradient, here = now.hessian[k], now.gradient[k], theta[k]
+        goal = lasso(hessian, hessian @ here - gradient, weight, here)
+        steps[k] = here - goal
+        bend = 0.5 * steps[k] @ (hessian @ steps[k])
+        falls[k] = steps[k] @ gradient - bend + weight @ (np.abs(here) - np.abs(goal))
+    return steps, np.maximum(falls, 0.0) * objective.n_rows
+
+
+def newton_steps_on_face(
+    objective: Objective, theta: Floats, now: Evaluation, active: NDArray[np.bool_]
+) -> tuple[Floats, Floats, Floats]:
+    """Slopes and Newton steps (G, d), and decrements (G,), of a lasso; 0 for problems that aren't active.
+
+    The face is the coefficients that aren't zero or that the slope would move: the others don't count, since
+    to the first order they stay at zero. One pass over the columns of the face, unless their Hessian is known.
+    """
+    slope = np.where(active[:, None], objective.penalty.violation(theta, now.gradient), 0.0)
+    on_face = ((theta != 0.0) | (slope != 0.0)) & active[:, None]
+    columns = objective.columns_of(on_face)
+    places = objective.places(columns)
+    if now.hessian.size:
+        hessian = now.hessian[:, places[:, None], places]
+    else:
+        narrow = objective.narrowed(columns)
+        hessian = narrow.evaluate(theta[:, places], order=2).hessian
+        objective.n_passes += narrow.n_passes
+    steps = np.zeros_like(theta)
+    for problem in np.flatnonzero(active):
+        factor = Factor.of(hessian[problem], ~on_face[problem, places])
+        steps[problem, places] = factor.solve(slope[problem, places])
+    return slope, steps, 0.5 * (steps * slope).sum(axis=1) * objective.n_rows
+
+
 def optimality(objective: Objective, theta: Floats, nearby: Nearby | Evaluation | None = None) -> Optimality:
     """What can be said of `theta` (G, d), whichever solver found it.
 
-    Two passes over the rows and a Hessian; fewer where the solver knows the objective there, or the
+    Two passes over the rows and a Hessian, or three; fewer where the solver knows the objective there, or the
     neighbourhood.
     """
-    if not isinstance(nearby, Nearby):
-        now = nearby or objective.evaluate(theta, order=2)
-        sound = _sound(objective, now)
-        steps, decrement = newton_steps(objective, now, sound)
-        move = np.full(len(theta), np.inf)
-        margin = move
-    else:
+    unknown = np.full(len(theta), np.inf)
+    move = strain = margin = unknown
+    if isinstance(nearby, Nearby):
         now, seen, steps = nearby.now, nearby.seen, nearby.steps
         sound = _sound(objective, now)
-        decrement = 0.5 * (steps * now.gradient).sum(axis=1) * objective.n_rows
+        slope = objective.penalty.violation(theta, now.gradient)
+        decrement = 0.5 * (steps * slope).sum(axis=1) * objective.n_rows
         move = seen.move
         margin = np.full(len(theta), -np.inf)
-    strain = np.full(len(theta), np.inf)
+    elif objective.penalty.is_smooth:
+        now = nearby or objective.evaluate(theta, order=2)
+        sound = _sound(objective, now)
+        slope = now.gradient
+        steps, decrement = newton_steps(objective, now, sound)
+    else:
+        now = nearby or objective.evaluate(theta, order=1)
+        sound = _sound(objective, now)
+        slope, steps, decrement = newton_steps_on_face(objective, theta, now, sound)
     settled = (move < STILL_MOVING) & (decrement <= objective.tolerance)
     if not settled.all() or (sound.all() and objective.may_be_separated(theta)):
         reach = objective.reach(np.where(sound[:, None], theta, 0.0), steps)
@@ -106,7 +156,7 @@ def optimality(objective: Objective, theta: Floats, nearby: Nearby | Evaluation 
     )
     decrement = np.where(sound, decrement, np.inf)
     held = ~objective.free if isinstance(nearby, Nearby) else objective.held
-    gradient = np.where(sound, np.where(held, 0.0, np.abs(now.gradient)).max(axis=1), np.inf)
+    gradient = np.where(sound, np.where(held, 0.0, np.abs(slope)).max(axis=1), np.inf)
     intercepts = np.arange(steps.shape[1]) % (objective.source.n_columns + 1) == 0
     drifting = np.where(intercepts, 0.0, np.abs(steps)).argmax(axis=1)
     mean_loss = now.value - objective.penalty.value(theta)

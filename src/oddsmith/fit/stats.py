@@ -92,6 +92,22 @@ def pull(
     return np.stack([pulled_back(Z, part) for part in parts]) if aim else pulled_back(Z, parts[0])[None]
 
 
+def losses_of(block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation) -> Floats:
+    """Weighted sums of losses of many fits at once, (A, n_problems), at `coef` (A, k, p + 1)."""
+    Z = standardisation.columns(block.X)
+    eta = predictors(Z, coef.reshape(-1, coef.shape[-1])).reshape(len(coef), -1, len(Z))
+    truth = loss.truth(block.y)
+    w = np.ones(len(Z)) if block.sample_weight is None else block.sample_weight
+    return np.stack([loss.loss(part, truth) @ w for part in eta])
+
+
+def spread(block: Block, standardisation: Standardisation) -> Floats:
+    """Weighted sums of squares of the standardised columns, (p,)."""
+    Z = standardisation.columns(block.X)
+    w = np.ones(len(Z)) if block.sample_weight is None else block.sample_weight
+    return np.asarray(np.einsum("i,ij,ij->j", w, Z, Z))
+
+
 @dataclass(frozen=True)
 class Survey:
     """One look at the neighbourhood of some coefficients: sums and extremes of G problems.

@@ -19,7 +19,7 @@ from oddsmith.data.cells import DEFAULT_MISSING, shown
 from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, NumericColumn, terms_of
 from oddsmith.data.target import leads_to, type_of_labels
 from oddsmith.errors import InputError
-from oddsmith.model.records import UNKNOWN_FIT, ModelRecord, Setting, unknown_training
+from oddsmith.model.records import UNKNOWN_FIT, ModelRecord, PenaltyRecord, Setting, unknown_training
 
 _LIMITS: tuple[Setting, ...] = ("max_iter", "iterations", "epochs")
 _OPENING = {"converged": "converged", "iteration_limit": "stopped", "no_finite_optimum": "no finite optimum"}
@@ -57,13 +57,14 @@ class _Stated:
 
     @cached_property
     def final_objective(self) -> Floats:
-        """Mean loss plus ridge, (n_problems,)."""
+        """Mean loss plus penalty, (n_problems,)."""
         penalty = self.fit.penalty
         if penalty.alpha == 0.0:  # squares may be beyond the range of a double
             return np.array(self.fit.mean_loss)
-        squares = ((self.coef * (self.scale if penalty.standardize else 1.0)) ** 2).sum(axis=1)
-        ridge = 0.5 * penalty.alpha * (squares if self.n_problems > 1 else squares.sum(keepdims=True))
-        return np.asarray(np.array(self.fit.mean_loss) + ridge)
+        sizes = abs(self.coef * (self.scale if penalty.standardize else 1.0))
+        costs = (penalty.l1_ratio * sizes + 0.5 * (1.0 - penalty.l1_ratio) * sizes**2).sum(axis=1)
+        total = penalty.alpha * (costs if self.n_problems > 1 else costs.sum(keepdims=True))
+        return np.asarray(np.array(self.fit.mean_loss) + total)
 
     @cached_property
     def entropy(self) -> float:
@@ -224,6 +225,10 @@ _FIT: list[Check] = [
         "$.fit.status: with a penalty there is a finite optimum",
     ),
     (
+        lambda s: s.fit.penalty.selection is None or _is_chosen(s.fit.penalty),
+        "$.fit.penalty.alpha is not the candidate that $.fit.penalty.selection chooses",
+    ),
+    (
         lambda s: s.fit.message.startswith(_OPENING[s.fit.status]),
         "$.fit.message does not say what $.fit.status says",
     ),
@@ -280,6 +285,27 @@ def refuse_contradictions(record: ModelRecord, name: str) -> None:
                 raise InputError(
                     f"{name}: {fault}. The file was changed after training, or damaged; train the model again."
                 )
+
+
+def _is_chosen(penalty: PenaltyRecord) -> bool:
+    """Whether alpha is the candidate that the rule takes; for BIC only whether it is one."""
+    selection = penalty.selection
+    if selection is None:
+        return True
+    alphas = [candidate.alpha for candidate in selection.candidates]
+    if penalty.alpha not in alphas or not all(a > b for a, b in pairwise(alphas)):
+        return False
+    deviances = [candidate.deviance for candidate in selection.candidates if candidate.deviance is not None]
+    errors = [c.standard_error for c in selection.candidates if c.standard_error is not None]
+    if selection.rule == "bic":
+        return not (deviances or errors or selection.folds)
+    if not (len(deviances) == len(errors) == len(alphas) and selection.folds > 1):
+        return False
+    least = deviances.index(min(deviances))
+    if selection.rule == "least_deviance":
+        return penalty.alpha == alphas[least]
+    bound = deviances[least] + errors[least]
+    return penalty.alpha == next(a for a, d in zip(alphas, deviances, strict=True) if d <= bound)
 
 
 def _distinct(names: Sequence[str]) -> bool:

@@ -18,7 +18,16 @@ VERSION: Final = 1
 
 Count = Annotated[int, Meta(ge=0)]
 Cell = str | float | bool | None
-Solver = Literal["newton", "sketched-newton", "lbfgs", "gradient-descent", "sgd", "mini-batch", "unknown"]
+Solver = Literal[
+    "newton",
+    "sketched-newton",
+    "proximal-newton",
+    "lbfgs",
+    "gradient-descent",
+    "sgd",
+    "mini-batch",
+    "unknown",
+]
 """The rows of `oddsmith.fit.solvers.SOLVERS`, which loading need not import; unknown for a flat file."""
 Setting = Literal["max_iter", "learning_rate", "iterations", "epochs", "batch_size"]
 
@@ -81,11 +90,40 @@ class Equation(Record, frozen=True):
     coef: dict[str, float]
 
 
-class PenaltyRecord(Record, frozen=True):
-    """Ridge on the mean loss; `standardize` says whether it acts on standardised columns."""
+class Candidate(Record, frozen=True):
+    """A fit on the way from the strongest penalty to the weakest."""
 
     alpha: Annotated[float, Meta(ge=0.0)]
+    nonzero: Count
+    """Terms that count."""
+    mean_loss: float
+    """Of the training rows, summed over the problems of ovr."""
+    deviance: float | None
+    """Twice the mean loss of rows that the fit has not seen, from cross-validation."""
+    standard_error: float | None
+    """Of the deviance, as the folds differ."""
+
+
+class SelectionRecord(Record, frozen=True):
+    """How `alpha` was chosen among candidates: the least BIC, or by cross-validation."""
+
+    rule: Literal["one_standard_error", "least_deviance", "bic"]
+    folds: Count
+    """0 without cross-validation."""
+    candidates: Annotated[list[Candidate], Meta(min_length=1)]
+
+
+class PenaltyRecord(Record, frozen=True):
+    """alpha * (l1_ratio * sum of |b| + (1 - l1_ratio) / 2 * sum of b^2) on the mean loss, never the intercept.
+
+    `standardize` says whether b are coefficients of standardised columns.
+    """
+
+    alpha: Annotated[float, Meta(ge=0.0)]
+    l1_ratio: Annotated[float, Meta(ge=0.0, le=1.0)]
     standardize: bool
+    selection: SelectionRecord | None
+    """None where alpha was given."""
 
 
 class Progress(Record, frozen=True):
@@ -138,7 +176,7 @@ UNKNOWN_FIT: Final = FitRecord(
     choice="",
     settings={},
     seed=0,
-    penalty=PenaltyRecord(0.0, standardize=True),
+    penalty=PenaltyRecord(0.0, 0.0, standardize=True, selection=None),
     status="iteration_limit",
     message="read from a flat file, which does not say how it was trained",
     iterations=0,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from oddsmith.data.encoding import Column as DesignColumn
     from oddsmith.model import Model
-    from oddsmith.model.records import ModelRecord
+    from oddsmith.model.records import ModelRecord, PenaltyRecord
 
 MOST_TERMS = 60
 """Terms shown, the strongest first; the rest is in the JSON."""
@@ -40,6 +40,60 @@ def sentence(record: ModelRecord) -> str:
     return (
         f"This model sorts rows into the {len(classes)} classes of {target} ({names}{more}), from {columns}."
     )
+
+
+def penalty_name(penalty: PenaltyRecord) -> str:
+    """As the field calls it."""
+    if penalty.l1_ratio in (0.0, 1.0):
+        return "lasso" if penalty.l1_ratio else "ridge"
+    return f"elastic net, l1_ratio {penalty.l1_ratio:g}"
+
+
+def selection_sentence(penalty: PenaltyRecord) -> str:
+    """How alpha was chosen, with the figures."""
+    selection = penalty.selection
+    if selection is None:
+        return "alpha was given"
+    candidates = selection.candidates
+    chosen = next(candidate for candidate in candidates if candidate.alpha == penalty.alpha)
+    of = (
+        f"of {counted(len(candidates), 'alpha')} from {candidates[0].alpha:.3g} to {candidates[-1].alpha:.3g}"
+    )
+    if chosen.deviance is None or chosen.standard_error is None:
+        return f"alpha {chosen.alpha:.4g} by the least BIC {of}: {counted(chosen.nonzero, 'term')}"
+    figures = f"deviance {chosen.deviance:.5g}, standard error {chosen.standard_error:.2g}"
+    least = min(candidates, key=lambda candidate: candidate.deviance or 0.0)
+    how = f"alpha {chosen.alpha:.4g} by cross-validation in {selection.folds} folds, {of}: {figures}"
+    if selection.rule == "least_deviance":
+        return f"{how}, the least"
+    return f"{how}, the strongest within one of the least, {least.deviance:.5g} at alpha {least.alpha:.4g}"
+
+
+def draw_path(penalty: PenaltyRecord, console: Console) -> None:
+    """The candidates for alpha, one a line; the one that was taken is marked."""
+    selection = penalty.selection
+    if selection is None:
+        return
+    candidates = selection.candidates
+    columns = [
+        Column("", [">" if candidate.alpha == penalty.alpha else "" for candidate in candidates], left=True),
+        Column("alpha", [f"{candidate.alpha:.4g}" for candidate in candidates]),
+        Column("terms", [f"{candidate.nonzero:,}" for candidate in candidates]),
+        Column("mean loss", [f"{candidate.mean_loss:.6f}" for candidate in candidates]),
+        Column("deviance", [f"{2.0 * candidate.mean_loss:.6f}" for candidate in candidates]),
+    ]
+    if selection.folds:
+        columns += [
+            Column("unseen deviance", [f"{candidate.deviance:.6f}" for candidate in candidates]),
+            Column("standard error", [f"{candidate.standard_error:.6f}" for candidate in candidates]),
+        ]
+    draw_table(console, columns)
+
+
+def _terms_that_count(record: ModelRecord) -> tuple[int, int]:
+    """Terms with a coefficient in some equation, and all terms."""
+    names = list(record.equations[0].coef)
+    return sum(any(equation.coef[name] for equation in record.equations) for name in names), len(names)
 
 
 def draw_card(model: Model, console: Console, *, coefficients: bool = False) -> None:
@@ -90,7 +144,14 @@ def _facts(record: ModelRecord) -> list[tuple[str, str]]:
         facts.append(("mean loss", f"{losses} on its training rows"))
     if penalty.alpha:
         scale = "standardised" if penalty.standardize else "unscaled"
-        facts.append(("penalty", f"ridge, alpha {penalty.alpha:g} on {scale} columns"))
+        facts.append(("penalty", f"{penalty_name(penalty)}, alpha {penalty.alpha:g} on {scale} columns"))
+    if penalty.selection is not None:
+        facts.append(("chosen", selection_sentence(penalty)))
+    if penalty.alpha * penalty.l1_ratio:
+        counting, terms = _terms_that_count(record)
+        facts.append(
+            ("terms", f"{counting:,} of {terms:,} have a coefficient; the penalty holds the others at 0")
+        )
     if fit.not_estimable:
         names = ", ".join(visible(name) for name in fit.not_estimable[:8])
         facts.append(

@@ -17,7 +17,14 @@ from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers
 from oddsmith.errors import counted, visible
 from oddsmith.fit.optimality import Status
 from oddsmith.fit.solvers import SOLVERS
-from oddsmith.model.records import ColumnMarkers, Equation, FitRecord, MissingRecord, PenaltyRecord
+from oddsmith.model.records import (
+    ColumnMarkers,
+    Equation,
+    FitRecord,
+    MissingRecord,
+    PenaltyRecord,
+    SelectionRecord,
+)
 from oddsmith.model.records import Progress as ProgressRecord
 from oddsmith.workflow.fitting import Fit
 
@@ -54,7 +61,13 @@ def missing_record(markers: MissingMarkers) -> MissingRecord:
     )
 
 
-def fit_record(fit: Fit, terms: Sequence[str], classes: Sequence[str], wording: Wording) -> FitRecord:
+def fit_record(
+    fit: Fit,
+    terms: Sequence[str],
+    classes: Sequence[str],
+    wording: Wording,
+    selection: SelectionRecord | None = None,
+) -> FitRecord:
     """How the coefficients were found, with the evidence about them."""
     solution, evidence = fit.solution, fit.solution.optimality
     return FitRecord(
@@ -62,7 +75,7 @@ def fit_record(fit: Fit, terms: Sequence[str], classes: Sequence[str], wording: 
         choice=fit.choice,
         settings={cast("Any", name): fit.settings[name] for name in SOLVERS[fit.solver].settings},
         seed=fit.seed,
-        penalty=PenaltyRecord(fit.alpha, fit.standardize),
+        penalty=PenaltyRecord(fit.alpha, fit.l1_ratio, fit.standardize, selection),
         status=cast("Any", fit.status.name),
         message=message(fit, terms, classes, wording),
         iterations=solution.n_iter,

@@ -1,7 +1,7 @@
 """From a design matrix and class codes to coefficients with their evidence: every face's fit is this one.
 
 two classes               one equation                    Bernoulli
-K classes, softmax        K equations that sum to zero    Softmax: K - 1 coupled predictors
+K classes, softmax        K equations that sum to zero    Softmax: K - 1 coupled predictors; K with a lasso
 K classes, one-vs-rest    K equations                     Bernoulli: one problem a class
 """
 
@@ -23,7 +23,7 @@ from oddsmith.fit.losses import Bernoulli, Loss, Softmax
 from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.objective import TOLERANCE, Objective
 from oddsmith.fit.optimality import Status
-from oddsmith.fit.penalties import Ridge
+from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.row_space import RowSpace
 from oddsmith.fit.solvers import MOST_COEFFICIENTS, SOLVERS, Progress, Solution, chosen, silent, solve
 
@@ -60,6 +60,7 @@ class Fit:
     """What bounds and steers the solver; its defaults filled in."""
     seed: int
     alpha: float
+    l1_ratio: float
     standardize: bool
     tolerance: float
     solution: Solution
@@ -87,6 +88,55 @@ def threads_for(
     return threads(max(1, min(n_threads or available_cores(), int(AT_WORK / (2.0 * hessian)))))
 
 
+def objective_of(
+    source: Source,
+    n_classes: int,
+    *,
+    mean: Floats,
+    scale: Floats,
+    multi_class: Literal["softmax", "ovr"],
+    alpha: float,
+    l1_ratio: float,
+    standardize: bool,
+    engine: Engine,
+    fit_intercept: bool = True,
+    tolerance: float = TOLERANCE,
+) -> Objective:
+    """What is to be minimised over the rows of a source; arguments as for `fit`.
+
+    Raises:
+        InputError: a column's scale leaves a penalty no room.
+    """
+    form: Form = "binary" if n_classes == 2 else multi_class
+    symmetric = form == "softmax" and alpha * l1_ratio > 0.0
+    losses: dict[Form, Loss] = {
+        "binary": Bernoulli(),
+        "softmax": Softmax(n_classes, symmetric),
+        "ovr": Bernoulli(tuple(range(n_classes))),
+    }
+    standardisation = Standardisation(mean if fit_intercept else np.zeros_like(mean), scale)
+    narrow = np.flatnonzero(scale < NARROW)
+    if alpha > 0.0 and not standardize and len(narrow):
+        raise InputError(
+            f"a column's numbers differ by {scale[narrow[0]]:.2g} only, and a penalty on the user's scale squares "
+            f"their inverse, beyond the range of a double. Give it in another unit, or let the penalty act on "
+            f"standardised columns."
+        )
+    loss = losses[form]
+    penalty = ElasticNet.of(
+        alpha, scale, loss.n_coupled, standardize=standardize, l1_ratio=l1_ratio, symmetric=symmetric
+    )
+    return Objective(
+        source,
+        loss,
+        standardisation,
+        penalty,
+        fit_intercept=fit_intercept,
+        tolerance=tolerance,
+        engine=engine,
+    )
+
+
 def fit(
     source: Source,
     n_classes: int,
@@ -95,6 +145,7 @@ def fit(
     scale: Floats,
     multi_class: Literal["softmax", "ovr"],
     alpha: float,
+    l1_ratio: float = 0.0,
     standardize: bool,
     solver: str,
     engine: Engine,
@@ -114,51 +165,48 @@ def fit(
         InputError: more coefficients than can be fitted at once, or columns that overflow.
     """
     form: Form = "binary" if n_classes == 2 else multi_class
-    losses: dict[Form, Loss] = {
-        "binary": Bernoulli(),
-        "softmax": Softmax(n_classes),
-        "ovr": Bernoulli(tuple(range(n_classes))),
-    }
-    standardisation = Standardisation(mean if fit_intercept else np.zeros_like(mean), scale)
-    narrow = np.flatnonzero(scale < NARROW)
-    if alpha > 0.0 and not standardize and len(narrow):
-        raise InputError(
-            f"a column's numbers differ by {scale[narrow[0]]:.2g} only, and a penalty on the user's scale squares "
-            f"their inverse, beyond the range of a double. Give it in another unit, or let the penalty act on "
-            f"standardised columns."
-        )
-    loss = losses[form]
-    objective = Objective(
+    objective = objective_of(
         source,
-        loss,
-        standardisation,
-        Ridge.of(alpha, scale, loss.n_coupled, standardize=standardize),
+        n_classes,
+        mean=mean,
+        scale=scale,
+        multi_class=multi_class,
+        alpha=alpha,
+        l1_ratio=l1_ratio,
+        standardize=standardize,
+        engine=engine,
         fit_intercept=fit_intercept,
         tolerance=tolerance,
-        engine=engine,
     )
+    loss, standardisation = objective.loss, objective.standardisation
     n_rows, n_terms = source.n_rows, source.n_columns
     rotation = None
-    exact = solver == "auto" or SOLVERS[solver].factors
-    if alpha > 0.0 and exact and RowSpace.fits(n_rows, objective.penalty.metric[1:]):
+    exact = objective.penalty.l1_ratio == 0.0 and (solver == "auto" or SOLVERS[solver].factors)
+    if alpha > 0.0 and exact and RowSpace.fits(n_rows, objective.penalty.unit[1:] ** 2):
         require(
             _COPIES * 8.0 * n_rows * n_terms,
             f"a fit of {n_terms:,} columns to {n_rows:,} rows",
             "Use fewer columns or levels, or a machine with more memory.",
         )
         everything = source.take(np.arange(n_rows))
-        rotation = RowSpace.of(everything.X, standardisation, objective.penalty.metric[1:])
+        rotation = RowSpace.of(everything.X, standardisation, objective.penalty.unit[1:] ** 2)
         unit = np.ones(n_rows)
         objective = replace(
             objective,
             source=ArraySource(rotation.rows, everything.y, everything.sample_weight),
             standardisation=Standardisation(0.0 * unit, unit),
-            penalty=Ridge.of(alpha, unit, loss.n_coupled),
+            penalty=ElasticNet.of(alpha, unit, loss.n_coupled),
         )
     choice = ""
     if solver == "auto":
         solver, choice = chosen(objective)
     row = SOLVERS[solver]
+    if not (objective.penalty.is_smooth or row.lasso):
+        able = ", ".join(name for name, other in SOLVERS.items() if other.lasso)
+        raise InputError(
+            f"{solver} needs an objective without kinks, and a penalty with l1_ratio {l1_ratio:g} has some. Use "
+            f"one of {able}, or an l1_ratio of 0."
+        )
     if max_iter is not None:
         settings = {**settings, row.limit: max_iter}
     if row.factors and objective.n_coefficients > MOST_COEFFICIENTS:
@@ -185,7 +233,7 @@ def fit(
         theta = theta if rotation is None else rotation.standardised(theta)
         intercept, coef = standardisation.on_user_scale(theta)
         at_centre = theta[:, 0]
-        if form == "softmax":
+        if form == "softmax" and objective.penalty.is_smooth:
             intercept, at_centre, coef = (_centred(part) for part in (intercept, at_centre, coef))
         average = at_centre + coef @ (mean - standardisation.centre)
     still = (
@@ -206,6 +254,7 @@ def fit(
         settings={**row.settings, **settings},
         seed=seed,
         alpha=alpha,
+        l1_ratio=l1_ratio,
         standardize=standardize,
         tolerance=tolerance,
         solution=solution,

@@ -11,7 +11,15 @@ from oddsmith.data.read import Reading
 from oddsmith.model import Model
 from oddsmith.model.document import canonical_digest
 from oddsmith.model.golden import golden_rows
-from oddsmith.model.records import FORMAT, VERSION, LeftOut, ModelRecord, TargetRecord, TrainingRecord
+from oddsmith.model.records import (
+    FORMAT,
+    VERSION,
+    LeftOut,
+    ModelRecord,
+    SelectionRecord,
+    TargetRecord,
+    TrainingRecord,
+)
 from oddsmith.version import __version__
 from oddsmith.workflow.account import Wording, equations, fit_record, missing_record, null_loss
 from oddsmith.workflow.fitting import Fit
@@ -30,6 +38,7 @@ def model_of(
     dropped: Sequence[str] = (),
     rows_without_target: int = 0,
     digests: Sequence[str] = (),
+    selection: SelectionRecord | None = None,
 ) -> Model:
     """The model of a fit on the terms of `design`; `left_out` are columns with the reason for each."""
     linear = equations(fit, design.terms, target.classes)
@@ -47,7 +56,7 @@ def model_of(
         dropped=list(dropped),
         multi_class=fit.form,
         equations=linear,
-        fit=fit_record(fit, design.terms, target.classes, wording),
+        fit=fit_record(fit, design.terms, target.classes, wording, selection),
         training=TrainingRecord(
             rows=sum(fit.class_counts),
             rows_without_target=rows_without_target,

@@ -29,11 +29,16 @@ from oddsmith.fit.solvers import MOST_COEFFICIENTS, SOLVERS, Progress, silent
 from oddsmith.model import Model
 from oddsmith.model.records import TargetRecord
 from oddsmith.workflow.account import COMMAND_LINE, divergence
-from oddsmith.workflow.fitting import fit, threads_for
+from oddsmith.workflow.fitting import fit, objective_of, threads_for
 from oddsmith.workflow.record import model_of
+from oddsmith.workflow.selection import Rule, select_alpha
 
 KEPT, HELD = 0.25, 0.6
 """Of the memory that is left: the part that cells may keep for the design matrix, and of the rest the matrix's part."""
+
+
+RULES: dict[str, Rule] = {"auto": "one_standard_error", "path": "bic"}
+"""What `alpha` may be beside a number, and how it is then chosen."""
 
 
 def train(
@@ -51,7 +56,8 @@ def train(
     missing_indicator: bool = False,
     weight: str | None = None,
     multi_class: Literal["softmax", "ovr"] = "softmax",
-    alpha: float = 0.0,
+    alpha: float | Literal["auto", "path"] = 0.0,
+    l1_ratio: float = 0.0,
     standardize: bool = True,
     solver: str = "auto",
     learning_rate: float | None = None,
@@ -81,7 +87,9 @@ def train(
         missing_indicator: give each numeric column with missing cells a term that says so.
         weight: the column of sample weights, finite and not negative.
         multi_class: for three classes or more, "softmax" or "ovr" (one-vs-rest).
-        alpha: ridge on the mean loss, alpha / 2 * sum of squared coefficients, never the intercept.
+        alpha: strength of the penalty on the mean loss, never on the intercept: a number; "auto" for the strongest
+            within one standard error of the least deviance in cross-validation; or "path" for the least BIC.
+        l1_ratio: alpha * (l1_ratio * sum of |coef| + (1 - l1_ratio) / 2 * sum of squares): 0 is ridge, 1 lasso.
         standardize: whether `alpha` acts on columns divided by their sigma (glmnet's meaning).
         solver: "auto", by the rule of `oddsmith.fit.solvers`, or a row of its table; the next four are settings.
         learning_rate: step on the mean loss of standardised columns.
@@ -102,6 +110,8 @@ def train(
     Raises:
         InputError: the data or an option cannot be used, or descent diverged.
     """
+    l1_ratio, given = _share(l1_ratio), alpha
+    alpha = _strength(alpha)
     settings = _settings(
         solver,
         learning_rate=learning_rate,
@@ -109,12 +119,6 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
     )
-    try:
-        alpha = float(alpha)
-    except (TypeError, ValueError):
-        alpha = math.nan
-    if not (math.isfinite(alpha) and alpha >= 0.0):
-        raise InputError(f"--alpha {alpha}: the penalty must be a finite number, 0 or more.")
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
         raise InputError(f"--seed {seed}: give a whole number, 0 or more.")
     seed = int(seed)
@@ -166,6 +170,21 @@ def train(
             source_of(design, plan.survey, codes, sample_weight, room=room, cache=cache) as source,
             threads_for(None, len(design.terms), len(found.classes), multi_class) as engine,
         ):
+            selection = None
+            if isinstance(given, str) and given in RULES:
+                objective = objective_of(
+                    source,
+                    len(found.classes),
+                    mean=design.mean,
+                    scale=design.scale,
+                    multi_class=multi_class,
+                    alpha=alpha,
+                    l1_ratio=l1_ratio,
+                    standardize=standardize,
+                    engine=engine,
+                )
+                selection = select_alpha(objective, RULES[given], seed=seed, progress=progress)
+                alpha = selection.alpha
             fitted = fit(
                 source,
                 len(found.classes),
@@ -173,6 +192,7 @@ def train(
                 scale=design.scale,
                 multi_class=multi_class,
                 alpha=alpha,
+                l1_ratio=l1_ratio,
                 standardize=standardize,
                 solver=solver,
                 settings=settings,
@@ -201,6 +221,7 @@ def train(
         dropped=[name for name in table.frame.columns if name not in used],
         rows_without_target=len(found.codes) - len(codes),
         digests=[digest for _, digest in rows.pieces.digests],
+        selection=None if selection is None else selection.record,
     )
     if model.record.fit.status != "converged":
         warnings.warn(model.record.fit.message, FitWarning, stacklevel=2)
@@ -227,6 +248,29 @@ def _settings(solver: str, **given: float | None) -> dict[str, float]:
             raise InputError(f"{option} {value}: give a whole number below 2^63.")
         settings[name] = int(value) if counted else float(value)
     return settings
+
+
+def _strength(alpha: Any) -> float:
+    """`alpha` as a number; 1 where it is still to be chosen."""
+    if isinstance(alpha, str) and alpha in RULES:
+        return 1.0
+    try:
+        number = float(alpha)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0.0):
+        raise InputError(f"--alpha {visible(str(alpha))}: give a finite number, 0 or more, or auto or path.")
+    return number
+
+
+def _share(l1_ratio: Any) -> float:
+    try:
+        number = float(l1_ratio)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0.0 <= number <= 1.0:
+        raise InputError(f"--l1-ratio {visible(str(l1_ratio))}: give a number from 0, ridge, to 1, lasso.")
+    return number
 
 
 def _texts(given: Sequence[str] | str) -> tuple[str, ...]:

@@ -5,11 +5,12 @@ of rows n, of columns p and of coefficients of one problem d (in n coordinates w
 
     newton            a sample that finds the optimum's neighbourhood would be 0.3 n or more, and d <= 5000
     sketched-newton   the sample is smaller, or p > 400 and n > 4 p
+    proximal-newton   the penalty has absolute values
     lbfgs             everything else: more coefficients than a Hessian is worth
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from oddsmith.engines.blas import blas_on_one_thread
 from oddsmith.errors import counted
@@ -18,6 +19,7 @@ from oddsmith.fit.optimality import optimality
 from oddsmith.fit.solvers.gradient_descent import GradientDescent
 from oddsmith.fit.solvers.lbfgs import LBFGS
 from oddsmith.fit.solvers.newton import Newton
+from oddsmith.fit.solvers.proximal_newton import ProximalNewton
 from oddsmith.fit.solvers.sketched_newton import WORTH_ALL, SketchedNewton, is_wide, sample_rows
 from oddsmith.fit.solvers.solution import Path, Progress, Solution, silent
 from oddsmith.fit.solvers.stochastic import StochasticDescent
@@ -36,6 +38,8 @@ class Row:
     """The argument of `make` that bounds its iterations."""
     draws: bool = False
     """Whether it takes a seed."""
+    lasso: bool = False
+    """Whether it minimises absolute values too."""
     factors: bool = False
     """Whether it factors Hessians, and so has much to gain from fewer coefficients and nothing to lose."""
 
@@ -46,6 +50,7 @@ SOLVERS: dict[str, Row] = {
         {},
         "Newton with Cholesky: exact in a handful of passes",
         "max_iter",
+        lasso=True,
         factors=True,
     ),
     "sketched-newton": Row(
@@ -55,6 +60,14 @@ SOLVERS: dict[str, Row] = {
         "max_iter",
         draws=True,
         factors=True,
+    ),
+    "proximal-newton": Row(
+        ProximalNewton,
+        {},
+        "quadratic models and absolute values: for lasso and elastic net",
+        "max_iter",
+        draws=True,
+        lasso=True,
     ),
     "lbfgs": Row(
         LBFGS,
@@ -67,6 +80,7 @@ SOLVERS: dict[str, Row] = {
         {"learning_rate": 0.5, "iterations": 1000},
         "full-batch gradient descent, one pass a step",
         "iterations",
+        lasso=True,
     ),
     "sgd": Row(
         lambda **settings: StochasticDescent(batch_size=1, **settings),
@@ -93,6 +107,8 @@ def chosen(objective: Objective) -> tuple[str, str]:
     """The solver that "auto" takes for an objective, by the rule above, and why."""
     n, d = objective.source.n_rows, objective.n_coefficients
     size = f"{n:,} rows and {counted(d, 'coefficient')}"
+    if not objective.penalty.is_smooth:
+        return "proximal-newton", f"{size}, of which a lasso leaves some out"
     if is_wide(objective):
         return "sketched-newton", f"{size}: a few passes go before any Hessian"
     m = sample_rows(objective)
@@ -115,6 +131,7 @@ def solve(
     with blas_on_one_thread():
         run = row.make(**row.settings | settings, **({"seed": seed} if row.draws else {}))
         path = run(objective, progress)
+        path = replace(path, theta=objective.penalty.smallest(path.theta))
         evidence = optimality(objective, path.theta, path.nearby)
     held = objective.held if path.held is None else path.held
     passes = objective.n_passes - earlier

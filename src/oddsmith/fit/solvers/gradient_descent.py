@@ -2,6 +2,9 @@
 
     theta <- theta - learning_rate * gradient of the mean loss
 
+With a lasso each step ends by moving every coefficient towards zero, by learning_rate times its weight and no
+further (the proximal step).
+
 On standardised columns it converges for learning rates below 2 / L, L the largest eigenvalue of the
 Hessian, which never exceeds (p + 1) / 4. It stops after `iterations` steps, optimum or not; the solution
 says how many standard errors were left.
@@ -29,6 +32,8 @@ class GradientDescent:
         history = [(0, now.value)]
         for iteration in range(1, self.iterations + 1):
             theta = theta - self.learning_rate * now.gradient
+            if not objective.penalty.is_smooth:
+                theta = objective.penalty.shrunk(theta, self.learning_rate)
             now = objective.evaluate(theta, order=1)
             history.append((iteration, now.value))
             progress(iteration, self.iterations, now.value)

@@ -2,6 +2,8 @@
 
     theta <- theta - t H^-1 gradient,   t = 1, halved until the objective falls (Armijo)
 
+With a lasso the step is that to the optimum of the quadratic model and the absolute values, as they are.
+
 Problems go on past the tolerance to the noise floor, where the decrement stops falling, as long as that
 is cheap. One that is separated stops once it is told apart beyond doubt, for there the loss falls no faster
 than e-fold a step and nothing will ever stop its rows.
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
 from oddsmith.fit.objective import Evaluation, Objective
-from oddsmith.fit.optimality import newton_steps
+from oddsmith.fit.optimality import lasso_steps, newton_steps
 from oddsmith.fit.solvers.solution import Path, Progress, silent
 
 CHEAP = 1e8
@@ -38,17 +40,26 @@ class Newton:
     """Newton with Cholesky and step halving; exact Hessian, d^2 flops a row."""
 
     max_iter: int = 100
+    to_the_floor: bool = True
+    """Whether to go on past the tolerance where that is cheap."""
 
     def __call__(self, objective: Objective, progress: Progress = silent) -> Path:
         """Minimise from zero."""
-        now = objective.start
-        theta = np.zeros_like(now.gradient)
+        return self.descend(objective, np.zeros_like(objective.start.gradient), objective.start, progress)
+
+    def descend(
+        self, objective: Objective, theta: Floats, now: Evaluation, progress: Progress = silent
+    ) -> Path:
+        """Minimise from `theta` (G, d), where the objective and its derivatives are `now`."""
         active = np.ones(len(theta), dtype=bool)
         before = np.full(len(theta), np.inf)
         history = [(0, now.value)]
         n_iter = 0
         while n_iter < self.max_iter:
-            steps, decrement = newton_steps(objective, now, active)
+            if objective.penalty.is_smooth:
+                steps, decrement = newton_steps(objective, now, active)
+            else:
+                steps, decrement = lasso_steps(objective, theta, now, active)
             active &= ~(self._arrived(objective, decrement, before) | self._told_apart(objective, theta, now))
             lengths, now = self._descend(objective, theta, now, steps * active[:, None], decrement)
             active &= lengths > 0.0
@@ -61,10 +72,9 @@ class Newton:
             progress(n_iter, self.max_iter, now.value)
         return Path(theta, n_iter, history, nearby=now)
 
-    @staticmethod
-    def _arrived(objective: Objective, decrement: Floats, before: Floats) -> NDArray[np.bool_]:
+    def _arrived(self, objective: Objective, decrement: Floats, before: Floats) -> NDArray[np.bool_]:
         """Which problems have nothing left to gain."""
-        if objective.n_rows * objective.n_coefficients**2 >= CHEAP:
+        if not self.to_the_floor or objective.n_rows * objective.n_coefficients**2 >= CHEAP:
             return decrement <= objective.tolerance
         small = decrement <= min(objective.tolerance, NEAR)
         stalled = decrement > (STALLED if objective.alpha == 0.0 else STALLED_WITH_PENALTY) * before
@@ -86,7 +96,7 @@ class Newton:
     ) -> tuple[Floats, Evaluation]:
         """How much of its step each problem takes (G,), halved until its objective falls; 0 if it never does."""
         lengths: Floats = np.asarray(steps.any(axis=1), dtype=np.float64)
-        expected = 2.0 * decrement / objective.n_rows
+        expected = decrement / objective.n_rows
         noise = NOISE * (1.0 + np.abs(now.value))
         for halving in range(HALVINGS + 1):
             if not lengths.any():
