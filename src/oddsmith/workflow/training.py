@@ -166,6 +166,11 @@ def train(
         sample_weight = _sample_weight(plan, codes, found)
         design = Design.learn(plan, markers, missing_indicator=missing_indicator)
         room = HELD * (left - plan.survey.held)
+        if not cache and "epochs" in settings and design.need(len(codes)) > room:
+            raise InputError(
+                f"--no-cache: --solver {solver} takes rows in any order, and each step would read all the data. Leave "
+                f"out one of the two."
+            )
         with (
             source_of(design, plan.survey, codes, sample_weight, room=room, cache=cache) as source,
             threads_for(None, source, len(found.classes), multi_class) as engine,
