@@ -11,7 +11,8 @@ import oddsmith
 from oddsmith import InputError, LogisticRegression, LogisticRegressionCV
 
 EXPECTED = {
-    "check_sample_weight_equivalence_on_dense_data": "a row twice is in two folds, a heavy one in one",
+    f"check_sample_weight_equivalence_on_{kind}_data": "a row twice is in two folds, a heavy one in one"
+    for kind in ("dense", "sparse")
 }
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(400, 12)) * np.logspace(-1, 1, 12)
