@@ -181,7 +181,7 @@ def fit(
     loss, standardisation = objective.loss, objective.standardisation
     n_rows, n_terms = source.n_rows, source.n_columns
     rotation = None
-    exact = objective.penalty.l1_ratio == 0.0 and (solver == "auto" or SOLVERS[solver].factors)
+    exact = objective.penalty.l1_ratio == 0.0 and (solver == "auto" or SOLVERS[solver].width(objective) > 0)
     if alpha > 0.0 and exact and RowSpace.fits(n_rows, objective.penalty.unit[1:] ** 2):
         require(
             _COPIES * 8.0 * n_rows * n_terms,
@@ -209,7 +209,8 @@ def fit(
         )
     if max_iter is not None:
         settings = {**settings, row.limit: max_iter}
-    if row.factors and objective.n_coefficients > MOST_COEFFICIENTS:
+    width = row.width(objective)
+    if width > MOST_COEFFICIENTS:
         remedies = ["Leave columns out"]
         if form == "softmax":
             remedies.append("fit each class against the rest (ovr)")
@@ -221,9 +222,8 @@ def fit(
             f"than the {MOST_COEFFICIENTS:,} that can be fitted at once. {', or '.join(remedies)}."
         )
     problems = f" for each of {objective.n_problems:,} classes" if objective.n_problems > 1 else ""
-    hessian = objective.n_coefficients ** (2 if row.factors else 1)
     require(
-        _HESSIANS * 8.0 * objective.n_problems * hessian,
+        _HESSIANS * 8.0 * objective.n_problems * max(width**2, objective.n_coefficients),
         f"a fit of {objective.n_coefficients:,} coefficients{problems}",
         "Use fewer columns or levels, or a machine with more memory.",
     )

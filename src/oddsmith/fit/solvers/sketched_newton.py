@@ -84,12 +84,24 @@ def is_wide(objective: Objective) -> bool:
     return objective.loss.n_coupled == 1 and p > WIDE and n > 4 * p
 
 
+def is_kronecker(objective: Objective) -> bool:
+    """Whether the classes' Hessian is too large to be sampled whole."""
+    coupled = objective.loss.n_coupled
+    return coupled > 1 and coupled * (objective.source.n_columns + 1) > MOST_COUPLED
+
+
+def width(objective: Objective) -> int:
+    """How many coefficients the largest matrix has that is factored."""
+    sampled = sample_rows(objective) < WORTH_ALL * objective.source.n_rows
+    return objective.source.n_columns + 1 if sampled and is_kronecker(objective) else objective.n_coefficients
+
+
 def sample_rows(objective: Objective) -> int:
     """Rows that a sample needs to find the neighbourhood and the curvature of the optimum."""
     n, q, coupled = objective.source.n_rows, objective.source.n_columns + 1, objective.loss.n_coupled
     if coupled == 1:
         return int(max(50 * q, min(n / 16, 2 * n / (q * objective.n_problems)), LEAST))
-    if coupled * q <= MOST_COUPLED:
+    if not is_kronecker(objective):
         return int(max(30 * q, min(n / 16, 2 * n / (q * coupled**2)), LEAST))
     return int(max(6 * q, min(n / 16, 2 * n / q), LEAST))
 
@@ -125,7 +137,7 @@ def _sampled(
     whole = sketch(objective, sample)
     held = _held(objective, whole)
     theta = np.zeros((objective.n_problems, objective.n_coefficients))
-    kronecker = objective.loss.n_coupled * q > MOST_COUPLED
+    kronecker = is_kronecker(objective)
     places = sample.thinned(max(12 * q, LEAST), draws)
     if len(places) < 0.5 * len(sample.rows):
         theta, _ = _newton(_part(whole, places), theta, held, kronecker, most=20)
