@@ -32,7 +32,6 @@ from oddsmith.fit.solvers import (
     Progress,
     Solution,
     chosen,
-    is_sparse,
     silent,
     solve,
 )
@@ -195,7 +194,7 @@ def fit(
     loss, standardisation = objective.loss, objective.standardisation
     n_rows, n_terms = source.n_rows, source.n_columns
     rotation = None
-    exact = objective.penalty.l1_ratio == 0.0 and (solver == "auto" or SOLVERS[solver].factors)
+    exact = objective.penalty.l1_ratio == 0.0 and (solver == "auto" or SOLVERS[solver].width(objective) > 0)
     sparse = isinstance(source, SparseSource)
     if sparse and not objective.penalty.is_smooth:
         raise InputError(
@@ -229,8 +228,8 @@ def fit(
         )
     if max_iter is not None:
         settings = {**settings, row.limit: max_iter}
-    factors = row.factors and not (solver == "sketched-newton" and is_sparse(objective))
-    if factors and objective.n_coefficients > MOST_COEFFICIENTS:
+    width = row.width(objective)
+    if width > MOST_COEFFICIENTS:
         remedies = ["Leave columns out"]
         if form == "softmax":
             remedies.append("fit each class against the rest (ovr)")
@@ -242,7 +241,7 @@ def fit(
             f"than the {MOST_COEFFICIENTS:,} that can be fitted at once. {', or '.join(remedies)}."
         )
     problems = f" for each of {objective.n_problems:,} classes" if objective.n_problems > 1 else ""
-    numbers = _HESSIANS * objective.n_coefficients**2 if factors else _VECTORS * objective.n_coefficients
+    numbers = max(_HESSIANS * width**2, _VECTORS * objective.n_coefficients)
     require(
         8.0 * objective.n_problems * numbers,
         f"a fit of {objective.n_coefficients:,} coefficients{problems}",

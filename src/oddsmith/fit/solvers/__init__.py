@@ -20,7 +20,7 @@ from oddsmith.fit.solvers.gradient_descent import GradientDescent
 from oddsmith.fit.solvers.lbfgs import LBFGS
 from oddsmith.fit.solvers.newton import Newton
 from oddsmith.fit.solvers.proximal_newton import ProximalNewton
-from oddsmith.fit.solvers.sketched_newton import WORTH_ALL, SketchedNewton, is_wide, sample_rows
+from oddsmith.fit.solvers.sketched_newton import WORTH_ALL, SketchedNewton, is_wide, sample_rows, width
 from oddsmith.fit.solvers.solution import Path, Progress, Solution, silent
 from oddsmith.fit.solvers.sparse_descent import is_sparse
 from oddsmith.fit.solvers.stochastic import StochasticDescent
@@ -41,8 +41,8 @@ class Row:
     """Whether it takes a seed."""
     lasso: bool = False
     """Whether it minimises absolute values too."""
-    factors: bool = False
-    """Whether it factors Hessians, and so has much to gain from fewer coefficients and nothing to lose."""
+    width: Callable[[Objective], int] = lambda objective: 0
+    """How many coefficients the Hessians have that it factors."""
 
 
 SOLVERS: dict[str, Row] = {
@@ -52,7 +52,7 @@ SOLVERS: dict[str, Row] = {
         "Newton with Cholesky: exact in a handful of passes",
         "max_iter",
         lasso=True,
-        factors=True,
+        width=lambda objective: objective.n_coefficients,
     ),
     "sketched-newton": Row(
         SketchedNewton,
@@ -60,7 +60,7 @@ SOLVERS: dict[str, Row] = {
         "Newton on a sample, then few cheap passes: for many rows",
         "max_iter",
         draws=True,
-        factors=True,
+        width=width,
     ),
     "proximal-newton": Row(
         ProximalNewton,
@@ -150,7 +150,6 @@ __all__ = [
     "Solution",
     "Solver",
     "chosen",
-    "is_sparse",
     "silent",
     "solve",
 ]

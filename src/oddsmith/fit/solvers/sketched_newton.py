@@ -42,6 +42,7 @@ from oddsmith.fit.solvers.descent import Plan, descend
 from oddsmith.fit.solvers.newton import Newton
 from oddsmith.fit.solvers.solution import Path, Progress, silent
 from oddsmith.fit.solvers.sparse_descent import descend_sparse, is_sparse
+from oddsmith.fit.sparse_metric import GROUPS, HEAD
 
 WIDE = 400
 """Columns beyond which a sampled Hessian has to show that it pays."""
@@ -91,6 +92,20 @@ def is_wide(objective: Objective) -> bool:
     return objective.loss.n_coupled == 1 and p > WIDE and n > 4 * p
 
 
+def is_kronecker(objective: Objective) -> bool:
+    """Whether the classes' Hessian is too large to be sampled whole."""
+    coupled = objective.loss.n_coupled
+    return coupled > 1 and coupled * (objective.source.n_columns + 1) > MOST_COUPLED
+
+
+def width(objective: Objective) -> int:
+    """How many coefficients the largest matrix has that is factored."""
+    if is_sparse(objective):
+        return HEAD + GROUPS + 1
+    sampled = sample_rows(objective) < WORTH_ALL * objective.source.n_rows
+    return objective.source.n_columns + 1 if sampled and is_kronecker(objective) else objective.n_coefficients
+
+
 def sample_rows(objective: Objective) -> int:
     """Rows that a sample needs to find the neighbourhood and the curvature of the optimum."""
     n, q, coupled = objective.source.n_rows, objective.source.n_columns + 1, objective.loss.n_coupled
@@ -98,7 +113,7 @@ def sample_rows(objective: Objective) -> int:
         return max(20 * q, LEAST)
     if coupled == 1:
         return int(max(50 * q, min(n / 16, 2 * n / (q * objective.n_problems)), LEAST))
-    if coupled * q <= MOST_COUPLED:
+    if not is_kronecker(objective):
         return int(max(30 * q, min(n / 16, 2 * n / (q * coupled**2)), LEAST))
     return int(max(6 * q, min(n / 16, 2 * n / q), LEAST))
 
@@ -134,7 +149,7 @@ def _sampled(
     whole = sketch(objective, sample)
     held = _held(objective, whole)
     theta = np.zeros((objective.n_problems, objective.n_coefficients))
-    kronecker = objective.loss.n_coupled * q > MOST_COUPLED
+    kronecker = is_kronecker(objective)
     places = sample.thinned(max(12 * q, LEAST), draws)
     if len(places) < 0.5 * len(sample.rows):
         theta, _ = _newton(_part(whole, places), theta, held, kronecker, most=20)
