@@ -33,8 +33,6 @@ CHEAP, FLOOR = 1e8, 1e-18
 """n d^2 below which it costs nothing worth saving to go on to this decrement."""
 STALLED = 0.25
 """A decrement within the user's tolerance that falls no further than this has met rounding."""
-SETTLED = 0.9
-"""A decrement beyond the tolerance after what was to be the last step, from which another one gains nothing."""
 PATIENCE = 12
 """Passes without a halved decrement after which the loss is asked."""
 SHORTEST = 1e-6
@@ -139,8 +137,8 @@ def descend(
             theta = theta - np.where(arrived[:, None], moves, 0.0)
             now, seen = objective.survey(theta, moves)
             steps, left = _steps(objective, memories, now.gradient, np.ones_like(active))
-            again = active & (left > max(objective.tolerance, plan.rough)) & (left < SETTLED * decrement)
-            if not again.any() or lost or n_iter >= max_iter:
+            again = active & (left > max(objective.tolerance, plan.rough))
+            if not again.any() or lost or n_iter >= max_iter or n_iter - best_at > PATIENCE:
                 return theta, n_iter, Nearby(now, seen, steps), memories
             lengths, after = np.asarray(active, dtype=np.float64), now.gradient
             active = again
