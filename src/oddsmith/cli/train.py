@@ -170,6 +170,7 @@ def train(
     ):
         rows = Batches(pieces, working.rows)
         table = rows.head
+        voice.detail(f"{table.name}: reading {counted(table.frame.width, 'column')}")
         warnings.simplefilter("always", FitWarning)
         warnings.simplefilter("always", DataWarning)
         model = fit(
