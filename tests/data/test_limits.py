@@ -227,9 +227,11 @@ MONSTERS = {
     "one line of cells": lambda: [b"1," * (100 << 20), b"1\n"],
     "a quote never closed": lambda: [b'x,y\n1,"', b"a,b\n" * (50 << 20)],
     "many columns": lambda: [b",".join(b"c%d" % j for j in range(300_000)), b"\n1", b",1" * 299_999],
-    "a bomb": lambda: [gzip.compress(b"0.5,1\n" * 4_000_000) * 60],
     "zeros": lambda: [gzip.compress(bytes(24_000_000)) * 60],
-    "many short rows": lambda: [b"x,y\n", b"1,0\n2,1\n" * 15_000_000],
+}
+LONG = {
+    "unzipped forty-fold": lambda: [gzip.compress(b"0.5,1\n" * 1_000_000) * 10],
+    "short rows": lambda: [b"x,y\n", b"1,0\n2,1\n" * 5_000_000],
 }
 
 
@@ -246,3 +248,14 @@ def test_a_monster_ends_in_one_sentence(tmp_path, monster):
     assert printed.startswith("oddsmith: "), printed[:1000]
     assert printed.count("\n") == 1
     assert len(printed) < 600
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONG)
+def test_what_is_only_long_is_described_in_little_memory(tmp_path, name):
+    path = tmp_path / "long.csv"
+    with path.open("wb") as stream:
+        stream.writelines(LONG[name]())
+    code = f"from oddsmith.cli import main; main({['describe', str(path), '--memory', '500MB']!r})"
+    assert not limited(code, 1.5).startswith("oddsmith: ")

@@ -161,11 +161,14 @@ def is_svmlight(start: bytes, path: str, reading: Reading) -> bool:
 
 def _with_start(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
     """The start of a text with its first line that says anything, and all of its chunks."""
-    start, pairs = b"", ended(chunks)
+    start, held, pairs = b"", list[bytes](), ended(chunks)
     for chunk, last in pairs:
-        start = start + chunk if start else chunk
-        if last or has_row(start):
-            break
+        held.append(chunk)
+        # A line without end is looked at whenever it has doubled, and not with every chunk.
+        if last or sum(map(len, held)) >= len(start):
+            start, held = b"".join([start, *held]), []
+            if last or has_row(start):
+                break
     return start, chain((start,), (chunk for chunk, _ in pairs))
 
 
