@@ -13,7 +13,7 @@ Figures that do not apply are None, never NaN, so that the record survives JSON.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,9 +124,12 @@ class Evidence:
     """Whether each weighs exactly 1."""
     tables: tuple[ScoreTable, ...]
     """Two classes: of the positive one. More: each class against the rest, then the call against the truth."""
-    loss: float
-    squares: float
-    """Three classes or more: the weighted sums of -log proba of the true class, and of (proba - y)^2."""
+    loss: tuple[float, ...]
+    squares: tuple[float, ...]
+    """Three classes or more: the weighted sums of -log proba of the true class, and of (proba - y)^2.
+
+    Each in parts that are to be added, of which no cut of the rows changes the sum.
+    """
 
     @classmethod
     def sum(cls, parts: Sequence[Evidence]) -> Evidence:
@@ -136,8 +139,8 @@ class Evidence:
             sum(part.n_rows for part in parts),
             all(part.unweighted for part in parts),
             tuple(ScoreTable.sum(tables) for tables in zip(*(part.tables for part in parts), strict=True)),
-            math.fsum(part.loss for part in parts),
-            math.fsum(part.squares for part in parts),
+            _in_two(value for part in parts for value in part.loss),
+            _in_two(value for part in parts for value in part.squares),
         )
 
     @property
@@ -207,7 +210,8 @@ def evidence(
     scores, logs, weight = scores[kept], logs[kept], weight[kept]
     true = codes[kept].astype(np.int64)
     called = None if predicted is None else np.asarray(predicted)[kept].astype(np.int64)
-    loss = squares = 0.0
+    loss: tuple[float, ...] = ()
+    squares: tuple[float, ...] = ()
     if K == 2:
         called = (scores[:, 0] >= 0).astype(np.int64) if called is None else called
         tables = [ScoreTable.from_scores(scores[:, 0], true, weight, most)]
@@ -218,10 +222,20 @@ def evidence(
         rows = np.arange(len(true))
         tables = [ScoreTable.from_scores(eta_against_rest[:, k], true == k, weight, most) for k in range(K)]
         tables.append(ScoreTable.from_scores(eta_against_rest[rows, called], called == true, weight, most))
-        loss = float(weight @ -logs[rows, true])
-        squares = float(weight @ ((np.exp(logs) - np.eye(K)[true]) ** 2).sum(axis=1))
+        loss = _in_two((weight * -logs[rows, true]).tolist())
+        squares = _in_two((weight * ((np.exp(logs) - np.eye(K)[true]) ** 2).sum(axis=1)).tolist())
     cells = np.bincount(true * K + called, weights=weight, minlength=K * K).astype(np.float64)
     return Evidence(cells.reshape(K, K), len(true), bool((weight == 1).all()), tuple(tables), loss, squares)
+
+
+def _in_two(values: Iterable[float]) -> tuple[float, float]:
+    """The sum of numbers as a double and what rounding took from it, good to 106 binary digits."""
+    values = list(values)
+    try:
+        total = math.fsum(values)
+        return total, math.fsum([*values, -total])
+    except (OverflowError, ValueError):
+        return math.inf, 0.0
 
 
 def conclusion(
@@ -253,7 +267,7 @@ def conclusion(
         binned = reliability(table, n_bins, f"the probability of {names[1]!r}")
         aucs = [auc(table)] * 2
     else:
-        loss, brier_score = found.loss / float(total), found.squares / float(total)
+        loss, brier_score = (math.fsum(parts) / float(total) for parts in (found.loss, found.squares))
         binned = reliability(found.tables[-1], n_bins, "the largest probability")
         aucs = [auc(table) for table in found.tables[:-1]]
     step = max(table.step for table in found.tables)
