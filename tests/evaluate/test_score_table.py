@@ -164,6 +164,15 @@ def test_merged_scores_are_those_of_one_grid_in_whatever_order_they_come(cells, 
     assert confusion(whole, 0.5) == confusion(ScoreTable.from_scores(eta, y, weight), 0.5)
 
 
+def test_the_least_negative_score_stays_on_its_side_of_zero():
+    eta = np.array([0.0] * 6 + [1.0, 2.0, 3.0, -5e-324])
+    y, weight = np.zeros(10), np.ones(10)
+    whole = coarse_of(eta, y, weight, 4)
+    added = ScoreTable.sum([coarse_of(eta[i : i + 1], y[:1], weight[:1], 4) for i in range(10)])
+    np.testing.assert_array_equal(added.count_negative, whole.count_negative)
+    assert (whole.eta < 0).sum() == 1
+
+
 def test_merged_scores_tell_what_all_scores_tell_within_what_is_said():
     rng = np.random.default_rng(0)
     eta = rng.normal(size=20_000) * 3

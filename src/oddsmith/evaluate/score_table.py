@@ -33,6 +33,7 @@ Integers = NDArray[np.int64]
 MOST_SCORES = 1 << 20
 _FINEST, _FAR = 2.0**-30, 1e15
 """The first step that is tried; and where log-odds lie so far out that all of them are one."""
+_TINY = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +216,11 @@ def _merged(
 
 def _cells(eta: Floats, step: float) -> Floats:
     """The number of each score's cell on the grid; of no grid the scores themselves."""
-    return np.floor(np.clip(eta, -_FAR, _FAR) / step) if step else eta
+    if not step:
+        return eta
+    # Divided by a step, the negative scores next to zero would be zero, on the other side of a border.
+    beside_zero = np.where((eta < 0.0) & (eta > -_TINY), -_TINY, eta)
+    return np.floor(np.clip(beside_zero, -_FAR, _FAR) / step)
 
 
 def _step_for(eta: Floats, most: int, step: float) -> float:
