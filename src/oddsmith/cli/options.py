@@ -205,7 +205,7 @@ def voiced(command: Command) -> Command:
         click.option("--json", "as_json", is_flag=True, help="The result as JSON on standard output."),
     ):
         speak = option(speak)
-    return speak  # type: ignore[return-value]
+    return speak  # type: ignore[return-value]  # it takes words, and gives the verb a voice
 
 
 def reading_options(command: Command) -> Command:
@@ -251,7 +251,7 @@ def reading_options(command: Command) -> Command:
         ),
     ):
         choose = option(choose)
-    return choose  # type: ignore[return-value]
+    return choose  # type: ignore[return-value]  # it takes words, and gives the verb what they say
 
 
 def missing_option(command: Command) -> Command:

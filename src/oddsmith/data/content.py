@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from oddsmith.data.memory import require, shown_size, spare_address_space
 from oddsmith.errors import InputError, visible
@@ -187,7 +187,7 @@ class _Raw(io.FileIO):
         super().__init__(path)
         self._called = called
 
-    def readinto(self, buffer, /):  # type: ignore[no-untyped-def]
+    def readinto(self, buffer: Any, /) -> int | None:
         """Fill the buffer; returns how many bytes there were."""
         with _said(self._called):
             return super().readinto(buffer)

@@ -111,14 +111,13 @@ class _InOrder(Generic[Item, Result]):
                 with self.changed:
                     while not self.ended and self.taken - self.added >= self.look_ahead:
                         self.changed.wait()
-                    block = None if self.ended else next(self.blocks, _END)
+                    block: Any = _END if self.ended else next(self.blocks, _END)
                     if block is _END:
                         self.ended = True
-                    if self.ended:
                         return
                     number = self.taken
                     self.taken += 1
-                result = self.kernel(block)  # type: ignore[arg-type]
+                result = self.kernel(block)
                 with self.changed:
                     self.ready[number] = result
                     while self.added in self.ready:

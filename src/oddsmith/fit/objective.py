@@ -42,6 +42,10 @@ TOLERANCE = 1e-7
 """Converged within sqrt(2e-7) = 4.5e-4 standard errors."""
 
 
+CHEAP = 1e8
+"""n d^2 below which a fit costs so little that it goes on to the noise floor."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Objective, and gradient and Hessian of its smooth part, of G problems: (G,), (G, d), (G, d, d) or size 0
@@ -86,6 +90,11 @@ class Objective:
     def n_rows(self) -> int:
         """Rows with positive weight."""
         return self._totals[0]
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether the noise floor costs nothing worth saving."""
+        return self.n_rows * self.n_coefficients**2 < CHEAP
 
     @property
     def mean_weight(self) -> float:

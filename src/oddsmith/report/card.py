@@ -146,7 +146,7 @@ def _facts(record: ModelRecord) -> list[tuple[str, str]]:
         scale = "standardised" if penalty.standardize else "unscaled"
         facts.append(("penalty", f"{penalty_name(penalty)}, alpha {penalty.alpha:g} on {scale} columns"))
     if penalty.selection is not None:
-        facts.append(("chosen", selection_sentence(penalty)))
+        facts.append(("alpha", selection_sentence(penalty)))
     if penalty.alpha * penalty.l1_ratio:
         counting, terms = _terms_that_count(record)
         facts.append(

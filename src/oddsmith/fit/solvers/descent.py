@@ -29,8 +29,8 @@ from oddsmith.fit.solvers.solution import Progress
 
 MEMORY = 30
 """Pairs of steps and gradient changes that correct the metric."""
-CHEAP, FLOOR = 1e8, 1e-18
-"""n d^2 below which it costs nothing worth saving to go on to this decrement."""
+FLOOR = 1e-18
+"""The decrement to which cheap descents go on."""
 STALLED = 0.25
 """A decrement within the user's tolerance that falls no further than this has met rounding."""
 PATIENCE = 12
@@ -105,7 +105,7 @@ def descend(
     tolerance = max(objective.tolerance, plan.rough)
     if objective.source.dtype == np.float32:
         tolerance = max(tolerance, SINGLE * objective.n_rows)
-    elif not plan.rough and objective.n_rows * objective.n_coefficients**2 < CHEAP:
+    elif not plan.rough and objective.is_cheap:
         tolerance = min(tolerance, FLOOR)
     memories = [Memory(metric, plan.rescaled) for metric in plan.metrics]
     unknown = np.full(len(theta), np.inf)

@@ -19,8 +19,6 @@ from oddsmith.fit.objective import Evaluation, Objective
 from oddsmith.fit.optimality import lasso_steps, newton_steps
 from oddsmith.fit.solvers.solution import Path, Progress, silent
 
-CHEAP = 1e8
-"""n d^2 below which the noise floor costs nothing worth saving."""
 NEAR = 1e-10
 """A decrement from which on one that falls no further has met the noise floor."""
 SUFFICIENT = 1e-4
@@ -74,7 +72,7 @@ class Newton:
 
     def _arrived(self, objective: Objective, decrement: Floats, before: Floats) -> NDArray[np.bool_]:
         """Which problems have nothing left to gain."""
-        if not self.to_the_floor or objective.n_rows * objective.n_coefficients**2 >= CHEAP:
+        if not self.to_the_floor or not objective.is_cheap:
             return decrement <= objective.tolerance
         small = decrement <= min(objective.tolerance, NEAR)
         stalled = decrement > (STALLED if objective.alpha == 0.0 else STALLED_WITH_PENALTY) * before
