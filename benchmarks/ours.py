@@ -65,8 +65,8 @@ def path(problem: Problem) -> Ours:
     from oddsmith.fit.path import fit_path
     from oddsmith.workflow.fitting import objective_of, threads_for
 
-    with threads_for(None, problem.X.shape[1], 2, "softmax") as engine:
-        source = ArraySource(problem.X, problem.y, problem.weight)
+    source = ArraySource(problem.X, problem.y, problem.weight)
+    with threads_for(None, source, 2, "softmax") as engine:
         columns = measures(source, engine)
         objective = objective_of(
             source,

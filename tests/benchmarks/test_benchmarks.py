@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT))
 
-from benchmarks import cases  # noqa: E402
+from benchmarks import cases, ours  # noqa: E402
 from benchmarks.__main__ import chosen, earlier, items  # noqa: E402
 from benchmarks.problem import Coefficients, objective  # noqa: E402
 from benchmarks.reference import reference, references  # noqa: E402
@@ -98,6 +98,14 @@ def test_a_weight_of_two_is_a_row_twice_and_sparse_rows_count_as_dense_ones():
     once = replace(dense, weight=weight)
     assert float(objective(once, at)) == pytest.approx(float(objective(twice, at)), rel=1e-15)
     assert reference(once).suboptimality(twice, reference(twice).at) == pytest.approx(0.0, abs=1e-15)
+
+
+def test_what_is_measured_of_ours_is_the_optimum_of_each_penalty_of_a_path():
+    problem = replace(PROBLEMS["elastic net"], alphas=(0.1, 0.05, 0.02))
+    fitted = ours.path(problem)
+    assert len(fitted.coefficients) == 3
+    for member, at in zip(problem.members, fitted.coefficients, strict=True):
+        assert reference(member).suboptimality(member, at) <= 1e-9
 
 
 def test_a_pattern_names_a_case_a_group_or_a_section():
