@@ -87,6 +87,21 @@ def test_softmax_loss_and_residual_are_exact_in_every_tail():
     np.testing.assert_allclose(loss.residual(eta, truth), SOFTMAX[:, 4:].T, rtol=8 * EPS)
 
 
+@pytest.mark.parametrize(
+    "loss", [Bernoulli(), Bernoulli((0, 1, 2)), Softmax(3), Softmax(3, symmetric=True)], ids=repr
+)
+@pytest.mark.parametrize("spread", [1.0, 30.0, 1e3])
+def test_loss_and_squash_at_once_are_those_one_after_the_other(loss, spread):
+    rng = np.random.default_rng(0)
+    eta = rng.normal(scale=spread, size=(loss.n_problems * loss.n_coupled, 200))
+    truth = loss.truth(rng.integers(loss.n_choices, size=200))
+    value, squashed = loss.loss_and_squash(eta.copy(), truth)
+    np.testing.assert_allclose(value, loss.loss(eta, truth), rtol=8 * EPS, atol=1e-300)
+    np.testing.assert_allclose(squashed, loss.squash(loss.unit * eta), rtol=2e-14, atol=1e-300)
+    residual = loss.unit * squashed - loss.aim(truth)
+    np.testing.assert_allclose(residual, loss.residual(eta, truth), atol=4 * EPS)
+
+
 def second(loss, eta, k, m, problem=0):
     """Second derivatives (n,) in the k-th and m-th predictor of a problem."""
     own, share = loss.curvature(eta)

@@ -59,7 +59,7 @@ def test_sums_over_sparse_rows_are_those_over_dense_ones(loss, weighted):
         partial(accumulate, coef=coef, order=2),
         partial(pull, coef=coef, as_is=True, aim=True),
         partial(pull, coef=coef, as_is=False, aim=False),
-        partial(survey, coef=coef, step=step, as_is=True),
+        partial(survey, coef=coef, as_is=True, aim=True),
         partial(reach, coef=coef, step=step),
         partial(bend, coef=coef, step=step, as_is=False),
         partial(diagonal, coef=coef),

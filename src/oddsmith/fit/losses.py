@@ -50,7 +50,14 @@ def expit(eta: Floats) -> Floats:
 
 def softplus(eta: Floats) -> Floats:
     """log(1 + exp(eta)), without overflow."""
-    return np.maximum(eta, 0.0) + np.log1p(np.exp(-np.abs(eta)))
+    size = np.abs(eta)
+    plus = np.negative(size)
+    np.exp(plus, out=plus)
+    np.log1p(plus, out=plus)
+    size *= 0.5
+    size += 0.5 * eta  # max(eta, 0), to the bit
+    plus += size
+    return plus
 
 
 def softmax(eta: Floats) -> Floats:
@@ -123,6 +130,10 @@ class Loss(Protocol):
         """For unit * eta, mean(eta) / unit, (k, n): what of the residual depends on eta. It overwrites `scaled`."""
         ...
 
+    def loss_and_squash(self, eta: Floats, truth: Truth) -> tuple[Floats, Floats]:
+        """Loss (n_problems, n) and what `squash` makes of unit * eta, (k, n), at once. It may overwrite `eta`."""
+        ...
+
     def aim(self, truth: Truth) -> Floats:
         """mean(eta) less the residual: the part that depends on the class alone, (k, n)."""
         ...
@@ -172,7 +183,7 @@ class Bernoulli:
 
     def loss(self, eta: Floats, truth: Truth) -> Floats:
         """softplus(-margin), (n_problems, n)."""
-        return softplus(-self.margin(eta, truth))
+        return softplus(np.where(truth, -eta, eta))
 
     def residual(self, eta: Floats, truth: Truth) -> Floats:
         """expit(eta) - truth, exact in the tails: (n_problems, n)."""
@@ -181,6 +192,12 @@ class Bernoulli:
     def squash(self, scaled: Floats) -> Floats:
         """tanh: expit(eta) - 1/2 = tanh(eta / 2) / 2, which never overflows."""
         return np.tanh(scaled, out=scaled)
+
+    def loss_and_squash(self, eta: Floats, truth: Truth) -> tuple[Floats, Floats]:
+        """softplus(-margin), and tanh(eta / 2)."""
+        value = self.loss(eta, truth)
+        eta *= self.unit
+        return value, self.squash(eta)
 
     def aim(self, truth: Truth) -> Floats:
         """truth - 1/2."""
@@ -241,8 +258,7 @@ class Softmax:
 
     def loss(self, eta: Floats, truth: Truth) -> Floats:
         """log(1 + sum of exp(eta_k - eta_y) over the other classes k), exact where it is tiny: (1, n)."""
-        full, true = self._all_classes(eta, truth)
-        lag = np.where(true, -np.inf, full - np.where(true, full, 0.0).sum(axis=0))
+        lag, _ = self._behind(eta, truth)
         top = np.maximum(lag.max(axis=0), 0.0)
         others = np.exp(lag - top).sum(axis=0)
         far = top + np.log(np.exp(-top) + others)
@@ -271,6 +287,25 @@ class Softmax:
         np.reciprocal(total, out=total)
         scaled *= total
         return scaled
+
+    def loss_and_squash(self, eta: Floats, truth: Truth) -> tuple[Floats, Floats]:
+        """log(1 + others) and probabilities from one exponential, with others = sum of exp(eta_k - eta_y)."""
+        lag, true = self._behind(eta, truth)
+        if not lag.max(initial=0.0) < SAFE:
+            return self.loss(eta, truth), self.squash(eta)
+        np.exp(lag, out=lag)
+        others = lag.sum(axis=0)
+        proba = lag[self._first :]
+        np.copyto(proba, 1.0, where=true[self._first :])
+        proba /= 1.0 + others
+        return np.log1p(others, out=others)[None, :], proba
+
+    def _behind(self, eta: Floats, truth: Truth) -> tuple[Floats, Truth]:
+        """By how much each class's predictor exceeds the true one's (K, n), -inf for itself; and which is true."""
+        full, true = self._all_classes(eta, truth)
+        lag = full - np.where(true, full, 0.0).sum(axis=0)
+        np.copyto(lag, -np.inf, where=true)
+        return lag, true
 
     def aim(self, truth: Truth) -> Floats:
         """The indicators as numbers."""

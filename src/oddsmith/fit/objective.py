@@ -27,7 +27,6 @@ from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.stats import (
     Reach,
     Stats,
-    Survey,
     accumulate,
     bend,
     diagonal,
@@ -108,6 +107,12 @@ class Objective:
             return self.source.n_rows, float(self.source.n_rows)
         return int(np.count_nonzero(w)), float(w.sum())
 
+    @cached_property
+    def _least_weight(self) -> float:
+        """The smallest weight above 0."""
+        w = self.source.sample_weight
+        return 1.0 if w is None else float(w[w > 0.0].min())
+
     @property
     def alpha(self) -> float:
         """Strength of the penalty on the mean loss."""
@@ -174,23 +179,38 @@ class Objective:
         The part of it that the classes alone determine is kept from the first call.
         """
         self.n_passes += 1
-        unit = self.loss.unit
-        coef = (unit * self._given(theta)).astype(self.source.dtype)
-        pulled, *aim = self.engine(
-            self.source, partial(pull, coef=coef, aim=self._aim is None, **self._columns)
-        )
-        if aim:
-            self._aim = aim[0]
-        return self._slope(unit * pulled - self._aim, theta)
+        coef = (self.loss.unit * self._given(theta)).astype(self.source.dtype)
+        pulled = self.engine(self.source, partial(pull, coef=coef, aim=self._aim is None, **self._columns))
+        return self._slope(self._residual(pulled), theta)
 
-    def survey(self, theta: Floats, step: Floats) -> tuple[Evaluation, Survey]:
-        """The objective and gradient at `theta`, and how far `step` moves the rows, both (G, d): one pass."""
+    def survey(self, theta: Floats) -> Evaluation:
+        """The objective and gradient at `theta` (G, d): a pass that is little dearer than the gradient's."""
         self.n_passes += 1
         found = self.engine(
-            self.source, partial(survey, coef=self._given(theta), step=self._given(step), **self._columns)
+            self.source, partial(survey, coef=self._given(theta), aim=self._aim is None, **self._columns)
         )
         value = found.loss / self._totals[1] + self.penalty.value(theta)
-        return Evaluation(value, self._slope(found.pulled, theta), np.empty(0)), found
+        return Evaluation(value, self._slope(self._residual(found.pulled), theta), np.empty(0))
+
+    def most_moved(self, step: Floats) -> Floats:
+        """A bound (G,) on how far `step` (G, d) moves the log-odds of any row with weight, without a pass.
+
+        A standardised column has sum_i w_i z_i^2 = W, so that by the triangle inequality
+
+            w_i (step a_i)^2 <= sum_i w_i (step a_i)^2 <= W (sum_j |step_j|)^2
+
+        Doubled, for a part of the rows may be standardised as the whole. Infinite where columns aren't centred.
+        """
+        if not self.fit_intercept:
+            return np.full(len(step), np.inf)
+        most = np.abs(self._rows(step)).sum(axis=1).reshape(len(step), -1).max(axis=1)
+        return np.asarray(2.0 * np.sqrt(self._totals[1] / self._least_weight) * most)
+
+    def _residual(self, pulled: Floats) -> Floats:
+        """Sums of residuals (k, p + 1) from those of `pull`, whose second part is kept from the first time on."""
+        if self._aim is None:
+            self._aim = pulled[1]
+        return np.asarray(self.loss.unit * pulled[0] - self._aim)
 
     def bent(self, theta: Floats, step: Floats) -> Floats:
         """The Hessian at `theta` times `step`, all of them (G, d), without the Hessian: one pass."""

@@ -15,6 +15,7 @@ import numpy as np
 from oddsmith.data.block import Block, Floats
 from oddsmith.fit.losses import Loss
 from oddsmith.fit.matrix import (
+    Columns,
     Standardisation,
     coupled_gram,
     gram,
@@ -89,14 +90,18 @@ def pull(
     the columns `as_is`, to which it then belongs, or standardised.
     """
     Z = block.X if as_is else standardisation.columns(block.X)
-    parts = [loss.squash(predictors(Z, coef))]
-    if aim:
-        parts.append(loss.aim(loss.truth(block.y)).astype(Z.dtype, copy=False))
+    squashed = loss.squash(predictors(Z, coef))
+    return _pulled(block, Z, squashed, loss.aim(loss.truth(block.y)) if aim else None)
+
+
+def _pulled(block: Block, Z: Columns, squashed: Floats, aim: Floats | None) -> Floats:
+    """Weighted sums of `squashed` and of `aim`, (k, n), times [1, z]: (1 or 2, k, p + 1)."""
+    parts = [squashed] if aim is None else [squashed, aim.astype(Z.dtype, copy=False)]
     if block.sample_weight is not None:
         w = block.sample_weight.astype(Z.dtype, copy=False)
         for part in parts:
             part *= w
-    return np.stack([pulled_back(Z, part) for part in parts]) if aim else pulled_back(Z, parts[0])[None]
+    return np.stack([pulled_back(Z, part) for part in parts])
 
 
 def bend(
@@ -140,49 +145,29 @@ def spread(block: Block, standardisation: Standardisation) -> Floats:
 
 @dataclass(frozen=True)
 class Survey:
-    """One look at the neighbourhood of some coefficients: sums and extremes of G problems.
-
-    `loss` (G,) and `pulled` (k, p + 1), the gradient's sums; `move` (G,): the largest change of a row's
-    log-odds.
-    """
+    """Losses of G problems and the sums of their gradients: `loss` (G,), `pulled` (1 or 2, k, p + 1)."""
 
     loss: Floats
     pulled: Floats
-    move: Floats
 
     def __add__(self, other: Self) -> Self:
-        return type(self)(
-            self.loss + other.loss,
-            self.pulled + other.pulled,
-            np.maximum(self.move, other.move),
-        )
+        return type(self)(self.loss + other.loss, self.pulled + other.pulled)
 
 
 def survey(
-    block: Block, coef: Floats, step: Floats, *, loss: Loss, standardisation: Standardisation, as_is: bool
+    block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation, as_is: bool, aim: bool
 ) -> Survey:
-    """Loss and gradient at `coef`, and how far `step` moves the rows, both (k, p + 1), of one block.
+    """Loss, and what `pull` sums, at `coef` (k, p + 1) in one block.
 
-    `coef`, `step` and the gradient are those of the columns `as_is`, or standardised.
+    `coef`, not in units of the loss, and the sums are those of the columns `as_is`, or standardised.
     """
     Z = block.X if as_is else standardisation.columns(block.X)
-    eta, moved, truth = predictors(Z, coef), predictors(Z, step), loss.truth(block.y)
-    value = loss.loss(eta, truth)
-    np.abs(moved, out=moved)
-    eta *= loss.unit
-    residual = loss.squash(eta)
-    residual *= loss.unit
-    residual -= loss.aim(truth)
+    truth = loss.truth(block.y)
+    value, squashed = loss.loss_and_squash(predictors(Z, coef), truth)
     if block.sample_weight is not None:
-        w = block.sample_weight.astype(Z.dtype, copy=False)
-        value *= w
-        residual *= w
-        moved *= w > 0
-    return Survey(
-        value.sum(axis=1, dtype=np.float64),
-        pulled_back(Z, residual),
-        moved.max(axis=1, initial=0.0).reshape(loss.n_problems, -1).max(axis=1).astype(np.float64),
-    )
+        value *= block.sample_weight.astype(Z.dtype, copy=False)
+    pulled = _pulled(block, Z, squashed, loss.aim(truth) if aim else None)
+    return Survey(value.sum(axis=1, dtype=np.float64), pulled)
 
 
 @dataclass(frozen=True)

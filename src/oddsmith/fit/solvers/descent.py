@@ -135,11 +135,11 @@ def descend(
         moves = np.where(active[:, None], steps, 0.0)
         if arrived[active].all() or lost or n_iter >= max_iter:
             theta = theta - np.where(arrived[:, None], moves, 0.0)
-            now, seen = objective.survey(theta, moves)
+            now = objective.survey(theta)
             steps, left = _steps(objective, memories, now.gradient, np.ones_like(active))
             again = active & (left > max(objective.tolerance, plan.rough))
             if not again.any() or lost or n_iter >= max_iter or n_iter - best_at > PATIENCE:
-                return theta, n_iter, Nearby(now, seen, steps), memories
+                return theta, n_iter, Nearby(now, steps), memories
             lengths, after = np.asarray(active, dtype=np.float64), now.gradient
             active = again
         else:
