@@ -274,15 +274,16 @@ class ArraySource:
     def __iter__(self) -> Iterator[Block]:
         rows = self.block_rows or rows_of_block(self.n_columns)
         for start in range(0, self.n_rows, rows):
-            yield self._part(slice(start, start + rows))
+            part = slice(start, start + rows)
+            yield self._block(self.X[part], part)
 
     def take(self, rows: NDArray[np.intp]) -> Block:
         """The rows with these numbers, as one block."""
-        return self._part(rows)
+        by_row = self.X.strides[1:] == (self.X.itemsize,)
+        return self._block(np.take(self.X, rows, axis=0) if by_row else self.X[rows], rows)
 
-    def _part(self, rows: slice | NDArray[np.intp]) -> Block:
+    def _block(self, X: NDArray[Any], rows: slice | NDArray[np.intp]) -> Block:
         weight = None if self.sample_weight is None else self.sample_weight[rows]
-        X = self.X[rows]
         if X.dtype != self.dtype:
             X = X.astype(self.dtype)
         elif X.itemsize not in X.strides:

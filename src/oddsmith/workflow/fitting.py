@@ -262,6 +262,8 @@ def fit(
         .reshape(loss.n_coupled, -1)
         .any(axis=0)
     )
+    counts = np.bincount(source.y, minlength=n_classes)
+    weight = source.sample_weight
     return Fit(
         form=form,
         intercept=intercept,
@@ -280,8 +282,10 @@ def fit(
         solution=solution,
         not_estimable=np.flatnonzero(still) - 1,
         n_rows=objective.n_rows,
-        class_counts=np.bincount(source.y, minlength=n_classes).tolist(),
-        class_weights=np.bincount(source.y, source.sample_weight, n_classes).astype(np.float64).tolist(),
+        class_counts=counts.tolist(),
+        class_weights=(counts if weight is None else np.bincount(source.y, weight, n_classes))
+        .astype(np.float64)
+        .tolist(),
     )
 
 
