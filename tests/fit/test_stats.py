@@ -51,7 +51,7 @@ def test_sums_are_those_of_a_loop_over_rows(loss):
         eta = (coef @ a)[:, None]
         truth = loss.truth(np.array([y]))
         losses += w * loss.loss(eta, truth)[:, 0]
-        gradient += w * np.outer(loss.residual(eta, truth)[:, 0], a).reshape(gradient.shape)
+        gradient += w * np.outer(loss.derivatives(eta, truth)[1][:, 0], a).reshape(gradient.shape)
     assert found.weight == pytest.approx(math.fsum(block.sample_weight), rel=4 * EPS)
     np.testing.assert_allclose(found.loss, losses, rtol=1e-14)
     np.testing.assert_allclose(found.gradient, gradient, rtol=1e-12, atol=1e-13)

@@ -117,8 +117,10 @@ class Loss(Protocol):
         """Loss of each row of the data, (n_problems, n)."""
         ...
 
-    def residual(self, eta: Floats, truth: Truth) -> Floats:
-        """Derivative of the loss in each predictor, (k, n)."""
+    def derivatives(self, eta: Floats, truth: Truth) -> tuple[Floats, Floats, Curvature]:
+        """Loss (n_problems, n), residual (k, n), its derivative in each predictor, and curvature, all exact in the
+        tails.
+        """
         ...
 
     @property
@@ -185,9 +187,19 @@ class Bernoulli:
         """softplus(-margin), (n_problems, n)."""
         return softplus(np.where(truth, -eta, eta))
 
-    def residual(self, eta: Floats, truth: Truth) -> Floats:
-        """expit(eta) - truth, exact in the tails: (n_problems, n)."""
-        return np.where(truth, -expit(-eta), expit(eta))
+    def derivatives(self, eta: Floats, truth: Truth) -> tuple[Floats, Floats, Curvature]:
+        """softplus(-margin), expit(eta) - truth and proba (1 - proba) from one exponential, (n_problems, n) each."""
+        wrong = np.where(truth, -eta, eta)
+        small = np.exp(-np.abs(eta))
+        both = 1.0 + small
+        value = np.log1p(small)
+        value += np.maximum(wrong, 0.0)
+        residual = np.where(wrong >= 0.0, 1.0, small)
+        residual /= both
+        np.negative(residual, out=residual, where=truth)
+        small /= both
+        small /= both
+        return value, residual, (small, None)
 
     def squash(self, scaled: Floats) -> Floats:
         """tanh: expit(eta) - 1/2 = tanh(eta / 2) / 2, which never overflows."""
@@ -264,12 +276,13 @@ class Softmax:
         far = top + np.log(np.exp(-top) + others)
         return np.asarray(np.where(top > 0.0, far, np.log1p(others)))[None, :]
 
-    def residual(self, eta: Floats, truth: Truth) -> Floats:
-        """proba - truth, (M, n); for the true class the sum of the others, negative."""
+    def derivatives(self, eta: Floats, truth: Truth) -> tuple[Floats, Floats, Curvature]:
+        """Loss, proba - truth and curvature; for the true class the residual is the sum of the others, negative."""
         full, true = self._all_classes(eta, truth)
         proba = self._proba(full)
         others = np.where(true, 0.0, proba).sum(axis=0)
-        return np.where(truth, -others, proba[self._first :])
+        residual = np.where(truth, -others, proba[self._first :])
+        return self.loss(eta, truth), residual, self._bent(proba)
 
     def squash(self, scaled: Floats) -> Floats:
         """Probabilities, (M, n); shifted by the largest of a row where an exponential might overflow or vanish."""
@@ -313,7 +326,9 @@ class Softmax:
 
     def curvature(self, eta: Floats) -> Curvature:
         """proba_k ([k = m] - proba_m); the complement of the largest is the sum of the others."""
-        proba = self._proba(self._with_reference(eta))
+        return self._bent(self._proba(self._with_reference(eta)))
+
+    def _bent(self, proba: Floats) -> Curvature:
         complement = 1.0 - proba
         top = proba.argmax(axis=0)[None, :]
         others = proba.copy()

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import Block, Floats, Narrowed, Source
+from oddsmith.data.block import ArraySource, Block, Floats, Narrowed, Source
 from oddsmith.engines import Engine, reduce
 from oddsmith.fit.cholesky import dependent_columns
 from oddsmith.fit.losses import Loss
-from oddsmith.fit.matrix import Standardisation
+from oddsmith.fit.matrix import Standardisation, written_out
 from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.stats import (
     Reach,
@@ -297,6 +297,13 @@ class Objective:
         other.n_passes, other._aim = self.n_passes, self._aim
         return other
 
+    def written_out(self) -> "Objective":
+        """The same objective on a standardised copy of its rows, for data so small that passes cost more than memory."""
+        block = self.source.take(np.arange(self.source.n_rows))
+        Z = np.array(written_out(self.standardisation.columns(block.X)), dtype=np.float64, order="C")
+        as_is = Standardisation(np.zeros(Z.shape[1]), np.ones(Z.shape[1]))
+        return replace(self, source=ArraySource(Z, block.y, block.sample_weight), standardisation=as_is)
+
     def narrowed(self, columns: NDArray[np.intp]) -> "Objective":
         """The same objective where all coefficients but those of `columns` (in order), and intercepts, are zero."""
         part = np.concatenate([[0], 1 + columns])
@@ -348,9 +355,10 @@ class Objective:
         for part in (value, gradient, hessian):
             part /= stats.weight
         if self.alpha > 0.0:
-            value += self.penalty.value(theta)
+            slope = self.penalty.gradient(theta)
+            value += self.penalty.value(theta, slope)
             if order >= 1:
-                gradient += self.penalty.gradient(theta)
+                gradient += slope
             if order >= 2:
                 hessian += self.penalty.hessian
         fixed = ~self.free if not self.fit_intercept else None

@@ -64,10 +64,12 @@ def accumulate(
     problems, coupled, q = loss.n_problems, loss.n_coupled, coef.shape[1]
     gradient: Floats = np.empty(0)
     hessian: Floats = np.empty(0)
-    if order >= 1:
-        gradient = pulled_back(Z, loss.residual(eta, truth) * w).reshape(problems, -1)
+    if order == 0:
+        value = loss.loss(eta, truth)
+    else:
+        value, residual, (own, share) = loss.derivatives(eta, truth)
+        gradient = pulled_back(Z, residual * w).reshape(problems, -1)
     if order >= 2:
-        own, share = loss.curvature(eta)
         hessian = np.zeros((problems, coupled * q, coupled * q))
         if share is not None:
             hessian[0] = -coupled_gram(Z, share * np.sqrt(w))
@@ -75,8 +77,7 @@ def accumulate(
             problem, inner = divmod(k, coupled)
             corner = slice(inner * q, (inner + 1) * q)
             hessian[problem, corner, corner] = gram(Z, curvature * w)
-    value = (loss.loss(eta, truth) * w).sum(axis=1, dtype=np.float64)
-    return Stats(weight, value, gradient, hessian)
+    return Stats(weight, (value * w).sum(axis=1, dtype=np.float64), gradient, hessian)
 
 
 def pull(

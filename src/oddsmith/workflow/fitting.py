@@ -45,6 +45,8 @@ _VECTORS = 100
 
 NARROW = 1e-150
 """A sigma whose inverse squared still leaves room."""
+FEW_CELLS = 1_000_000
+"""Cells up to which a standardised copy (8 MB) is cheaper than standardising in every pass."""
 AT_WORK = 1e9
 """Bytes that the Hessians of the blocks at work may take together."""
 
@@ -216,6 +218,8 @@ def fit(
             standardisation=Standardisation(0.0 * unit, unit),
             penalty=ElasticNet.of(alpha, unit, loss.n_coupled),
         )
+    elif not sparse and n_rows * n_terms <= FEW_CELLS:
+        objective = objective.written_out()
     choice = ""
     if solver == "auto":
         solver, choice = chosen(objective)
