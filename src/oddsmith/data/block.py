@@ -25,6 +25,14 @@ def rows_of_block(n_columns: int) -> int:
     return min(max(BLOCK_BYTES // (8 * max(n_columns, 1)), 512), 32768)
 
 
+def class_counts(y: Codes, n_classes: int) -> NDArray[np.intp]:
+    """How many rows each class has, (n_classes,)."""
+    if n_classes == 2:
+        positive = np.count_nonzero(y)
+        return np.array([len(y) - positive, positive])
+    return np.bincount(y, minlength=n_classes)
+
+
 @dataclass(frozen=True)
 class SparseRows:
     """Rows (n, p) of which only the cells that are not zero are kept: a `csr_array` of doubles."""

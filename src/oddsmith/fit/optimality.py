@@ -61,8 +61,8 @@ class Optimality:
 class Nearby:
     """What a solver that takes no Hessian of all rows knows of where it ended.
 
-    `now`: objective and gradient. `steps` (G, d): its next ones, or the last ones. `decrement` (G,): that of the
-    steps or, where it is given, of the last ones before them, which it can't exceed.
+    `now`: objective and gradient, or the gradient one step before. `steps` (G, d): its next ones, or the last ones.
+    `decrement` (G,): that of the steps or, where it is given, what the last ones left.
     """
 
     now: Evaluation

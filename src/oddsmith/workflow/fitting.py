@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import ArraySource, Floats, Source
+from oddsmith.data.block import ArraySource, Floats, Source, class_counts
 from oddsmith.data.memory import require
 from oddsmith.data.sparse import SparseSource, pays_threads
 from oddsmith.engines import Engine, available_cores, threads
@@ -266,7 +266,7 @@ def fit(
         .reshape(loss.n_coupled, -1)
         .any(axis=0)
     )
-    counts = np.bincount(source.y, minlength=n_classes)
+    counts = class_counts(source.y, n_classes)
     weight = source.sample_weight
     return Fit(
         form=form,
