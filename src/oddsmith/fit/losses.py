@@ -14,11 +14,11 @@ Softmax with the first class as reference, whose eta is 0, or `symmetric`, with 
 
 A residual is never the difference of two numbers near 1: far out, that would round to 0.
 
-Both are members of exponential families, whose gradient splits into what moves and what never does:
+Both are members of exponential families, whose residual splits into what moves and what never does:
 
-    sum_i residual_i a_i = sum_i mean(eta_i) a_i - sum_i aim(y_i) a_i
+    residual_i = mean(eta_i) - aim(y_i),    mean(eta) = unit * squash(unit * eta)
 
-where mean(eta) = unit * squash(unit * eta): tanh and a unit of 1/2 for Bernoulli, so that it costs one function
+with tanh and a unit of 1/2 for Bernoulli, so that gradients, for which an absolute 1e-16 is enough, cost one function
 call a row.
 
 Predictors are rows here: `eta` is (k, n), so that each is contiguous. Doubles give doubles, and single
@@ -26,13 +26,14 @@ precision gives single precision.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Codes, Floats
 
+DOUBLE = np.dtype(np.float64)
 Truth = NDArray[np.bool_]
 Curvature = tuple[Floats, Floats | None]
 """Second derivatives in the k-th and m-th predictor of one problem: `own[k]` where k = m, and
@@ -136,8 +137,8 @@ class Loss(Protocol):
         """Loss (n_problems, n) and what `squash` makes of unit * eta, (k, n), at once. It may overwrite `eta`."""
         ...
 
-    def aim(self, truth: Truth) -> Floats:
-        """mean(eta) less the residual: the part that depends on the class alone, (k, n)."""
+    def aim(self, truth: Truth, dtype: np.dtype[Any] = DOUBLE) -> Floats:
+        """mean(eta) less the residual: the part that depends on the class alone, (k, n) of this type."""
         ...
 
     def curvature(self, eta: Floats) -> Curvature:
@@ -211,9 +212,9 @@ class Bernoulli:
         eta *= self.unit
         return value, self.squash(eta)
 
-    def aim(self, truth: Truth) -> Floats:
+    def aim(self, truth: Truth, dtype: np.dtype[Any] = DOUBLE) -> Floats:
         """truth - 1/2."""
-        return np.asarray(truth - 0.5, dtype=np.float64)
+        return np.subtract(truth, 0.5, dtype=dtype)
 
     def curvature(self, eta: Floats) -> Curvature:
         """proba (1 - proba), (n_problems, n)."""
@@ -320,9 +321,9 @@ class Softmax:
         np.copyto(lag, -np.inf, where=true)
         return lag, true
 
-    def aim(self, truth: Truth) -> Floats:
+    def aim(self, truth: Truth, dtype: np.dtype[Any] = DOUBLE) -> Floats:
         """The indicators as numbers."""
-        return truth.astype(np.float64)
+        return truth.astype(dtype)
 
     def curvature(self, eta: Floats) -> Curvature:
         """proba_k ([k = m] - proba_m); the complement of the largest is the sum of the others."""

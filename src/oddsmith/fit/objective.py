@@ -73,7 +73,6 @@ class Objective:
     engine: Engine = reduce
     n_passes: float = field(default=0.0, init=False)
     """Reads of the data so far: the honest cost of a fit."""
-    _aim: Floats | None = field(default=None, init=False, repr=False)
 
     @property
     def n_problems(self) -> int:
@@ -174,23 +173,17 @@ class Objective:
         return self._mean(self.engine(self.source, self._kernel(theta, order)), theta, order)
 
     def gradient(self, theta: Floats) -> Floats:
-        """The gradient (G, d) at `theta` (G, d) and no more: the cheapest pass over the rows.
-
-        The part of it that the classes alone determine is kept from the first call.
-        """
+        """The gradient (G, d) at `theta` (G, d) and no more: the cheapest pass over the rows."""
         self.n_passes += 1
         coef = (self.loss.unit * self._given(theta)).astype(self.source.dtype)
-        pulled = self.engine(self.source, partial(pull, coef=coef, aim=self._aim is None, **self._columns))
-        return self._slope(self._residual(pulled), theta)
+        return self._slope(self.engine(self.source, partial(pull, coef=coef, **self._columns)), theta)
 
     def survey(self, theta: Floats) -> Evaluation:
         """The objective and gradient at `theta` (G, d): a pass that is little dearer than the gradient's."""
         self.n_passes += 1
-        found = self.engine(
-            self.source, partial(survey, coef=self._given(theta), aim=self._aim is None, **self._columns)
-        )
+        found = self.engine(self.source, partial(survey, coef=self._given(theta), **self._columns))
         value = found.loss / self._totals[1] + self.penalty.value(theta)
-        return Evaluation(value, self._slope(self._residual(found.pulled), theta), np.empty(0))
+        return Evaluation(value, self._slope(found.pulled, theta), np.empty(0))
 
     def most_moved(self, step: Floats) -> Floats:
         """A bound (G,) on how far `step` (G, d) moves the log-odds of any row with weight, without a pass.
@@ -205,12 +198,6 @@ class Objective:
             return np.full(len(step), np.inf)
         most = np.abs(self._rows(step)).sum(axis=1).reshape(len(step), -1).max(axis=1)
         return np.asarray(2.0 * np.sqrt(self._totals[1] / self._least_weight) * most)
-
-    def _residual(self, pulled: Floats) -> Floats:
-        """Sums of residuals (k, p + 1) from those of `pull`, whose second part is kept from the first time on."""
-        if self._aim is None:
-            self._aim = pulled[1]
-        return np.asarray(self.loss.unit * pulled[0] - self._aim)
 
     def bent(self, theta: Floats, step: Floats) -> Floats:
         """The Hessian at `theta` times `step`, all of them (G, d), without the Hessian: one pass."""
@@ -294,7 +281,7 @@ class Objective:
     def with_penalty(self, penalty: ElasticNet) -> "Objective":
         """The same data under another penalty; the passes so far are counted on."""
         other = replace(self, penalty=penalty)
-        other.n_passes, other._aim = self.n_passes, self._aim
+        other.n_passes = self.n_passes
         return other
 
     def written_out(self) -> "Objective":

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from oddsmith.data.block import Block, Floats
-from oddsmith.fit.losses import Loss
+from oddsmith.fit.losses import Loss, Truth
 from oddsmith.fit.matrix import (
     Columns,
     Standardisation,
@@ -80,29 +80,26 @@ def accumulate(
     return Stats(weight, (value * w).sum(axis=1, dtype=np.float64), gradient, hessian)
 
 
-def pull(
-    block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation, as_is: bool, aim: bool
-) -> Floats:
-    """What the gradient needs of one block and no more, (1 or 2, k, p + 1), at `coef` (k, p + 1).
+def pull(block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation, as_is: bool) -> Floats:
+    """What the gradient needs of one block and no more, (k, p + 1), at `coef` (k, p + 1):
 
-        sum_i w_i squash(eta_i) [1, z_i],  and with `aim`  sum_i w_i aim(y_i) [1, z_i]
+        sum_i w_i (unit squash(eta_i) - aim(y_i)) [1, z_i]
 
-    The second doesn't depend on `coef`, so that a fit asks for it once. `coef` is in units of the loss; z are
-    the columns `as_is`, to which it then belongs, or standardised.
+    `coef` is in units of the loss; z are the columns `as_is`, to which it then belongs, or standardised.
     """
     Z = block.X if as_is else standardisation.columns(block.X)
-    squashed = loss.squash(predictors(Z, coef))
-    return _pulled(block, Z, squashed, loss.aim(loss.truth(block.y)) if aim else None)
+    return _pulled(block, Z, loss, loss.squash(predictors(Z, coef)), loss.truth(block.y))
 
 
-def _pulled(block: Block, Z: Columns, squashed: Floats, aim: Floats | None) -> Floats:
-    """Weighted sums of `squashed` and of `aim`, (k, n), times [1, z]: (1 or 2, k, p + 1)."""
-    parts = [squashed] if aim is None else [squashed, aim.astype(Z.dtype, copy=False)]
+def _pulled(block: Block, Z: Columns, loss: Loss, squashed: Floats, truth: Truth) -> Floats:
+    """Weighted sums (k, p + 1) of the residual, which is right to an absolute 1e-16, times [1, z]."""
+    residual = squashed
+    if loss.unit != 1.0:
+        residual *= loss.unit
+    residual -= loss.aim(truth, residual.dtype)
     if block.sample_weight is not None:
-        w = block.sample_weight.astype(Z.dtype, copy=False)
-        for part in parts:
-            part *= w
-    return np.stack([pulled_back(Z, part) for part in parts])
+        residual *= block.sample_weight.astype(Z.dtype, copy=False)
+    return pulled_back(Z, residual)
 
 
 def bend(
@@ -146,7 +143,7 @@ def spread(block: Block, standardisation: Standardisation) -> Floats:
 
 @dataclass(frozen=True)
 class Survey:
-    """Losses of G problems and the sums of their gradients: `loss` (G,), `pulled` (1 or 2, k, p + 1)."""
+    """Losses of G problems and the sums of their gradients: `loss` (G,), `pulled` (k, p + 1)."""
 
     loss: Floats
     pulled: Floats
@@ -156,7 +153,7 @@ class Survey:
 
 
 def survey(
-    block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation, as_is: bool, aim: bool
+    block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation, as_is: bool
 ) -> Survey:
     """Loss, and what `pull` sums, at `coef` (k, p + 1) in one block.
 
@@ -167,8 +164,7 @@ def survey(
     value, squashed = loss.loss_and_squash(predictors(Z, coef), truth)
     if block.sample_weight is not None:
         value *= block.sample_weight.astype(Z.dtype, copy=False)
-    pulled = _pulled(block, Z, squashed, loss.aim(truth) if aim else None)
-    return Survey(value.sum(axis=1, dtype=np.float64), pulled)
+    return Survey(value.sum(axis=1, dtype=np.float64), _pulled(block, Z, loss, squashed, truth))
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ LOOSE = 0.1
 SUSPECT = 1e-4
 """A pivot in single precision from which on a column may be one that others explain."""
 HALVINGS = 12
-SLICE = 128_000_000
+SLICE = 4_000_000
 """Bytes of a sample's rows that are in double precision at once."""
 
 
