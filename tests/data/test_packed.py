@@ -26,17 +26,20 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="signals and /proc as
 
 def sources(n, p, *, weighted, size=1000):
     X = RNG.normal(size=(n, p))
-    y, weight = RNG.integers(0, 2, n).astype(np.int16), RNG.random(n) if weighted else None
-    packed = PackedSource((X[at : at + size] for at in range(0, n, size)), X.shape, y, weight)
-    return ArraySource(X, y, weight), packed
+    y = RNG.integers(0, 2, n).astype(np.int16)
+    weight, offset = (RNG.random(n), RNG.normal(size=n)) if weighted else (None, None)
+    packed = PackedSource((X[at : at + size] for at in range(0, n, size)), X.shape, y, weight, offset)
+    return ArraySource(X, y, weight, offset=offset), packed
 
 
 def same(one, other):
     np.testing.assert_array_equal(one.X, other.X, strict=True)
     np.testing.assert_array_equal(one.y, other.y, strict=True)
-    assert (one.sample_weight is None) == (other.sample_weight is None)
-    if one.sample_weight is not None:
-        np.testing.assert_array_equal(one.sample_weight, other.sample_weight, strict=True)
+    for name in ("sample_weight", "offset"):
+        ours, theirs = getattr(one, name), getattr(other, name)
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            np.testing.assert_array_equal(ours, theirs, strict=True)
 
 
 @pytest.mark.parametrize("weighted", [True, False])

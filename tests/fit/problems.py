@@ -37,6 +37,7 @@ class Problem:
     y: np.ndarray
     loss: Loss = field(default_factory=Bernoulli)
     weight: np.ndarray | None = None
+    offset: np.ndarray | None = None
     alpha: float = 0.0
     l1_ratio: float = 0.0
     standardize: bool = True
@@ -46,7 +47,7 @@ class Problem:
 
     def source(self):
         return ArraySource(
-            np.ascontiguousarray(self.X, dtype=np.float64), self.y, self.weight, self.block_rows
+            np.ascontiguousarray(self.X, dtype=np.float64), self.y, self.weight, self.block_rows, self.offset
         )
 
     def objective(self):
@@ -114,6 +115,7 @@ def _problems():
     three, four, five = (drawn(wide, wide @ centres[:k].T, 7) for k in (3, 4, 5))
     draws = np.random.default_rng(8)
     weight = np.where(draws.random(120) < 0.2, 0.0, draws.uniform(0.1, 4.0, 120))
+    offset = draws.normal(0.5, 1.5, 120)
     traps = np.column_stack([X, np.full(120, 7.0), X[:, 0] - 2.0 * X[:, 1]])
     line = np.arange(20.0)[:, None]
     apart = (np.arange(20) >= 8).astype(np.int64)
@@ -127,6 +129,9 @@ def _problems():
         alike,
         small.changed(name="huge offsets and scales", X=X * [1e-6, 1.0, 1e6] + [1.0, 1e6, 1e12]),
         small.changed(name="weights, some zero", weight=weight),
+        small.changed(name="offsets", offset=offset),
+        small.changed(name="offsets, weights, ridge", offset=offset, weight=weight, alpha=0.01),
+        small.changed(name="offsets that say nearly all", X=X[:, :2], offset=20.0 * offset),
         Problem("1% positives", rare_X, rare_y),
         Problem("one-vs-rest, 4 classes", wide, four, Bernoulli((0, 1, 2, 3))),
         Problem("softmax, 3 classes", wide, three, Softmax(3)),
@@ -159,6 +164,9 @@ STOPS_AT = {  # gradient-descent, sgd, mini-batch
     "correlated columns": (1.6e0, 2.3e0, 2.4e0),
     "huge offsets and scales": (ROUNDING, 6.3e-3, 1.6e-1),
     "weights, some zero": (ROUNDING, 1.6e-2, 1.7e-1),
+    "offsets": (ROUNDING, 2.8e-2, 4.8e-1),
+    "offsets, weights, ridge": (ROUNDING, 2.8e-2, 2.9e-1),
+    "offsets that say nearly all": (4.1e0, 1.36e2, 2.36e2),
     "1% positives": (2.6e-1, 1.3e0, 3.4e0),
     "one-vs-rest, 4 classes": (5.1e-7, 4.3e-1, 1.9e0),
     "softmax, 3 classes": (1.4e-7, 2.6e-1, 1.5e0),

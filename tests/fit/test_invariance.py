@@ -21,7 +21,7 @@ SAME = {"rtol": 1e-8, "atol": 1e-9}
 
 
 @st.composite
-def problems(draw, classes=2, weighted=None, alpha=None):
+def problems(draw, classes=2, weighted=None, alpha=None, shifted=False):
     """Random problems with a finite optimum; binary, or softmax when there are more classes."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     n, p = draw(st.integers(60, 100)), draw(st.integers(1, 3))
@@ -33,8 +33,9 @@ def problems(draw, classes=2, weighted=None, alpha=None):
     loss = Bernoulli() if classes == 2 else Softmax(classes)
     if alpha is None:
         alpha = draw(st.sampled_from([0.0, 0.01, 1.0]))
+    offset = np.round(rng.normal(scale=2.0, size=n) * 2.0**20) / 2.0**20 if shifted else None
     y = drawn(X, eta, draw(st.integers(0, 2**32 - 1)))
-    problem = Problem("drawn", X, y, loss, weight, alpha, draw(st.booleans()))
+    problem = Problem("drawn", X, y, loss, weight, offset, alpha, standardize=draw(st.booleans()))
     assume(fitted(problem)[2].status is Status.converged)
     return problem
 

@@ -24,6 +24,7 @@ TRUTH = np.where(np.arange(40) % 7 == 0, 0.6, 0.0) / np.logspace(-1, 1, 40)
 Y = drawn(MANY, (MANY - 3.0) @ TRUTH - 0.4, 1)
 SEVERAL = drawn(MANY, (MANY - 3.0) @ (TRUTH[:, None] * [[1.0, -1.0, 0.5, 0.0]]) + [0.0, 0.5, -0.5, 0.2], 2)
 WEIGHT = np.where(SPARSE.random(900) < 0.2, 0.0, SPARSE.uniform(0.1, 4.0, 900))
+OFFSET = SPARSE.normal(1.0, 2.0, 900)
 
 BINARY = Problem("binary", MANY, Y, alpha=0.01, l1_ratio=1.0)
 LASSOS = {
@@ -33,6 +34,8 @@ LASSOS = {
         BINARY.changed(name="elastic net", l1_ratio=0.5),
         BINARY.changed(name="user's scale", standardize=False),
         BINARY.changed(name="weights, some zero", weight=WEIGHT),
+        BINARY.changed(name="offsets", offset=OFFSET, weight=WEIGHT),
+        BINARY.changed(name="offsets, elastic net", offset=OFFSET, l1_ratio=0.5),
         BINARY.changed(name="no intercept", fit_intercept=False),
         BINARY.changed(name="strong: nothing is left", alpha=1.0),
         BINARY.changed(name="weak: everything is left", alpha=1e-5),
@@ -77,7 +80,7 @@ def slopes_by_hand(problem, theta):
     sigma[sigma < 1e-12] = 1.0
     Z = np.column_stack([np.ones(len(w)), (problem.X - (mean if problem.fit_intercept else 0.0)) / sigma])
     b = theta.reshape(-1, Z.shape[1])
-    odds = np.exp(Z @ b.T)
+    odds = np.exp(Z @ b.T + (0.0 if problem.offset is None else problem.offset[:, None]))
     if isinstance(problem.loss, Softmax):
         proba, truth = odds / odds.sum(axis=1, keepdims=True), problem.y[:, None] == np.arange(len(b))
     else:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from oddsmith.data.block import ArraySource, Narrowed, Picked, Reweighted
+from oddsmith.data.block import ArraySource, Narrowed, Picked, Reweighted, WithoutOffset
 from oddsmith.engines import threads
 from oddsmith.fit.losses import Bernoulli, Softmax
 from oddsmith.fit.path import Validation, cross_validate, fit_path, folds_of, grid, strongest_alpha
@@ -13,7 +13,14 @@ from .test_lasso import BINARY, LASSOS, MANY, SEVERAL, by_sample
 
 __all__ = ["by_sample"]
 
-NAMES = ["binary", "elastic net", "weights, some zero", "softmax elastic net", "more columns than rows"]
+NAMES = [
+    "binary",
+    "elastic net",
+    "weights, some zero",
+    "offsets",
+    "softmax elastic net",
+    "more columns than rows",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,7 +81,7 @@ def test_rows_without_weight_take_no_place_in_a_fold():
     np.testing.assert_array_equal(np.bincount(2 * folds[counted] + y[counted]), np.ones(10))
 
 
-@pytest.mark.parametrize("name", ["weights, some zero", "softmax elastic net"])
+@pytest.mark.parametrize("name", ["weights, some zero", "softmax elastic net", "offsets"])
 def test_deviances_are_those_of_fits_without_the_fold(name):
     problem = LASSOS[name]
     objective = problem.objective()
@@ -87,7 +94,7 @@ def test_deviances_are_those_of_fits_without_the_fold(name):
         without = objective.source.take(np.flatnonzero(~out))
         for place, alpha in enumerate(alphas):
             changed = problem.changed(alpha=alpha).objective()
-            changed.source = ArraySource(without.X, without.y, without.sample_weight)
+            changed.source = ArraySource(without.X, without.y, without.sample_weight, offset=without.offset)
             theta = solve(changed, "newton").theta
             changed.source = Reweighted(objective.source, np.where(out, weight, 0.0))
             changed = changed.with_penalty(changed.penalty)
@@ -129,15 +136,18 @@ def test_progress_counts_the_penalties_of_all_folds():
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-def test_views_of_a_source_are_its_rows_columns_and_weights():
-    source = LASSOS["weights, some zero"].changed(block_rows=70).source()
+def test_views_of_a_source_are_its_rows_columns_weights_and_offsets():
+    source = LASSOS["offsets"].changed(block_rows=70).source()
+    y, w, offset = source.y, source.sample_weight, source.offset
     picked, columns = np.arange(900) % 7 == 2, np.array([5, 0, 31])
-    views = {
-        "picked": (Picked(source, picked), MANY[picked], source.y[picked], source.sample_weight[picked]),
-        "narrowed": (Narrowed(source, columns), MANY[:, columns], source.y, source.sample_weight),
-        "reweighted": (Reweighted(source, np.arange(900.0)), MANY, source.y, np.arange(900.0)),
-    }
-    for view, X, y, weight in views.values():
+    views = [
+        (Picked(source, picked), MANY[picked], y[picked], w[picked], offset[picked]),
+        (Narrowed(source, columns), MANY[:, columns], y, w, offset),
+        (Reweighted(source, np.arange(900.0)), MANY, y, np.arange(900.0), offset),
+        (WithoutOffset(source), MANY, y, w, None),
+        (Picked(WithoutOffset(source), picked), MANY[picked], y[picked], w[picked], None),
+    ]
+    for view, X, y, weight, offset in views:
         assert (view.n_rows, view.n_columns, view.dtype) == (*X.shape, X.dtype)
         np.testing.assert_array_equal(view.y, y)
         np.testing.assert_array_equal(view.sample_weight, weight)
@@ -147,6 +157,12 @@ def test_views_of_a_source_are_its_rows_columns_and_weights():
             np.testing.assert_array_equal(np.concatenate([b.X for b in blocks]), X[part])
             np.testing.assert_array_equal(np.concatenate([b.y for b in blocks]), y[part])
             np.testing.assert_array_equal(np.concatenate([b.sample_weight for b in blocks]), weight[part])
+            if offset is None:
+                assert view.offset is None
+                assert all(b.offset is None for b in blocks)
+            else:
+                np.testing.assert_array_equal(view.offset, offset)
+                np.testing.assert_array_equal(np.concatenate([b.offset for b in blocks]), offset[part])
 
 
 def test_many_fits_are_measured_in_one_pass():

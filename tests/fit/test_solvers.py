@@ -34,11 +34,16 @@ def standardised(problem):
     return w, sigma, np.column_stack([np.ones(len(w)), (problem.X - centre) / sigma])
 
 
+def offsets(problem):
+    """(n, 1)."""
+    return np.zeros((len(problem.y), 1)) if problem.offset is None else problem.offset[:, None]
+
+
 def gradient_by_hand(problem, theta):
     """Gradient (G, d) of mean loss plus penalty, and the predictors; analytic, so theta may be complex."""
     w, sigma, Z = standardised(problem)
     b = theta.reshape(-1, Z.shape[1])
-    odds = np.exp(Z @ b.T)
+    odds = np.exp(Z @ b.T + offsets(problem))
     metric = np.concatenate([[0.0], np.ones_like(sigma) if problem.standardize else sigma**-2])
     if isinstance(problem.loss, Softmax):
         proba = odds / (1.0 + odds.sum(axis=1, keepdims=True))
@@ -85,7 +90,7 @@ def test_newton_ends_where_the_gradient_is_rounding(problem):
     assert solution.n_iter < 30
     if problem.status is Status.converged:
         w, _, Z = standardised(problem)
-        eta = np.abs(Z @ solution.theta.reshape(-1, Z.shape[1]).T).max(axis=1)
+        eta = np.abs(Z @ solution.theta.reshape(-1, Z.shape[1]).T + offsets(problem)).max(axis=1)
         unit = np.finfo(float).eps * np.average(np.abs(Z) * (1.0 + eta[:, None]), axis=0, weights=w)
         gradient = gradient_by_hand(problem, solution.theta).reshape(-1, Z.shape[1])
         assert (np.abs(gradient) <= 2.0 * unit).all()
@@ -119,7 +124,7 @@ def test_the_reported_mean_loss_and_gradient_are_those_of_the_solution(problem):
         solution.optimality.largest_gradient, np.abs(gradient).max(axis=1), rtol=1e-9, atol=1e-15
     )
     w, _, Z = standardised(problem)
-    eta = Z @ solution.theta.reshape(-1, Z.shape[1]).T
+    eta = Z @ solution.theta.reshape(-1, Z.shape[1]).T + offsets(problem)
     if isinstance(problem.loss, Softmax):
         eta = np.column_stack([np.zeros(len(eta)), eta])
         losses = (np.log(np.exp(eta).sum(axis=1)) - eta[np.arange(len(eta)), problem.y])[:, None]
@@ -192,6 +197,7 @@ class CountingSource:
     dtype = property(lambda self: self.source.dtype)
     y = property(lambda self: self.source.y)
     sample_weight = property(lambda self: self.source.sample_weight)
+    offset = property(lambda self: self.source.offset)
 
     def __iter__(self):
         for block in self.source:

@@ -52,7 +52,8 @@ def test_sums_over_sparse_rows_are_those_over_dense_ones(loss, weighted):
     rng = np.random.default_rng(5)
     X, p = columns(150, 11, 0.4), 11
     y, weight = rng.integers(3, size=150), rng.uniform(size=150) * (rng.random(150) < 0.8)
-    blocks = [Block(rows, y, weight if weighted else None) for rows in (X, SparseRows(sp.csr_array(X)))]
+    more = (weight, rng.normal(size=150)) if weighted else ()
+    blocks = [Block(rows, y, *more) for rows in (X, SparseRows(sp.csr_array(X)))]
     by = Standardisation(X.mean(axis=0), X.std(axis=0))
     coef, step = rng.normal(size=(2, loss.n_problems * loss.n_coupled, p + 1))
     kernels = [

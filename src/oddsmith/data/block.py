@@ -1,8 +1,8 @@
 """A block is a few thousand rows; a source is blocks that can be read again and again.
 
 Everything the mathematics does is a sum over rows, so it is a sum over blocks: arrays in memory,
-streams and threads differ only in where the blocks come from. Classes and weights, one number a row, are
-in memory whole whatever the source.
+streams and threads differ only in where the blocks come from. Classes, weights and offsets, one number a row,
+are in memory whole whatever the source.
 """
 
 from collections.abc import Iterator
@@ -31,6 +31,11 @@ def class_counts(y: Codes, n_classes: int) -> NDArray[np.intp]:
         positive = np.count_nonzero(y)
         return np.array([len(y) - positive, positive])
     return np.bincount(y, minlength=n_classes)
+
+
+def of_rows(numbers: Floats | None, rows: slice | NDArray[Any]) -> Floats | None:
+    """Numbers (n,) of some rows; None where there are none."""
+    return None if numbers is None else numbers[rows]
 
 
 @dataclass(frozen=True)
@@ -89,14 +94,15 @@ def _filled(empty: Any, cells: Floats, indices: NDArray[Any], borders: NDArray[A
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows: `X` (n, p), class codes `y` (n,), `sample_weight` (n,) or None for ones.
+    """Some rows: `X` (n, p), class codes `y` (n,), `sample_weight` (n,) or None for ones, `offset` (n,) or None for zeros.
 
-    `X` is of doubles or single precision, or sparse.
+    `X` is of doubles or single precision, or sparse. An offset is the part of the log-odds that is known.
     """
 
     X: Floats | SparseRows
     y: Codes
     sample_weight: Floats | None = None
+    offset: Floats | None = None
 
 
 class Source(Protocol):
@@ -125,6 +131,11 @@ class Source(Protocol):
     @property
     def sample_weight(self) -> Floats | None:
         """Weights of all rows (n_rows,), or None for ones."""
+        ...
+
+    @property
+    def offset(self) -> Floats | None:
+        """Offsets of all rows (n_rows,), or None for zeros."""
         ...
 
     def __iter__(self) -> Iterator[Block]: ...
@@ -164,6 +175,11 @@ class Part:
     def sample_weight(self) -> Floats | None:
         """Weights of all rows, or None for ones."""
         return self.whole.sample_weight
+
+    @property
+    def offset(self) -> Floats | None:
+        """Offsets of all rows, or None for zeros."""
+        return self.whole.offset
 
 
 @dataclass(frozen=True)
@@ -215,6 +231,23 @@ class Reweighted(Part):
 
 
 @dataclass(frozen=True)
+class WithoutOffset(Part):
+    """A source whose rows have no offset."""
+
+    @property
+    def offset(self) -> None:
+        """None, for zeros."""
+        return None
+
+    def __iter__(self) -> Iterator[Block]:
+        return (replace(block, offset=None) for block in self.whole)
+
+    def take(self, rows: NDArray[np.intp]) -> Block:
+        """The rows with these numbers, as one block."""
+        return replace(self.whole.take(rows), offset=None)
+
+
+@dataclass(frozen=True)
 class Picked(Part):
     """The rows of a source for which `picked` (n_rows of the whole,) holds, block by block."""
 
@@ -233,8 +266,12 @@ class Picked(Part):
     @property
     def sample_weight(self) -> Floats | None:
         """Their weights, or None for ones."""
-        weight = self.whole.sample_weight
-        return None if weight is None else weight[self.picked]
+        return of_rows(self.whole.sample_weight, self.picked)
+
+    @property
+    def offset(self) -> Floats | None:
+        """Their offsets, or None for zeros."""
+        return of_rows(self.whole.offset, self.picked)
 
     def __iter__(self) -> Iterator[Block]:
         start = 0
@@ -242,8 +279,8 @@ class Picked(Part):
             stop = start + len(block.y)
             kept = np.flatnonzero(self.picked[start:stop])
             start = stop
-            weight = None if block.sample_weight is None else block.sample_weight[kept]
-            yield Block(block.X[kept], block.y[kept], weight)
+            weight, offset = of_rows(block.sample_weight, kept), of_rows(block.offset, kept)
+            yield Block(block.X[kept], block.y[kept], weight, offset)
 
     def take(self, rows: NDArray[np.intp]) -> Block:
         """The rows with these numbers among those that are left, as one block."""
@@ -254,7 +291,8 @@ class Picked(Part):
 class ArraySource:
     """Arrays in memory as a source.
 
-    `X` (n, p) real numbers, `y` (n,) class codes, `sample_weight` (n,) non-negative or None for ones.
+    `X` (n, p) real numbers, `y` (n,) class codes, `sample_weight` (n,) non-negative or None for ones, `offset` (n,) or
+    None for zeros.
     Blocks are views where `X` holds doubles or single precision and rows or columns without gaps; of any
     other type or layout they are copies, one at a time.
     """
@@ -263,6 +301,7 @@ class ArraySource:
     y: Codes
     sample_weight: Floats | None = None
     block_rows: int | None = None
+    offset: Floats | None = None
 
     @property
     def n_rows(self) -> int:
@@ -291,9 +330,8 @@ class ArraySource:
         return self._block(np.take(self.X, rows, axis=0) if by_row else self.X[rows], rows)
 
     def _block(self, X: NDArray[Any], rows: slice | NDArray[np.intp]) -> Block:
-        weight = None if self.sample_weight is None else self.sample_weight[rows]
         if X.dtype != self.dtype:
             X = X.astype(self.dtype)
         elif X.itemsize not in X.strides:
             X = np.ascontiguousarray(X)
-        return Block(X, self.y[rows], weight)
+        return Block(X, self.y[rows], of_rows(self.sample_weight, rows), of_rows(self.offset, rows))

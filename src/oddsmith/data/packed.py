@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import Block, Codes, Floats, rows_of_block
+from oddsmith.data.block import Block, Codes, Floats, of_rows, rows_of_block
 from oddsmith.data.memory import shown_size
 from oddsmith.errors import InputError, counted, visible
 
@@ -32,7 +32,7 @@ _REMEDY = "Name a folder with more room in TMPDIR, or say --no-cache to read the
 
 
 class PackedSource:
-    """A source that reads its rows from a file of its own; classes and weights are in memory."""
+    """A source that reads its rows from a file of its own; classes, weights and offsets are in memory."""
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class PackedSource:
         shape: tuple[int, int],
         y: Codes,
         sample_weight: Floats | None,
+        offset: Floats | None = None,
         watch: Callable[[int, int], None] = lambda number, total: None,
     ) -> None:
         """Write `parts` (m, p) of a matrix of this shape (n, p) one after the other.
@@ -50,7 +51,7 @@ class PackedSource:
             InputError: there is no folder for temporary files, or no room in it.
         """
         self.n_rows, self.n_columns = shape
-        self.y, self.sample_weight, self.watch = y, sample_weight, watch
+        self.y, self.sample_weight, self.offset, self.watch = y, sample_weight, offset, watch
         self.dtype: np.dtype[Any] = np.dtype(np.float64)
         self._lock = Lock()
         self._what = f"the design matrix of {counted(shape[0], 'row')} and {counted(shape[1], 'term')}"
@@ -89,7 +90,7 @@ class PackedSource:
         return 8 * self.n_columns
 
     def __iter__(self) -> Iterator[Block]:
-        return blocks_of(read_ahead(self._chunks()), self.y, self.sample_weight)
+        return blocks_of(read_ahead(self._chunks()), self.y, self.sample_weight, self.offset)
 
     def _chunks(self) -> Iterator[Floats]:
         """The rows in order, whole blocks at a time."""
@@ -112,8 +113,7 @@ class PackedSource:
                 first = int(ordered[places[0]])
                 near = self._read(first, int(ordered[places[-1]]) + 1)
                 X[order[places]] = near[ordered[places] - first]
-        weight = None if self.sample_weight is None else self.sample_weight[rows]
-        return Block(X, self.y[rows], weight)
+        return Block(X, self.y[rows], of_rows(self.sample_weight, rows), of_rows(self.offset, rows))
 
     def _read(self, start: int, end: int) -> Floats:
         """Rows from `start` to before `end`."""
@@ -139,7 +139,9 @@ def _bytes_of(X: Floats) -> memoryview:
     return X.data.cast("B") if X.size else memoryview(b"")
 
 
-def blocks_of(parts: Iterable[Floats], y: Codes, sample_weight: Floats | None) -> Iterator[Block]:
+def blocks_of(
+    parts: Iterable[Floats], y: Codes, sample_weight: Floats | None, offset: Floats | None = None
+) -> Iterator[Block]:
     """Blocks with the borders of `ArraySource`, of a matrix (n, p) that comes in parts (m, p)."""
     start = 0
     held: list[Floats] = []
@@ -147,7 +149,7 @@ def blocks_of(parts: Iterable[Floats], y: Codes, sample_weight: Floats | None) -
 
     def block(X: Floats) -> Block:
         rows = slice(start, start + len(X))
-        return Block(X, y[rows], None if sample_weight is None else sample_weight[rows])
+        return Block(X, y[rows], of_rows(sample_weight, rows), of_rows(offset, rows))
 
     for part in parts:
         size, at = rows_of_block(part.shape[1]), 0

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import ArraySource, Block, Codes, Floats, Source
+from oddsmith.data.block import ArraySource, Block, Codes, Floats, Source, of_rows
 from oddsmith.data.design import Design
 from oddsmith.data.packed import PackedSource, blocks_of, read_ahead
 from oddsmith.data.survey import Survey
@@ -29,6 +29,7 @@ def source_of(
     survey: Survey,
     y: Codes,
     sample_weight: Floats | None,
+    offset: Floats | None = None,
     *,
     room: float,
     cache: bool = True,
@@ -40,14 +41,14 @@ def source_of(
     """
     shape = survey.n_rows, len(design.terms)
     if design.need(survey.n_rows) <= room:
-        yield ArraySource(design.whole(survey), y, sample_weight)
+        yield ArraySource(design.whole(survey), y, sample_weight, offset=offset)
     elif cache:
         with closing(
-            PackedSource(design.parts(survey), shape, y, sample_weight, survey.rows.watch)
+            PackedSource(design.parts(survey), shape, y, sample_weight, offset, survey.rows.watch)
         ) as packed:
             yield packed
     else:
-        yield RowsSource(design, survey, y, sample_weight)
+        yield RowsSource(design, survey, y, sample_weight, offset)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class RowsSource:
     survey: Survey
     y: Codes
     sample_weight: Floats | None
+    offset: Floats | None
 
     @property
     def n_rows(self) -> int:
@@ -75,7 +77,7 @@ class RowsSource:
         return np.dtype(np.float64)
 
     def __iter__(self) -> Iterator[Block]:
-        return blocks_of(read_ahead(self.design.parts(self.survey)), self.y, self.sample_weight)
+        return blocks_of(read_ahead(self.design.parts(self.survey)), self.y, self.sample_weight, self.offset)
 
     def take(self, rows: NDArray[np.intp]) -> Block:
         """The rows with these numbers, as one block: a pass."""
@@ -86,5 +88,4 @@ class RowsSource:
             first, last = np.searchsorted(ordered, [start, start + len(part)])
             X[order[first:last]] = part[ordered[first:last] - start]
             start += len(part)
-        weight = None if self.sample_weight is None else self.sample_weight[rows]
-        return Block(X, self.y[rows], weight)
+        return Block(X, self.y[rows], of_rows(self.sample_weight, rows), of_rows(self.offset, rows))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import ArraySource, Block, Codes, Floats, Source, SparseRows
+from oddsmith.data.block import ArraySource, Block, Codes, Floats, Source, SparseRows, of_rows
 from oddsmith.errors import InputError
 
 FEW_COLUMNS = 400
@@ -32,14 +32,14 @@ SHARED = 1_500_000
 """Non-zeros from which on threads are worth starting."""
 
 
-def source_of(X: Any, y: Codes, sample_weight: Floats | None = None) -> Source:
+def source_of(X: Any, y: Codes, sample_weight: Floats | None = None, offset: Floats | None = None) -> Source:
     """Rows `X` (n, p), an array or one that `compressed` has made, as the source that suits their size."""
     if isinstance(X, np.ndarray):
-        return ArraySource(X, y, sample_weight)
+        return ArraySource(X, y, sample_weight, offset=offset)
     n, p = X.shape
     if p <= FEW_COLUMNS and n * p <= FEW_CELLS:
-        return ArraySource(X.toarray(order="C"), y, sample_weight)
-    return SparseSource(X, y, sample_weight)
+        return ArraySource(X.toarray(order="C"), y, sample_weight, offset=offset)
+    return SparseSource(X, y, sample_weight, offset=offset)
 
 
 def is_sparse(X: Any) -> bool:
@@ -90,7 +90,8 @@ def compressed(X: Any) -> Any:
 class SparseSource:
     """Sparse rows in memory as a source.
 
-    `X` (n, p) as `compressed` makes it, `y` (n,) class codes, `sample_weight` (n,) non-negative or None for ones.
+    `X` (n, p) as `compressed` makes it, `y` (n,) class codes, `sample_weight` (n,) non-negative or None for ones,
+    `offset` (n,) or None for zeros.
     Blocks hold about equally many non-zeros. They are views of doubles; of single precision they are copies in
     doubles, one at a time.
     """
@@ -99,6 +100,7 @@ class SparseSource:
     y: Codes
     sample_weight: Floats | None = None
     block_rows: int | None = None
+    offset: Floats | None = None
 
     @property
     def n_rows(self) -> int:
@@ -145,11 +147,10 @@ class SparseSource:
         double = self.X.dtype == np.float64
         for rows, (start, end) in zip(self._blocks, pairwise(self.borders.tolist()), strict=True):
             X = rows if double else rows.with_cells(rows.matrix.data.astype(np.float64))
-            weight = None if self.sample_weight is None else self.sample_weight[start:end]
-            yield Block(X, self.y[start:end], weight)
+            part = slice(start, end)
+            yield Block(X, self.y[part], of_rows(self.sample_weight, part), of_rows(self.offset, part))
 
     def take(self, rows: NDArray[np.intp]) -> Block:
         """The rows with these numbers, as one block."""
-        weight = None if self.sample_weight is None else self.sample_weight[rows]
         X = SparseRows(self.X[rows].astype(np.float64, copy=False))
-        return Block(X, self.y[rows], weight)
+        return Block(X, self.y[rows], of_rows(self.sample_weight, rows), of_rows(self.offset, rows))

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from oddsmith.data.block import Block, Floats
 from oddsmith.fit.cholesky import Factor
 from oddsmith.fit.losses import Loss
-from oddsmith.fit.matrix import gram, predictors
+from oddsmith.fit.matrix import gram
 from oddsmith.fit.objective import Objective
 from oddsmith.fit.penalties import ElasticNet
+from oddsmith.fit.stats import log_odds
 
 CURVATURE_AT_ZERO = 0.25
 
@@ -123,5 +124,5 @@ def _pieces(block: Block, coef: Floats, loss: Loss) -> Floats:
     w = np.ones(len(Z), dtype=Z.dtype)
     if block.sample_weight is not None:
         w = block.sample_weight.astype(Z.dtype, copy=False)
-    covariance, spread = class_pieces(loss.squash(predictors(Z, coef)), w)
+    covariance, spread = class_pieces(loss.squash(log_odds(block, Z, coef)), w)
     return np.concatenate([covariance.ravel(), gram(Z, spread).ravel(), [w.sum(dtype=np.float64)]])

@@ -1,7 +1,7 @@
 """What a solver sees: mean loss plus penalty, in coefficients on the standardised scale.
 
     objective(theta) = (sum of losses) / (sum of weights) + penalty(theta)
-    eta = intercept + sum_j theta_j (x_j - centre_j) / scale_j
+    eta = intercept + sum_j theta_j (x_j - centre_j) / scale_j + offset
 
 Values are those of the whole, gradients and Hessians those of its smooth part: all but the absolute values of
 a lasso, whose slopes `penalty` knows.
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import ArraySource, Block, Floats, Narrowed, Source
+from oddsmith.data.block import ArraySource, Block, Floats, Narrowed, Source, WithoutOffset
 from oddsmith.engines import Engine, reduce
 from oddsmith.fit.cholesky import dependent_columns
 from oddsmith.fit.losses import Loss
@@ -40,6 +40,9 @@ from oddsmith.fit.stats import (
 TOLERANCE = 1e-7
 """Converged within sqrt(2e-7) = 4.5e-4 standard errors."""
 
+
+MOST_BISECTIONS = 100
+"""Steps in which an interval is down to rounding, however long it was."""
 
 CHEAP = 1e8
 """n d^2 below which a fit costs so little that it goes on to the noise floor."""
@@ -71,6 +74,8 @@ class Objective:
     fit_intercept: bool = True
     tolerance: float = TOLERANCE
     engine: Engine = reduce
+    offset_centre: float = 0.0
+    """What every offset of the source is short of, to be about zero; the user's intercept is less by as much."""
     n_passes: float = field(default=0.0, init=False)
     """Reads of the data so far: the honest cost of a fit."""
 
@@ -141,14 +146,37 @@ class Objective:
                 flat[1 + suspects] = ~(squares[suspects] > 0.0)
             return np.tile(flat, (self.n_problems, self.loss.n_coupled))
         # At zero every problem's Hessian is made of one Gram matrix, which is its first block.
-        grams = [hessian[:q, :q] for hessian in self.start.hessian]
+        grams = [hessian[:q, :q] for hessian in self._even.start.hessian]
         held = [~(np.diag(gram) > 0.0) if self.alpha > 0.0 else dependent_columns(gram) for gram in grams]
         return np.tile(np.array(held), self.loss.n_coupled)
 
+    @cached_property
+    def _even(self) -> "Objective":
+        """The same objective without offsets, so that all rows bend alike at zero; the passes are counted here."""
+        if self.source.offset is None:
+            return self
+        self.n_passes += 1
+        return replace(self, source=WithoutOffset(self.source))
+
+    @cached_property
+    def _columnless(self) -> "Objective":
+        """The same objective without any column; what is left of a row is in memory, and takes no pass."""
+        rows = self.source
+        source = ArraySource(np.empty((rows.n_rows, 0)), rows.y, rows.sample_weight, offset=rows.offset)
+        return replace(self.narrowed(np.empty(0, dtype=np.intp)), source=source)
+
+    @cached_property
+    def value_at_zero(self) -> Floats:
+        """The objectives (G,) where all coefficients are 0: each class is as likely as another, but for offsets."""
+        if self.source.offset is None:
+            return np.full(self.n_problems, np.log(self.loss.n_choices))
+        return self._columnless.evaluate(np.zeros((self.n_problems, self.loss.n_coupled)), order=0).value
+
     @property
-    def value_at_zero(self) -> float:
-        """The objective of every problem where all coefficients are 0: each class is as likely as another."""
-        return float(np.log(self.loss.n_choices))
+    def null_value(self) -> Floats:
+        """The mean losses (G,) where no column counts, at `null`."""
+        intercepts = self._rows(self.null)[:, 0].reshape(self.n_problems, -1)
+        return self._columnless.evaluate(intercepts, order=0).value
 
     @property
     def null(self) -> Floats:
@@ -159,8 +187,33 @@ class Objective:
             weight = np.bincount(y, self.source.sample_weight, n_classes).astype(np.float64)
             # A class that no row has is as rare as a number can be.
             shares = np.maximum(weight / weight.sum(), np.finfo(float).tiny)
-            self._rows(theta)[:, 0] = self.loss.of_shares(shares)
+            intercepts = self.loss.of_shares(shares)
+            if self.source.offset is not None:
+                intercepts = self._beside_offsets(intercepts)
+            self._rows(theta)[:, 0] = intercepts
         return theta
+
+    def _beside_offsets(self, alike: Floats) -> Floats:
+        """Intercepts (G,) that give the rows with their offsets the shares that `alike` (G,) would give them without.
+
+        Probabilities grow with the intercept, which therefore is no further from `alike` than the offsets are from 0:
+        Newton's method, and bisection where that leads out of what is left of this interval.
+        """
+        offset = self.source.offset
+        assert offset is not None
+        low, high = alike - offset.max(), alike - offset.min()
+        now = 0.5 * (low + high)
+        for _ in range(MOST_BISECTIONS):
+            found = self._columnless.evaluate(now[:, None], order=2)
+            slope, bend = found.gradient[:, 0], found.hessian[:, 0, 0]
+            high, low = np.where(slope > 0.0, now, high), np.where(slope > 0.0, low, now)
+            step = np.divide(slope, bend, out=np.full_like(slope, np.inf), where=bend > 0.0)
+            after = np.where((now - step > low) & (now - step < high), now - step, 0.5 * (low + high))
+            settled = (np.abs(after - now) <= np.spacing(1.0 + np.abs(now))).all()
+            now = after
+            if settled:
+                break
+        return np.asarray(now)
 
     @cached_property
     def start(self) -> Evaluation:
@@ -289,7 +342,11 @@ class Objective:
         block = self.source.take(np.arange(self.source.n_rows))
         Z = np.array(written_out(self.standardisation.columns(block.X)), dtype=np.float64, order="C")
         as_is = Standardisation(np.zeros(Z.shape[1]), np.ones(Z.shape[1]))
-        return replace(self, source=ArraySource(Z, block.y, block.sample_weight), standardisation=as_is)
+        return replace(
+            self,
+            source=ArraySource(Z, block.y, block.sample_weight, offset=block.offset),
+            standardisation=as_is,
+        )
 
     def narrowed(self, columns: NDArray[np.intp]) -> "Objective":
         """The same objective where all coefficients but those of `columns` (in order), and intercepts, are zero."""
@@ -317,7 +374,8 @@ class Objective:
 
     def on_user_scale(self, theta: Floats) -> tuple[Floats, Floats]:
         """Intercepts (k,) and coefficients (k, p) for the columns as the user has them."""
-        return self.standardisation.on_user_scale(self._rows(theta))
+        intercept, coef = self.standardisation.on_user_scale(self._rows(theta))
+        return intercept - self.offset_centre, coef
 
     def at_centre(self, theta: Floats) -> Floats:
         """Linear predictors (k,) of a row at the columns' centres."""

@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 
 from oddsmith.data.block import ArraySource, Block, Floats, SparseRows
 from oddsmith.fit.cholesky import Factor
-from oddsmith.fit.matrix import gram, predictors
+from oddsmith.fit.matrix import gram
 from oddsmith.fit.metrics import Kronecker, Metric, class_pieces, factored, unit_trace
 from oddsmith.fit.objective import Objective
 from oddsmith.fit.sample import drawn
+from oddsmith.fit.stats import log_odds
 
 HEAD = 256
 """Columns whose Hessian is sampled."""
@@ -115,7 +116,7 @@ class Look:
         represented = float(w.sum())
         if block.sample_weight is not None:
             w = w * block.sample_weight
-        rows = Block(X, block.y, w)
+        rows = Block(X, block.y, w, block.offset)
         return cls(
             objective, rows, dense, represented, np.append(0, 1 + common), 1 + rare, sums, weight, held
         )
@@ -131,7 +132,7 @@ class Look:
         loss = objective.loss
         coef = theta.reshape(-1, objective.source.n_columns + 1)
         assert w is not None
-        eta = predictors(objective.standardisation.columns(self.rows.X), coef)
+        eta = log_odds(self.rows, objective.standardisation.columns(self.rows.X), coef)
         if loss.n_coupled == 1:
             own, _ = loss.curvature(eta)
             return [self._of(self._gram(own[g] * w), diagonal[g]) for g in range(len(theta))]

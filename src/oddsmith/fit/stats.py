@@ -4,7 +4,7 @@
     gradient = sum_i w_i residual_i a_i                 order 1
     hessian  = sum_i w_i curvature_i (x) a_i a_i'       order 2
 
-where a = [1, (x - centre) / scale] and eta = coef a. Sums stay sums until `Objective` divides once.
+where a = [1, (x - centre) / scale] and eta = coef a + offset. Sums stay sums until `Objective` divides once.
 """
 
 from dataclasses import dataclass
@@ -49,12 +49,20 @@ class Stats:
         )
 
 
+def log_odds(block: Block, Z: Columns, coef: Floats, unit: float = 1.0) -> Floats:
+    """Linear predictors (k, n) of a block's rows, their offsets among them, in units of `coef` (k, p + 1)."""
+    eta = predictors(Z, coef)
+    if block.offset is not None:
+        eta += unit * block.offset
+    return eta
+
+
 def accumulate(
     block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation, order: int
 ) -> Stats:
     """The sums of one block at `coef` (n_problems * n_coupled, p + 1), intercept first."""
     Z = standardisation.columns(block.X)
-    eta = predictors(Z, coef)
+    eta = log_odds(block, Z, coef)
     truth = loss.truth(block.y)
     w: Floats | float = 1.0
     weight = float(len(Z))
@@ -88,7 +96,7 @@ def pull(block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisa
     `coef` is in units of the loss; z are the columns `as_is`, to which it then belongs, or standardised.
     """
     Z = block.X if as_is else standardisation.columns(block.X)
-    return _pulled(block, Z, loss, loss.squash(predictors(Z, coef)), loss.truth(block.y))
+    return _pulled(block, Z, loss, loss.squash(log_odds(block, Z, coef, loss.unit)), loss.truth(block.y))
 
 
 def _pulled(block: Block, Z: Columns, loss: Loss, squashed: Floats, truth: Truth) -> Floats:
@@ -110,7 +118,7 @@ def bend(
     `coef`, `step` and the sum are those of the columns `as_is`, or standardised.
     """
     Z = block.X if as_is else standardisation.columns(block.X)
-    bent = loss.bend(predictors(Z, coef), predictors(Z, step))
+    bent = loss.bend(log_odds(block, Z, coef), predictors(Z, step))
     if block.sample_weight is not None:
         bent *= block.sample_weight.astype(Z.dtype, copy=False)
     return pulled_back(Z, bent)
@@ -119,7 +127,7 @@ def bend(
 def diagonal(block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation) -> Floats:
     """The Hessian's diagonal in one block at `coef`, both (k, p + 1): sum_i w_i curvature_i a_i^2."""
     Z = standardisation.columns(block.X)
-    own, _ = loss.curvature(predictors(Z, coef))
+    own, _ = loss.curvature(log_odds(block, Z, coef))
     if block.sample_weight is not None:
         own = own * block.sample_weight
     return squared_lengths(Z, own)
@@ -128,7 +136,7 @@ def diagonal(block: Block, coef: Floats, *, loss: Loss, standardisation: Standar
 def losses_of(block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation) -> Floats:
     """Weighted sums of losses of many fits at once, (A, n_problems), at `coef` (A, k, p + 1)."""
     Z = standardisation.columns(block.X)
-    eta = predictors(Z, coef.reshape(-1, coef.shape[-1])).reshape(len(coef), -1, len(Z))
+    eta = log_odds(block, Z, coef.reshape(-1, coef.shape[-1])).reshape(len(coef), -1, len(Z))
     truth = loss.truth(block.y)
     w = np.ones(len(Z)) if block.sample_weight is None else block.sample_weight
     return np.stack([loss.loss(part, truth) @ w for part in eta])
@@ -161,7 +169,7 @@ def survey(
     """
     Z = block.X if as_is else standardisation.columns(block.X)
     truth = loss.truth(block.y)
-    value, squashed = loss.loss_and_squash(predictors(Z, coef), truth)
+    value, squashed = loss.loss_and_squash(log_odds(block, Z, coef), truth)
     if block.sample_weight is not None:
         value *= block.sample_weight.astype(Z.dtype, copy=False)
     return Survey(value.sum(axis=1, dtype=np.float64), _pulled(block, Z, loss, squashed, truth))
@@ -174,7 +182,8 @@ class Reach:
     `move` (G,): the largest change of a row's log-odds, those beyond 33 measured against their size.
     `strain` (G,): the largest square of a row's move in units of its curvature, step' curvature step:
     what that row by itself adds to twice the decrement.
-    `margin` (G,): the least lead of a true class; positive for all rows means separated.
+    `margin` (G,): the least lead of a true class, offsets aside; positive for all rows means separated, for then
+    these coefficients may grow for ever, whatever the offsets.
     """
 
     move: Floats
@@ -192,13 +201,15 @@ class Reach:
 def reach(block: Block, coef: Floats, step: Floats, *, loss: Loss, standardisation: Standardisation) -> Reach:
     """The reach of `step` at `coef`, both (n_problems * n_coupled, p + 1), in one block."""
     Z, truth = standardisation.columns(block.X), loss.truth(block.y)
-    eta, moved = predictors(Z, coef), predictors(Z, step)
+    fitted, moved = predictors(Z, coef), predictors(Z, step)
+    eta = fitted if block.offset is None else fitted + block.offset
     if block.sample_weight is not None:
         counted = block.sample_weight > 0
-        eta, moved, truth = eta[:, counted], moved[:, counted], truth[:, counted]
+        fitted, eta, moved = (part[:, counted] for part in (fitted, eta, moved))
+        truth = truth[:, counted]
     share = np.abs(moved) / np.maximum(1.0, np.abs(eta) / FAR)
     return Reach(
         share.max(axis=1, initial=0.0).reshape(loss.n_problems, -1).max(axis=1),
         loss.strain(eta, moved).max(axis=1, initial=0.0),
-        loss.margin(eta, truth).min(axis=1, initial=np.inf),
+        loss.margin(fitted, truth).min(axis=1, initial=np.inf),
     )

@@ -122,13 +122,6 @@ def message(fit: Fit, terms: Sequence[str], classes: Sequence[str], wording: Wor
     )
 
 
-def null_loss(class_weights: Sequence[float]) -> float:
-    """Mean log loss of the class shares: their entropy."""
-    totals = np.array(class_weights)
-    shares = totals[totals > 0.0] / totals.sum()
-    return float(-(shares @ np.log(shares)))
-
-
 def divergence(fit: Fit) -> str:
     """The sentence on a descent that went up."""
     solution = fit.solution

@@ -84,6 +84,8 @@ class Fit:
     class_counts: list[int]
     class_weights: list[float]
     """(K,): weight of each class's rows."""
+    null_loss: float
+    """Mean loss without any column: of the class shares alone, or of an intercept beside offsets."""
 
     @property
     def status(self) -> Status:
@@ -116,12 +118,18 @@ def objective_of(
     engine: Engine,
     fit_intercept: bool = True,
     tolerance: float = TOLERANCE,
+    offset_centre: float = 0.0,
 ) -> Objective:
     """What is to be minimised over the rows of a source; arguments as for `fit`.
 
     Raises:
-        InputError: a column's scale leaves a penalty no room.
+        InputError: a column's scale leaves a penalty no room, or there are offsets for three classes or more.
     """
+    if source.offset is not None and n_classes > 2:
+        raise InputError(
+            f"an offset is one number a row, the known part of the log-odds of one class against another, and there "
+            f"are {n_classes:,} classes. Leave the offset out, or ask for one class against the rest as a target of two."
+        )
     form: Form = "binary" if n_classes == 2 else multi_class
     symmetric = form == "softmax" and alpha * l1_ratio > 0.0
     losses: dict[Form, Loss] = {
@@ -149,6 +157,7 @@ def objective_of(
         fit_intercept=fit_intercept,
         tolerance=tolerance,
         engine=engine,
+        offset_centre=offset_centre,
     )
 
 
@@ -168,16 +177,18 @@ def fit(
     max_iter: int | None = None,
     fit_intercept: bool = True,
     tolerance: float = TOLERANCE,
+    offset_centre: float = 0.0,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Fit:
     """Fit the rows of a source, in which every one of `n_classes` classes occurs with positive weight.
 
     `mean` and `scale` (p,) are those of the columns; `solver` is one of the table or "auto"; `settings` are the
-    solver's that differ from its own; `max_iter` bounds whatever counts as an iteration.
+    solver's that differ from its own; `max_iter` bounds whatever counts as an iteration. `offset_centre` is what has
+    been taken from every offset, and is taken from the intercept in the end.
 
     Raises:
-        InputError: more coefficients than can be fitted at once, or columns that overflow.
+        InputError: offsets for three classes or more, more coefficients than can be fitted at once, or columns that overflow.
     """
     form: Form = "binary" if n_classes == 2 else multi_class
     objective = objective_of(
@@ -192,6 +203,7 @@ def fit(
         engine=engine,
         fit_intercept=fit_intercept,
         tolerance=tolerance,
+        offset_centre=offset_centre,
     )
     loss, standardisation = objective.loss, objective.standardisation
     n_rows, n_terms = source.n_rows, source.n_columns
@@ -214,7 +226,9 @@ def fit(
         unit = np.ones(n_rows)
         objective = replace(
             objective,
-            source=ArraySource(rotation.rows, everything.y, everything.sample_weight),
+            source=ArraySource(
+                rotation.rows, everything.y, everything.sample_weight, offset=everything.offset
+            ),
             standardisation=Standardisation(0.0 * unit, unit),
             penalty=ElasticNet.of(alpha, unit, loss.n_coupled),
         )
@@ -260,6 +274,7 @@ def fit(
         if form == "softmax" and objective.penalty.is_smooth:
             intercept, at_centre, coef = (_centred(part) for part in (intercept, at_centre, coef))
         average = at_centre + coef @ (mean - standardisation.centre)
+        intercept, average = intercept - offset_centre, average - offset_centre
     still = (
         (solution.held & objective.free & (solution.theta == 0.0))
         .all(axis=0)
@@ -268,6 +283,9 @@ def fit(
     )
     counts = class_counts(source.y, n_classes)
     weight = source.sample_weight
+    class_weights = (counts if weight is None else np.bincount(source.y, weight, n_classes)).astype(
+        np.float64
+    )
     return Fit(
         form=form,
         intercept=intercept,
@@ -287,10 +305,15 @@ def fit(
         not_estimable=np.flatnonzero(still) - 1,
         n_rows=objective.n_rows,
         class_counts=counts.tolist(),
-        class_weights=(counts if weight is None else np.bincount(source.y, weight, n_classes))
-        .astype(np.float64)
-        .tolist(),
+        class_weights=class_weights.tolist(),
+        null_loss=entropy(class_weights) if source.offset is None else float(objective.null_value[0]),
     )
+
+
+def entropy(class_weights: Floats) -> float:
+    """Mean log loss of the class shares, from the classes' weights (K,)."""
+    shares = class_weights[class_weights > 0.0] / class_weights.sum()
+    return float(-(shares @ np.log(shares)))
 
 
 def _centred(part: Floats) -> Floats:

@@ -21,7 +21,7 @@ from oddsmith.model.records import (
     TrainingRecord,
 )
 from oddsmith.version import __version__
-from oddsmith.workflow.account import Wording, equations, fit_record, missing_record, null_loss
+from oddsmith.workflow.account import Wording, equations, fit_record, missing_record
 from oddsmith.workflow.fitting import Fit
 
 
@@ -62,7 +62,7 @@ def model_of(
             rows_without_target=rows_without_target,
             class_counts=fit.class_counts,
             class_weights=fit.class_weights,
-            null_loss=null_loss(fit.class_weights),
+            null_loss=fit.null_loss,
             digests=list(digests),
         ),
         golden=golden_rows(design, linear, target.classes, fit.form),

@@ -205,9 +205,8 @@ class Sampled:
         whole = self.sketch
         if len(self.thin) < 0.4 * whole.source.n_rows:
             part = whole.source.take(self.thin)
-            self._newton(
-                replace(whole, source=ArraySource(written_out(part.X), part.y, part.sample_weight)), most=12
-            )
+            thin = ArraySource(written_out(part.X), part.y, part.sample_weight, offset=part.offset)
+            self._newton(replace(whole, source=thin), most=12)
         self._newton(whole, most=12)
         self.slope = self._look(self.at)
 

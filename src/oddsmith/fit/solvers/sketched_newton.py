@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import ArraySource, Block, Codes, Floats
+from oddsmith.data.block import ArraySource, Block, Codes, Floats, of_rows
 from oddsmith.data.sparse import SparseSource
 from oddsmith.fit.cholesky import dependent_columns
 from oddsmith.fit.matrix import Standardisation, gram, written_out
@@ -161,16 +161,18 @@ def sketch(objective: Objective, sample: Sample) -> Objective:
         part = slice(start, start + each)
         Z[part] = written_out(objective.standardisation.columns(source.take(rows[part]).X))
     objective.n_passes += len(rows) / source.n_rows
-    weight = None if source.sample_weight is None else source.sample_weight[rows]
+    weight = of_rows(source.sample_weight, rows)
     if sample.weight is not None:
         weight = sample.weight if weight is None else sample.weight * weight
-    return _of_rows(objective, Z, source.y[rows], weight)
+    return _of_rows(objective, Z, source.y[rows], weight, of_rows(source.offset, rows))
 
 
-def _of_rows(objective: Objective, Z: NDArray[Any], y: Codes, weight: Floats | None) -> Objective:
+def _of_rows(
+    objective: Objective, Z: NDArray[Any], y: Codes, weight: Floats | None, offset: Floats | None
+) -> Objective:
     zero = np.zeros(Z.shape[1])
     as_is = Standardisation(zero, np.ones_like(zero))
-    return replace(objective, source=ArraySource(Z, y, weight), standardisation=as_is)
+    return replace(objective, source=ArraySource(Z, y, weight, offset=offset), standardisation=as_is)
 
 
 def _sampled(
@@ -225,7 +227,7 @@ def _wide(objective: Objective, draws: np.random.Generator) -> tuple[Floats, Pla
 
 def _part(whole: Objective, places: NDArray[np.intp]) -> Objective:
     block = whole.source.take(places)
-    return _of_rows(whole, written_out(block.X), block.y, block.sample_weight)
+    return _of_rows(whole, written_out(block.X), block.y, block.sample_weight, block.offset)
 
 
 def _held(objective: Objective, sketched: Objective) -> NDArray[np.bool_]:

@@ -48,7 +48,7 @@ def descend_sparse(
     objective: Objective, draws: np.random.Generator, max_iter: int, progress: Progress
 ) -> Path:
     """Minimise over sparse rows in `max_iter` passes at most; `draws` takes the sample."""
-    theta, spread = _shares(objective)
+    theta = objective.null
     flat = np.zeros(objective.source.n_columns + 1, dtype=bool)
     if objective.alpha == 0.0:
         flat = _flat(objective)
@@ -59,7 +59,8 @@ def descend_sparse(
         return look.metrics(theta, objective.diagonal(theta) - objective.penalty.diagonal)
 
     # One curvature for all rows: then the diagonal is that of standardised columns, and no pass is needed.
-    first = look.metrics(theta, spread) if objective.fit_intercept else metrics(theta)
+    alike = objective.fit_intercept and objective.source.offset is None
+    first = look.metrics(theta, _spread(objective)) if alike else metrics(theta)
     plan = Plan(first, metrics, due=REBUILT, rescaled=True, rough=ROUGH)
     theta, n_iter, nearby, memories = descend(objective, theta, plan, min(max_iter, LONG), progress)
     theta, more, nearby = finish(objective, theta, nearby, memories, max_iter - n_iter)
@@ -69,20 +70,14 @@ def descend_sparse(
     return Path(theta, n_iter, history, held, nearby)
 
 
-def _shares(objective: Objective) -> tuple[Floats, Floats]:
-    """Coefficients (G, d) that give each row the classes' shares, and the curvature there, for each of them (G, d).
-
-    Coefficients are zero without an intercept.
-    """
+def _spread(objective: Objective) -> Floats:
+    """The curvature where every row has the classes' shares, for each coefficient (G, d)."""
     shape = (objective.n_problems, objective.loss.n_coupled, objective.source.n_columns + 1)
     weight = np.bincount(objective.source.y, objective.source.sample_weight)
     truth = objective.loss.truth(np.arange(len(weight)))
     share = (truth @ weight / weight.sum()).reshape(shape[:2])
-    theta = np.zeros(shape)
-    if objective.fit_intercept:
-        theta[:, :, 0] = np.log(share / (1.0 - share.sum(axis=1, keepdims=True)))
     spread = np.broadcast_to((share * (1.0 - share))[:, :, None], shape)
-    return theta.reshape(len(theta), -1), spread.reshape(len(theta), -1)
+    return spread.reshape(len(spread), -1)
 
 
 def _flat(objective: Objective) -> NDArray[np.bool_]:

@@ -145,7 +145,7 @@ def _gathered(whole: Objective, columns: NDArray[np.intp]) -> Objective:
     source, as_is = whole.source, np.ones(len(columns))
     return replace(
         narrow,
-        source=ArraySource(Z, source.y, source.sample_weight),
+        source=ArraySource(Z, source.y, source.sample_weight, offset=source.offset),
         standardisation=Standardisation(0.0 * as_is, as_is),
     )
 
