@@ -2,7 +2,7 @@
 
     objective = sum_i w_i loss(eta_i, y_i) / sum_i w_i + penalty
     penalty   = alpha * sum_j (l1_ratio |coef_j| + (1 - l1_ratio) / 2 coef_j^2)
-    eta       = intercept_ + X coef_'
+    eta       = intercept_ + X coef_' + offset
 
 scikit-learn's C is 1 / (alpha * sum_i w_i), class weights included. What is fitted here can ship:
 `to_model` makes it an `oddsmith.Model`, whose file gives the same probabilities to the bit.
@@ -39,6 +39,7 @@ from oddsmith.report.odds_ratios import odds_ratio_table
 from oddsmith.workflow.account import KEYWORDS, divergence, message
 from oddsmith.workflow.arrays import NO_NUMBER, as_labels, as_numbers, coded, refuse_unfit
 from oddsmith.workflow.fitting import fit, threads_for
+from oddsmith.workflow.offsets import about_zero, refuse_several, row_offsets
 from oddsmith.workflow.record import model_of
 from oddsmith.workflow.weights import row_weights
 
@@ -137,8 +138,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.n_threads = n_threads
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:
         """Fit rows `X` (n, p) with labels `y` (n,), each counting `sample_weight` (n,) times.
+
+        `offset` (n,) is the part of the log-odds that is known, of two classes: coefficients are fitted to the rest.
+        Who predicts gives the offsets of those rows too; without them log-odds are those of an offset of 0.
 
         Warns:
             FitWarning: the fit ended without an optimum: none exists, or the solver stopped early.
@@ -160,13 +164,15 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         weight = row_weights(sample_weight, self.class_weight, codes, self.classes_)
         n_classes = len(self.classes_)
-        source = source_of(X, codes, weight)
+        known = row_offsets(offset, len(codes))
+        known, centre = about_zero(known, fit_intercept=bool(self.fit_intercept))
+        source = source_of(X, codes, weight, known)
         with threads_for(self.n_threads, source, n_classes, self.multi_class) as engine:
             columns = measures(source, engine)
             self._check_columns(X, columns)
             scale = np.where(columns.sigma > 0.0, columns.sigma, 1.0)
             self._selection: SelectionRecord | None = None
-            alpha = self._strength(source, n_classes, columns.mean, scale, engine)
+            alpha = self._strength(source, n_classes, columns.mean, scale, centre, engine)
             found = fit(
                 source,
                 n_classes,
@@ -181,6 +187,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 max_iter=None if self.max_iter is None else int(self.max_iter),
                 engine=engine,
                 tolerance=float(self.tol),
+                offset_centre=centre,
                 seed=self._seed(),
             )
         if found.status is Status.diverged:
@@ -198,37 +205,68 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ]
         self.message_ = message(found, self._names(), _texts(self.classes_), KEYWORDS)
         self._fitted = found
+        self._has_offset = known is not None
         if found.status is not Status.converged:
             warnings.warn(self.message_, FitWarning, stacklevel=2)
         return self
 
-    def _strength(self, source: Source, n_classes: int, mean: Floats, scale: Floats, engine: Engine) -> float:
+    def _strength(
+        self,
+        source: Source,
+        n_classes: int,
+        mean: Floats,
+        scale: Floats,
+        offset_centre: float,
+        engine: Engine,
+    ) -> float:
         """The penalty of this fit."""
         return float(self.alpha)
 
-    def decision_function(self, X: Any) -> Floats:
-        """Log-odds of `classes_[1]`, (n,), or those of each class, (n, K)."""
-        eta = self._log_odds(X)
+    def decision_function(self, X: Any, offset: Any = None) -> Floats:
+        """Log-odds of `classes_[1]`, (n,), or those of each class, (n, K).
+
+        `offset` (n,) is added to them; where the fit had offsets and none are given, they count as 0.
+        """
+        eta = self._log_odds(X, offset)
         return eta[:, 0] if eta.shape[1] == 1 else eta
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Labels (n,): the class of the largest log-odds; of two classes the second one from 0 on."""
-        eta = self._log_odds(X)
+    def predict(self, X: Any, offset: Any = None) -> NDArray[Any]:
+        """Labels (n,): the class of the largest log-odds; of two classes the second one from 0 on.
+
+        `offset` (n,) as in `decision_function`: 0 where none are given.
+        """
+        eta = self._log_odds(X, offset)
         return np.asarray(self.classes_[predicted_codes(eta)])
 
-    def predict_proba(self, X: Any) -> Floats:
-        """Probabilities (n, K) of `classes_`; of two classes, `expit` of the log-odds."""
-        return probabilities(self._log_odds(X), self._fitted.form)
+    def predict_proba(self, X: Any, offset: Any = None) -> Floats:
+        """Probabilities (n, K) of `classes_`; of two classes, `expit` of the log-odds.
 
-    def predict_log_proba(self, X: Any) -> Floats:
-        """Logarithms (n, K) of the probabilities, from the log-odds: they keep their digits near 0 and 1."""
-        return log_probabilities(self._log_odds(X), self._fitted.form)
+        `offset` (n,) as in `decision_function`: 0 where none are given.
+        """
+        return probabilities(self._log_odds(X, offset), self._fitted.form)
+
+    def predict_log_proba(self, X: Any, offset: Any = None) -> Floats:
+        """Logarithms (n, K) of the probabilities, from the log-odds: they keep their digits near 0 and 1.
+
+        `offset` (n,) as in `decision_function`: 0 where none are given.
+        """
+        return log_probabilities(self._log_odds(X, offset), self._fitted.form)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
+        """Share of the rows `X` (n, p), counted `sample_weight` (n,) times, whose label `y` (n,) is predicted.
+
+        `offset` (n,) as in `decision_function`: 0 where none are given.
+        """
+        from sklearn.metrics import accuracy_score
+
+        return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
 
     def to_model(
         self,
         feature_names: Sequence[str] | None = None,
         class_names: Sequence[str] | None = None,
         target_name: str = "target",
+        offset_name: str | None = None,
     ) -> Model:
         """The fit as an `oddsmith.Model`, to save, show, evaluate and predict from files.
 
@@ -240,9 +278,10 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             feature_names: columns of the files to come, in order; by itself the fit's, or x0, x1, ...
             class_names: labels in the order of `classes_`; by itself their texts.
             target_name: the column that holds the labels.
+            offset_name: the column that holds the offsets, where the fit had some.
 
         Raises:
-            InputError: names don't fit the model or each other, or coefficients were changed after the fit.
+            InputError: a fit with offsets has no name for them, names don't fit the model or each other, or coefficients were changed after the fit.
         """
         check_is_fitted(self)
         if not self._is_as_fitted():
@@ -273,6 +312,18 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(
                 f"target_name: '{visible(target)}' is the name of a feature too. Give target_name another."
             )
+        if self._has_offset != (offset_name is not None):
+            raise InputError(
+                "offset_name: the fit had no offset. Leave it out."
+                if offset_name is not None
+                else "the fit had an offset, which files have to give as a column too. Name it: "
+                "to_model(offset_name='log_odds_before')."
+            )
+        offset = None if offset_name is None else _named("offset_name", [offset_name])[0]
+        if offset is not None and offset in {*names, target}:
+            raise InputError(
+                f"offset_name: '{visible(offset)}' is the name of another column too. Give offset_name another."
+            )
         found = self._fitted
         columns = [
             NumericColumn(name, mean, scale)
@@ -283,6 +334,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Design(columns, MissingMarkers.from_options((), ())),
             TargetRecord(target, [target], labels, type_of_labels(labels), []),
             KEYWORDS,
+            offset=offset,
             selection=self._selection,
         )
 
@@ -311,12 +363,17 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.sparse = True
         return tags
 
-    def _log_odds(self, X: Any) -> Floats:
+    def _log_odds(self, X: Any, offset: Any = None) -> Floats:
         check_is_fitted(self)
         X = self._rows(X)
+        known = row_offsets(offset, X.shape[0])
+        if known is not None:
+            refuse_several(len(self.classes_))
         found = self._fitted
         average = found.average if self._is_as_fitted() else self.intercept_ + self.coef_ @ found.mean
         eta = log_odds(X, found.mean, self.coef_, average)
+        if known is not None:
+            eta += known[:, None]
         if not np.isfinite(eta).all():
             self._refuse_gaps(X)
             row = int(np.argmin(np.isfinite(eta).all(axis=1)))

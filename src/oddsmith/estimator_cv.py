@@ -84,7 +84,15 @@ class LogisticRegressionCV(LogisticRegression):
         self.n_threads = n_threads
         self.random_state = random_state
 
-    def _strength(self, source: Source, n_classes: int, mean: Floats, scale: Floats, engine: Engine) -> float:
+    def _strength(
+        self,
+        source: Source,
+        n_classes: int,
+        mean: Floats,
+        scale: Floats,
+        offset_centre: float,
+        engine: Engine,
+    ) -> float:
         if isinstance(source, SparseSource):
             raise InputError(
                 "cross-validation takes sparse rows only where they are few enough to be written out. Give X.toarray(), "
@@ -101,6 +109,7 @@ class LogisticRegressionCV(LogisticRegression):
             standardize=bool(self.standardize),
             engine=engine,
             fit_intercept=bool(self.fit_intercept),
+            offset_centre=offset_centre,
         )
         if isinstance(self.alphas, int | np.integer):
             alphas = grid(objective, int(self.alphas))

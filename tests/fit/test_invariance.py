@@ -111,6 +111,32 @@ def test_swapped_labels_flip_signs(problem):
 
 
 @QUICK
+@given(problems(shifted=True), st.integers(-50, 50))
+def test_a_constant_in_all_offsets_moves_the_intercept_alone(problem, constant):
+    """As far as the fit's start at zero allows: what is further out, faces take from the offsets before."""
+    intercepts, coef, _ = fitted(problem)
+    moved, same, solution = fitted(problem.changed(offset=problem.offset + constant / 8.0))
+    np.testing.assert_allclose(moved + constant / 8.0, intercepts, **SAME)
+    np.testing.assert_allclose(same, coef, **SAME)
+    assert solution.status is Status.converged
+
+
+@QUICK
+@given(problems(shifted=True), st.integers(0, 2**32 - 1), st.integers(1, 120))
+def test_offsets_go_with_their_rows_and_change_sign_with_the_labels(problem, seed, block_rows):
+    order = np.random.default_rng(seed).permutation(len(problem.y))
+    weight = None if problem.weight is None else problem.weight[order]
+    turned = problem.changed(
+        X=problem.X[order],
+        y=1 - problem.y[order],
+        weight=weight,
+        offset=-problem.offset[order],
+        block_rows=block_rows,
+    )
+    np.testing.assert_allclose(flat(fitted(problem)), -flat(fitted(turned)), **SAME)
+
+
+@QUICK
 @given(problems(classes=4))
 def test_one_vs_rest_is_each_class_against_the_rest(problem):
     together = problem.changed(loss=Bernoulli((0, 1, 2, 3)))

@@ -75,7 +75,7 @@ FIGURES = st.text(alphabet="fnp=.,-+0123456789e naif\x1b", max_size=14) | st.sam
     STRANGE_FIGURES.split(" ")
 )
 TRAINING_OPTIONS = (
-    "--alpha --seed --missing --drop --features --id --weight --positive --target --iterations --learning-rate"
+    "--alpha --seed --missing --drop --features --id --weight --offset --positive --target --iterations --learning-rate"
     " --categorical --numeric --delimiter --quote --encoding"
 )
 

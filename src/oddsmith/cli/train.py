@@ -26,6 +26,7 @@ EXAMPLES = examples(
     oddsmith train students.csv --target "Hogwarts House" --id Index --multi-class ovr -o houses.json
     oddsmith train survey.csv --target "affairs > 0" --alpha 0.01 -o model.json
     oddsmith train survey.csv --target "affairs > 0" --l1-ratio 1 --alpha auto -o model.json
+    oddsmith train visits.csv --target ill --offset prior_log_odds -o model.json
     oddsmith train 'part-*.csv' --target y -o model.json
     oddsmith train rows.svm --target label -o model.json
     oddsmith train adult.data --no-header --strip --missing "?" --target -1 -o model.json
@@ -64,6 +65,11 @@ MOST_CLASSES = 6
 @click.option("--categorical", multiple=True, metavar="A,B", help="These columns are categories.")
 @click.option("--numeric", multiple=True, metavar="A,B", help="These columns are numbers.")
 @click.option("--weight", metavar="COLUMN", help="The column of sample weights.")
+@click.option(
+    "--offset",
+    metavar="COLUMN",
+    help="Of two classes: the column of the part of the log-odds that is known, to which all else is fitted.",
+)
 @missing_option
 @click.option(
     "--missing-indicator", is_flag=True, help="A term for each number that is missing in some rows."
@@ -247,6 +253,7 @@ def train(
         losses = [
             f"{visible(label, 24)} {loss}" for label, loss in zip(record.target.classes, losses, strict=True)
         ][:MOST_CLASSES]
-    baseline = "" if record.multi_class == "ovr" else f"; {record.training.null_loss:.8f} without any column"
+    alone = "without any column" if record.offset is None else "with the offset alone"
+    baseline = "" if record.multi_class == "ovr" else f"; {record.training.null_loss:.8f} {alone}"
     voice.note(f"mean loss {', '.join(losses)}{baseline}")
     voice.note(f"wrote {visible(output, 200)}")

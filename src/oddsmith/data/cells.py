@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from oddsmith.data.block import Floats
 from oddsmith.data.memory import require
 from oddsmith.errors import InputError, visible
 
@@ -175,21 +174,6 @@ def require_numbers(
     found = numbers(table.frame[column], markers)
     refuse_other_cells(table, column, found, remedy)
     return found.values
-
-
-def require_weights(table: Table, column: str, markers: frozenset[str]) -> Floats:
-    """A column of sample weights (n,): finite numbers, 0 or more, none missing.
-
-    Raises:
-        InputError: a cell is none of that; the message names its place.
-    """
-    found = require_numbers(table, column, markers)
-    bad = (found.is_null() | (found < 0.0)).arg_true()
-    if bad.len():
-        row = int(bad[0])
-        what = "a missing cell" if found[row] is None else f"{found[row]:g}"
-        raise InputError(f"{table.place(row, column)}: {what} is no weight. Weights are 0 or more.")
-    return np.asarray(found.to_numpy(), dtype=np.float64)
 
 
 def texts(series: pl.Series, markers: frozenset[str]) -> pl.Series:

@@ -50,7 +50,7 @@ RULES = """\
  1. The target, and columns that a target expression reads, are never features.
  2. --drop leaves a column out.
  3. Where --features is given, a column that it does not name is left out.
- 4. --weight and --id name columns that are not features.
+ 4. --weight, --offset and --id name columns that are not features.
  5. A column without any value is left out as empty.
  6. A column with one value is left out as constant; a text or True/False column with one value and
     missing cells is categorical, since there being missing tells the rows apart. Where every column is
@@ -78,6 +78,7 @@ _MOST_COMPARED = 20_000
 
 Kind = Literal["numeric", "boolean", "categorical"]
 
+_NO_FEATURES = ("--drop", "--weight", "--offset", "--id")
 _IDENTIFIER_WORDS = frozenset({"id", "index", "key", "number", "no", "uuid"})
 
 
@@ -91,6 +92,7 @@ class ColumnOptions:
     categorical: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
     weight: str | None = None
+    offset: str | None = None
     missing: tuple[str, ...] = ()
     """Each "TOKEN", for all columns, or "COLUMN=TOKEN"."""
 
@@ -111,6 +113,7 @@ class ColumnPlan:
     features: tuple[Feature, ...]
     id: str | None
     weight: str | None
+    offset: str | None
     left_out: tuple[tuple[str, str], ...]
     """(name, sentence) of each column that the rules, not an option of the user's, leave out."""
     survey: Survey = field(compare=False, repr=False)
@@ -191,10 +194,10 @@ def classify(
     _refuse_contradictions(table, named, reserved)
     markers = MissingMarkers.from_options(options.missing, table.frame.columns)
     id_column = named["--id"][0] if named["--id"] else None
-    weight = named["--weight"][0] if named["--weight"] else None
-    aside = {*reserved, *named["--drop"], *named["--weight"], *named["--id"]}
+    weight, offset = (named[option][0] if named[option] else None for option in ("--weight", "--offset"))
+    aside = {*reserved, *(name for option in _NO_FEATURES for name in named[option])}
     wanted, categorical, numeric = (set(named[f"--{x}"]) for x in ("features", "categorical", "numeric"))
-    survey = Survey(rows, markers, labels=labels, weight=weight, room=room)
+    survey = Survey(rows, markers, labels=labels, weight=weight, offset=offset, room=room)
     candidates = [
         _undecided(name, markers.of(name), name in numeric, name in categorical, name in wanted)
         for name in table.frame.columns
@@ -233,7 +236,7 @@ def classify(
     if not features and not (reasons and all_constant):
         why = " ".join(reasons[:2]) or "Drop fewer columns, or name some with --features."
         raise InputError(f"{visible(table.name, 200)}: no column is left as a feature. {why}")
-    return ColumnPlan(tuple(features), id_column, weight, tuple(left_out), survey)
+    return ColumnPlan(tuple(features), id_column, weight, offset, tuple(left_out), survey)
 
 
 def _undecided(
@@ -420,6 +423,7 @@ def _resolved(table: Table, options: ColumnOptions) -> dict[str, tuple[str, ...]
         "--categorical": options.categorical,
         "--numeric": options.numeric,
         "--weight": () if options.weight is None else (options.weight,),
+        "--offset": () if options.offset is None else (options.offset,),
         "--id": () if options.id is None else (options.id,),
     }
     return {option: tuple(resolve(table, name) for name in names) for option, names in given.items()}

@@ -1,6 +1,6 @@
-"""One read of the rows of training: who has a label, what each row weighs, what the cells of every column say.
+"""One read of the rows of training: who has a label, what each row weighs, its offset, what the cells of every column say.
 
-    batch -> labels -> rows that count -> weights, facts of each column      [-> cells, kept while there is room]
+    batch -> labels -> rows that count -> weights, offsets, facts of each column      [-> cells, kept while there is room]
 
 A second read is for what the first could not know: the texts of a column that begins with numbers. Where
 something is wrong another one finds the place of the first cell at fault.
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from oddsmith.data.batches import Batches
 from oddsmith.data.block import Floats
 from oddsmith.data.cells import (
-    EMPTY_IF_UNKNOWN,
     MissingMarkers,
     as_written,
     numbers,
@@ -25,6 +24,7 @@ from oddsmith.data.cells import (
     wrong_cell,
 )
 from oddsmith.data.facts import LevelFacts, NumberFacts
+from oddsmith.data.row_numbers import OFFSET, WEIGHT, RowNumbers
 from oddsmith.errors import InputError
 
 if TYPE_CHECKING:
@@ -107,17 +107,19 @@ class Survey:
         *,
         labels: Labels | None = None,
         weight: str | None = None,
+        offset: str | None = None,
         room: float = 0.0,
     ) -> None:
-        """`weight`: the column of weights; `room`: bytes of cells that may be kept for the design matrix."""
-        self.rows, self.markers, self.labels, self.weight, self.room = rows, markers, labels, weight, room
+        """`weight`, `offset`: the columns of weights and offsets; `room`: bytes of cells that may be kept for the design matrix."""
+        self.rows, self.markers, self.labels, self.room = rows, markers, labels, room
+        self.weight, self.offset = (
+            None if name is None else RowNumbers(name, meaning, markers.of(name))
+            for name, meaning in ((weight, WEIGHT), (offset, OFFSET))
+        )
         self.target: Target | None = None
         """What the labels are, after the first read."""
         self.known: list[NDArray[np.bool_] | None] = []
         """For each batch, which of its rows (b,) count; None where all do."""
-        self.weights: list[Floats] = []
-        """For each batch, the weights of the rows that count; empty where there is no such column."""
-        self.weights_are_wrong = False
         self.heights: list[int] = []
         """For each batch, how many of its rows count."""
         self.kept: list[dict[str, Cells]] | None = []
@@ -136,11 +138,11 @@ class Survey:
         names = [facts.name for facts in columns]
         if first:
             names += self.labels.columns if self.labels else ()
-            names += [self.weight] if self.weight is not None else ()
+            names += [column.name for column in self._of_rows]
         for number, (_, batch) in enumerate(self.rows.read(list(dict.fromkeys(names)))):
             if first:
                 self._begin(batch)
-            weight = self.weights[number] if self.weights else None
+            weight = self.weight.parts[number] if self.weight else None
             with np.errstate(
                 over="ignore", invalid="ignore"
             ):  # of weights that are refused, once all are known
@@ -156,11 +158,26 @@ class Survey:
         Raises:
             InputError: a cell is not a finite number, 0 or more; the message names its place.
         """
-        if self.weight is None:
+        return self._numbers(self.weight)
+
+    def offsets(self) -> Floats | None:
+        """(n,) Offsets of the rows that count; None if there is no such column.
+
+        Raises:
+            InputError: a cell is not a finite number, or far too large; the message names its place.
+        """
+        return self._numbers(self.offset)
+
+    @property
+    def _of_rows(self) -> list[RowNumbers]:
+        return [column for column in (self.weight, self.offset) if column is not None]
+
+    def _numbers(self, column: RowNumbers | None) -> Floats | None:
+        if column is None:
             return None
-        if self.weights_are_wrong:
-            self._refuse_weights(self.weight)
-        return np.concatenate(self.weights)
+        if column.is_wrong:
+            self._refuse_wrong(column)
+        return column.whole
 
     @property
     def n_rows(self) -> int:
@@ -170,7 +187,7 @@ class Survey:
     @property
     def total_weight(self) -> float:
         """Weight of the rows that count, or their number."""
-        return float(sum(float(part.sum()) for part in self.weights) if self.weights else self.n_rows)
+        return float(sum(float(part.sum()) for part in self.weight.parts) if self.weight else self.n_rows)
 
     def cells(
         self, columns: Sequence[str], reader: Callable[[Table, str], Cells]
@@ -197,7 +214,7 @@ class Survey:
         raise InputError(f"{self.rows.head.name}: it changed while it was read. Read it when it is complete.")
 
     def _begin(self, batch: Table) -> None:
-        """Labels and weights of a batch."""
+        """Labels, weights and offsets of a batch."""
         known = None
         if self.labels is not None:
             has_label = self.labels.add(batch)
@@ -206,14 +223,9 @@ class Survey:
         self.heights.append(batch.frame.height if known is None else int(known.sum()))
         if self.kept is not None:
             self.kept.append({})
-        if self.weight is None:
-            return
-        refuse_nested(batch, self.weight)
-        series = self._counting(batch, self.weight, len(self.known) - 1)
-        found = numbers(series, self.markers.of(self.weight)).values
-        self.weights_are_wrong |= _wrong_weight(found) is not None
-        values = np.asarray(found.fill_null(0.0).to_numpy(), dtype=np.float64)
-        self.weights.append(np.zeros(len(values)) if self.weights_are_wrong else values)
+        for column in self._of_rows:
+            refuse_nested(batch, column.name)
+            column.add(self._counting(batch, column.name, len(self.known) - 1))
 
     def _counting(self, batch: Table, name: str, number: int) -> pl.Series:
         import polars as pl
@@ -229,19 +241,20 @@ class Survey:
         if self.held > self.room:
             self.kept, self.held = None, 0.0
 
-    def _refuse_weights(self, name: str) -> None:
-        markers = self.markers.of(name)
+    def _refuse_wrong(self, column: RowNumbers) -> None:
+        name, markers, meaning = column.name, column.markers, column.meaning
         found = [
             numbers(self._counting(batch, name, number), markers)
             for number, (_, batch) in enumerate(self.rows.read([name]))
         ]
         n_cells, n_numbers = sum(part.n_cells for part in found), sum(part.n_numbers for part in found)
         finite = all(part.first_infinite is None for part in found)
-        self.refuse_other_cells(name, n_numbers, n_cells, EMPTY_IF_UNKNOWN, finite=finite)
-        place, _ = self.first(name, lambda series: _wrong_weight(numbers(series, markers).values))
-        value = next(part.values[row] for part in found if (row := _wrong_weight(part.values)) is not None)
-        what = "a missing cell" if value is None else f"{value:g}"
-        raise InputError(f"{place}: {what} is no weight. Weights are 0 or more.")
+        self.refuse_other_cells(name, n_numbers, n_cells, meaning.remedy, finite=finite)
+        place, _ = self.first(name, lambda series: meaning.first_wrong(numbers(series, markers).values))
+        value = next(
+            part.values[row] for part in found if (row := meaning.first_wrong(part.values)) is not None
+        )
+        raise InputError(meaning.sentence(place, value))
 
     def refuse_other_cells(
         self, name: str, n_numbers: int, n_cells: int, remedy: str, *, finite: bool
@@ -257,9 +270,3 @@ class Survey:
 
         place, cell = self.first(name, wrong)
         raise InputError(wrong_cell(place, cell, name, (n_numbers, n_cells) if texts else None, remedy))
-
-
-def _wrong_weight(values: pl.Series) -> int | None:
-    """The first row whose weight is missing, infinite or negative."""
-    wrong = (values.is_null() | values.is_infinite() | (values < 0.0)).arg_true()
-    return int(wrong[0]) if wrong.len() else None

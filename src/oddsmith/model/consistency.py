@@ -40,6 +40,8 @@ class _Stated:
         self.terms = [name for name, _, _ in terms]
         self.mean, self.scale = (np.array([term[i] for term in terms]) for i in (1, 2))
         self.asides = [*record.dropped, *(item.column for item in record.left_out)]
+        self.of_rows = [name for name in (record.weight, record.offset) if name is not None]
+        """Columns that say one number of each row."""
         self.names = [column.name for column in record.columns]
 
     @cached_property
@@ -101,13 +103,15 @@ _TARGET: list[Check] = [
 
 _COLUMNS: list[Check] = [
     (
-        lambda s: _distinct([*s.names, *s.target.columns, *s.asides, *_present(s.record.weight)]),
-        "one column has two roles in $.columns, $.target.columns, $.weight, $.left_out and $.dropped",
+        lambda s: s.record.offset is None or s.record.multi_class == "binary",
+        "$.offset is of two classes, and $.multi_class has more",
     ),
     (
-        lambda s: (
-            s.record.id not in {*s.names, *s.target.columns, *s.record.dropped, *_present(s.record.weight)}
-        ),
+        lambda s: _distinct([*s.names, *s.target.columns, *s.asides, *s.of_rows]),
+        "one column has two roles in $.columns, $.target.columns, $.weight, $.offset, $.left_out and $.dropped",
+    ),
+    (
+        lambda s: s.record.id not in {*s.names, *s.target.columns, *s.record.dropped, *s.of_rows},
         "$.id has another role as well",
     ),
     (
@@ -117,7 +121,7 @@ _COLUMNS: list[Check] = [
                 *s.names,
                 *s.target.columns,
                 *s.asides,
-                *_present(s.record.weight),
+                *s.of_rows,
                 *_present(s.record.id),
             }.issuperset(item.column for item in s.record.missing.columns)
         ),
@@ -202,7 +206,10 @@ _FIT: list[Check] = [
         "$.fit.loss_history does not go from 0 up to $.fit.iterations",
     ),
     (
-        lambda s: _agree(s.fit.loss_history[0].objective, [math.log(s.n_choices)] * s.n_problems),
+        lambda s: (
+            s.record.offset is not None
+            or _agree(s.fit.loss_history[0].objective, [math.log(s.n_choices)] * s.n_problems)
+        ),
         "$.fit.loss_history does not begin at the loss of even odds",
     ),
     (
@@ -236,6 +243,15 @@ _FIT: list[Check] = [
 
 _TRAINING: list[Check] = [
     (
+        lambda s: (
+            s.fit.penalty.alpha > 0.0
+            or s.fit.status != "converged"
+            or s.record.multi_class == "ovr"
+            or s.fit.mean_loss[0] <= s.training.null_loss + 1e-9
+        ),
+        "$.fit.mean_loss is more than $.training.null_loss, that of a fit without columns",
+    ),
+    (
         lambda s: len(s.training.class_counts) == len(s.training.class_weights) == len(s.classes),
         "$.training has figures of another number of classes than $.target.classes",
     ),
@@ -255,7 +271,7 @@ _TRAINING: list[Check] = [
         "$.training.class_weights do not add up to a positive number",
     ),
     (
-        lambda s: _agree([s.training.null_loss], [s.entropy], tolerance=1e-12),
+        lambda s: s.record.offset is not None or _agree([s.training.null_loss], [s.entropy], tolerance=1e-12),
         "$.training.null_loss is not the loss of the class shares",
     ),
     (

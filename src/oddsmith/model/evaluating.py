@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.batches import Batches
-from oddsmith.data.cells import refuse_nested, require_weights, shown
+from oddsmith.data.cells import refuse_nested, shown
 from oddsmith.data.encoding import Unseen
 from oddsmith.data.memory import available, require
 from oddsmith.data.pieces import OnePiece, Pieces
+from oddsmith.data.row_numbers import WEIGHT, row_numbers
 from oddsmith.data.table import Table
 from oddsmith.data.target import Labels, TargetOptions
 from oddsmith.errors import InputError, counted, visible
@@ -73,6 +74,7 @@ def evaluate_pieces(
     n_rows = n_known = 0
     needed = {column.name for column in record.columns} | {*record.target.columns}
     needed |= {record.weight} if weighted and record.weight is not None else set()
+    needed |= set() if record.offset is None else {record.offset}
     at_a_time = max(_FEWEST, pieces.size // (2 * len(model.terms) + 8 * len(classes)))
     for piece in pieces.read(needed):
         for table in piece.parts(at_a_time):
@@ -95,7 +97,7 @@ def evaluate_pieces(
                 log_odds = log_shares[:, 1:] - log_shares[:, :1]
             weight = None
             if weighted and record.weight is not None:
-                weight = require_weights(table, record.weight, labels.markers.of(record.weight))
+                weight = row_numbers(table, record.weight, labels.markers.of(record.weight), WEIGHT)
             parts.append(
                 evidence(
                     log_odds,

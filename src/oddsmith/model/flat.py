@@ -59,6 +59,7 @@ def to_flat(record: ModelRecord) -> FlatRecord:
         "a target that is an expression": record.target.columns != [record.target.name],
         "renamed labels (--map-label)": record.target.map_label,
         "a column of weights": record.weight,
+        "a column of offsets": record.offset,
     }
     for what, present in lost.items():
         if present:
@@ -155,6 +156,7 @@ def from_flat(document: dict[str, Any], name: str, release: str) -> ModelRecord:
         target=TargetRecord(flat.target, [flat.target], flat.houses, type_of_labels(flat.houses), []),
         id=flat.id,
         weight=None,
+        offset=None,
         reading=Reading(),
         missing=MissingRecord([], []),
         columns=list(columns),

@@ -1,11 +1,11 @@
 """What a model file must reproduce: log-odds and probabilities of rows made up from the columns alone.
 
-    golden row   every number at its mean, every boolean missing, every category at its reference
+    golden row   every number at its mean, every boolean missing, every category at its reference; an offset 0
     change       one cell of it another: a number one sigma up, each truth, each level, a missing cell,
-                 a marker of missing cells
+                 a marker of missing cells; an offset 1
 
     log-odds of the row      average + sum_j coef_j (x_j - mean_j)
-    log-odds after a change  those of the row + sum_j coef_j (x'_j - x_j), over the terms of one column
+    log-odds after a change  those of the row + sum_j coef_j (x'_j - x_j), over the terms of one column, or + 1
 
 Cells are read and probabilities computed by the functions that predict. Sums are taken with `math.fsum`,
 which rounds once, so that every machine recomputes the same figures.
@@ -29,15 +29,18 @@ TOLERANCE = 1e-12
 
 
 def golden_rows(
-    design: Design, equations: Sequence[Equation], classes: Sequence[str], multi_class: str
+    design: Design,
+    equations: Sequence[Equation],
+    classes: Sequence[str],
+    multi_class: str,
+    offset: str | None = None,
 ) -> Golden:
-    """The golden rows of a model.
+    """The golden rows of a model; `offset` is the name of such a column.
 
     Raises:
         OverflowError or ValueError: a row's log-odds are beyond the range of a double.
     """
-    row: dict[str, Cell] = {column.name: _average_cell(column) for column in design.columns}
-    changes = list(_changes(design))
+    row, changes = _row(design, offset), list(_changes(design, offset))
     log_odds = _log_odds(design, equations, row, changes)
     shares = probabilities(log_odds, multi_class).tolist()
     first, *others = [
@@ -47,10 +50,7 @@ def golden_rows(
     return Golden(
         row,
         first,
-        [
-            GoldenChange(design.columns[number].name, cell, answer)
-            for (number, cell), answer in zip(changes, others, strict=True)
-        ],
+        [GoldenChange(column, cell, answer) for (column, cell), answer in zip(changes, others, strict=True)],
     )
 
 
@@ -61,18 +61,17 @@ def verify(
     classes: Sequence[str],
     multi_class: str,
     name: str,
+    offset: str | None = None,
 ) -> None:
     """Recompute the golden rows.
 
     Raises:
         InputError: a figure differs by more than 1e-12 (relative above 1), or the rows don't fit.
     """
-    if golden.row != {column.name: _average_cell(column) for column in design.columns}:
+    if golden.row != _row(design, offset):
         raise InputError(f"{name}: $.golden.row does not fit $.columns.")
-    changes = list(_changes(design))
-    if [(item.column, item.cell) for item in golden.changes] != [
-        (design.columns[number].name, cell) for number, cell in changes
-    ]:
+    changes = list(_changes(design, offset))
+    if [(item.column, item.cell) for item in golden.changes] != changes:
         raise InputError(f"{name}: $.golden.changes does not fit $.columns.")
     try:
         with warnings.catch_warnings():
@@ -109,6 +108,12 @@ def _compare(name: str, golden: Golden, what: str, found: Floats, stated: list[l
         )
 
 
+def _row(design: Design, offset: str | None) -> dict[str, Cell]:
+    """The golden row."""
+    row = {column.name: _average_cell(column) for column in design.columns}
+    return row if offset is None else {**row, offset: 0.0}
+
+
 def _average_cell(column: Column) -> Cell:
     """The reference of a category; a number's mean; for a boolean the missing cell, which counts as its mean."""
     if isinstance(column, CategoricalColumn):
@@ -116,33 +121,33 @@ def _average_cell(column: Column) -> Cell:
     return column.mean if isinstance(column, NumericColumn) else None
 
 
-def _changes(design: Design) -> Iterator[tuple[int, Cell]]:
-    """Each cell to try, with the number of its column."""
-    for number, column in enumerate(design.columns):
+def _changes(design: Design, offset: str | None) -> Iterator[tuple[str, Cell]]:
+    """Each cell to try, with the name of its column."""
+    for column in design.columns:
         if isinstance(column, CategoricalColumn):
-            yield from ((number, item.level) for item in column.levels)
+            yield from ((column.name, item.level) for item in column.levels)
         elif isinstance(column, BooleanColumn):
-            yield from ((number, cell) for cell in (False, True))
+            yield from ((column.name, cell) for cell in (False, True))
         else:
-            yield number, column.mean + column.scale
+            yield column.name, column.mean + column.scale
             if column.indicator is not None:
-                yield number, None
+                yield column.name, None
     may_be_missing = [
-        (number, column.name)
-        for number, column in enumerate(design.columns)
+        column.name
+        for column in design.columns
         if not isinstance(column, CategoricalColumn)
         or None in (column.reference, *(item.level for item in column.levels))
     ]
-    for number, name in may_be_missing:
-        yield from ((number, token) for token in sorted(design.markers.by_column.get(name, ())))
-    for number, _ in may_be_missing[:1]:
-        yield from (
-            (number, token) for token in sorted(design.markers.everywhere.difference(DEFAULT_MISSING))
-        )
+    for name in may_be_missing:
+        yield from ((name, token) for token in sorted(design.markers.by_column.get(name, ())))
+    for name in may_be_missing[:1]:
+        yield from ((name, token) for token in sorted(design.markers.everywhere.difference(DEFAULT_MISSING)))
+    if offset is not None:
+        yield offset, 1.0
 
 
 def _log_odds(
-    design: Design, equations: Sequence[Equation], row: dict[str, Cell], changes: Sequence[tuple[int, Cell]]
+    design: Design, equations: Sequence[Equation], row: dict[str, Cell], changes: Sequence[tuple[str, Cell]]
 ) -> Floats:
     """Log-odds (1 + changes, k) of the row, and of the row with each change."""
     coef = [list(equation.coef.values()) for equation in equations]
@@ -152,8 +157,12 @@ def _log_odds(
         for equation, slopes in zip(equations, coef, strict=True)
     ]
     found = [first]
-    for number, cell in changes:
-        name, start, reader = design.readers[number]
+    readers = {name: (start, reader) for name, start, reader in design.readers}
+    for name, cell in changes:
+        if name not in readers:  # an offset, whose coefficient is 1
+            found.append([math.fsum([odds, float(cell or 0.0)]) for odds in first])
+            continue
+        start, reader = readers[name]
         before, after = dict(reader(row[name])), dict(reader(cell))
         moves = [(start + place, after.get(place, 0.0) - before.get(place, 0.0)) for place in before | after]
         found.append(

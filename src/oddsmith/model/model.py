@@ -1,6 +1,6 @@
 """A trained model at work: from cells to log-odds, probabilities, labels and reasons.
 
-eta_k = intercept_k + sum_j coef_kj x_j = average_k + sum_j coef_kj (x_j - mean_j)
+eta_k = intercept_k + sum_j coef_kj x_j = average_k + sum_j coef_kj (x_j - mean_j)      + offset, where there is one
 label = the class of the largest eta; of two classes the positive one from eta = 0 on
 
 How eta becomes probabilities is said in `probabilities.py`.
@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
 from oddsmith.data.design import Design
-from oddsmith.data.encoding import Unseen
+from oddsmith.data.encoding import NumericColumn, Unseen, cell_reader
 from oddsmith.data.native import as_table
 from oddsmith.data.pieces import as_pieces
+from oddsmith.data.row_numbers import FARTHEST, OFFSET, OFFSETS, row_numbers
 from oddsmith.data.table import Table
 from oddsmith.errors import DataWarning, InputError, visible
 from oddsmith.evaluate.evaluation import Evaluation
@@ -52,6 +53,8 @@ class Scores:
 
     centred: Floats
     """(n, p): the design matrix, less the training means."""
+    offset: Floats | None
+    """(n,): the part of the log-odds that a column gives as it is; None where the model has no such column."""
     log_odds: Floats
     """(n, k): one column for two classes, else one a class."""
     proba: Floats
@@ -73,8 +76,9 @@ class Scores:
 class Explanation:
     """Why each row scores as it does: `average` plus the row's contributions is its `log_odds`.
 
-    A contribution is the sum over a column's terms of coef * (term - its training mean). With three
-    classes or more, the log-odds are those of the predicted class.
+    A contribution is the sum over a column's terms of coef * (term - its training mean); an offset, the last of the
+    columns where there is one, contributes itself. With three classes or more, the log-odds are those of the predicted
+    class.
     """
 
     columns: tuple[str, ...]
@@ -135,23 +139,30 @@ class Model:
         if _is_row(data):
             eta = np.array([self.log_odds_of(data)])
             centred = np.array([self.design.vector(data)]) - self.design.mean
-            return self._explanation(centred, eta, predicted_codes(eta))
+            offset = None if self.record.offset is None else np.array([self._offset_of(data)])
+            return self._explanation(centred, offset, eta, predicted_codes(eta))
         table = as_table(data, self.record.reading)
         return self.explain_scores(self._score(table))
 
     def explain_scores(self, scores: Scores) -> Explanation:
         """The explanation of rows that are scored already."""
-        return self._explanation(scores.centred, scores.log_odds, scores.codes)
+        return self._explanation(scores.centred, scores.offset, scores.log_odds, scores.codes)
 
-    def _explanation(self, centred: Floats, log_odds: Floats, codes: NDArray[np.intp]) -> Explanation:
+    def _explanation(
+        self, centred: Floats, offset: Floats | None, log_odds: Floats, codes: NDArray[np.intp]
+    ) -> Explanation:
         n = len(centred)
         equation = np.zeros(n, dtype=np.intp) if len(self.intercept) == 1 else codes
         parts = centred * self.coef[equation]
         contributions = np.zeros((n, len(self.design.columns)))
         for term, column in enumerate(self.design.term_column):
             contributions[:, column] += parts[:, term]
+        columns = [column.name for column in self.design.columns]
+        if offset is not None and self.record.offset is not None:
+            columns.append(self.record.offset)
+            contributions = np.column_stack([contributions, offset])
         return Explanation(
-            tuple(column.name for column in self.design.columns),
+            tuple(columns),
             contributions,
             self.average[equation],
             log_odds[np.arange(n), equation],
@@ -193,9 +204,8 @@ class Model:
         """Every column that the training table had."""
         record = self.record
         named = {column.name for column in record.columns} | {item.column for item in record.left_out}
-        return (
-            named | {*record.dropped, *record.target.columns} | {record.id or "", record.weight or ""} - {""}
-        )
+        roles = {record.id or "", record.weight or "", record.offset or ""} - {""}
+        return named | {*record.dropped, *record.target.columns} | roles
 
     def save(self, path: str | Path, *, flat: bool = False) -> None:
         """Write the model file, or its flat form, whole or not at all.
@@ -214,7 +224,7 @@ class Model:
         """
         terms = np.array(self.design.vector(row)) - self.design.mean
         with np.errstate(over="ignore", invalid="ignore"):
-            eta: list[float] = (self.coef @ terms + self.average).tolist()
+            eta: list[float] = (self.coef @ terms + self.average + self._offset_of(row)).tolist()
         if not all(map(math.isfinite, eta)):
             raise InputError("the log-odds of this row are beyond the range of a double. Check its numbers.")
         return eta
@@ -225,8 +235,12 @@ class Model:
         Raises:
             InputError: a column is absent or a cell cannot be read.
         """
-        X, unseen = self.design.matrix(table.completed(self.known_columns()))
+        table = table.completed(self.known_columns())
+        X, unseen = self.design.matrix(table)
+        offset = self._offsets(table)
         eta = log_odds(X, self.design.mean, self.coef, self.average)
+        if offset is not None:
+            eta += offset[:, None]
         if not np.isfinite(eta).all():
             row = int(np.argmin(np.isfinite(eta).all(axis=1)))
             raise InputError(
@@ -236,8 +250,42 @@ class Model:
         form = self.record.multi_class
         X -= self.design.mean
         return Scores(
-            X, eta, probabilities(eta, form), log_probabilities(eta, form), predicted_codes(eta), unseen
+            X,
+            offset,
+            eta,
+            probabilities(eta, form),
+            log_probabilities(eta, form),
+            predicted_codes(eta),
+            unseen,
         )
+
+    def _offsets(self, table: Table) -> Floats | None:
+        """The offsets (n,) of a table's rows; None where the model has none."""
+        name = self.record.offset
+        if name is None:
+            return None
+        if name not in table.frame.columns:
+            raise InputError(
+                f"{visible(table.name, 200)}: no column called '{visible(name)}', the offset that this model adds to "
+                f"the log-odds. Add it; with 0 in each row they are those of the other columns alone."
+            )
+        return row_numbers(table, name, self.design.markers.of(name), OFFSET)
+
+    def _offset_of(self, row: Mapping[str, Any]) -> float:
+        """The offset of one row of cells; 0 where the model has none."""
+        name = self.record.offset
+        if name is None:
+            return 0.0
+        if name not in row:
+            raise InputError(
+                f"the row has no '{visible(name)}', the offset that this model adds to the log-odds. Give it as a number."
+            )
+        read = cell_reader(NumericColumn(name, math.nan, 1.0), self.design.markers.of(name))
+        [(_, offset)] = read(row[name])
+        if not abs(offset) <= FARTHEST:
+            what = "missing" if math.isnan(offset) else f"{offset:g}"
+            raise InputError(f"'{visible(name)}' is {what} in this row. {OFFSETS}.")
+        return offset
 
     def _score(self, data: Any) -> Scores:
         scores = self.score(as_table(data, self.record.reading))
@@ -284,7 +332,15 @@ def load(path: str | Path) -> Model:
         raise InputError(f"{name}: $.reading lacks keys, or has keys that are not known.")
     refuse_contradictions(record, name)
     model = Model(record)
-    verify(record.golden, model.design, record.equations, record.target.classes, record.multi_class, name)
+    verify(
+        record.golden,
+        model.design,
+        record.equations,
+        record.target.classes,
+        record.multi_class,
+        name,
+        record.offset,
+    )
     return model
 
 

@@ -214,8 +214,8 @@ class GoldenChange(Record, frozen=True):
 class Golden(Record, frozen=True):
     """A synthetic row, its answer, and those after one change at a time; recomputed when the file is loaded.
 
-    The row has every number at its mean, every boolean missing, which counts as its mean, and every category
-    at its reference; the changes are each number one sigma up, both truths, and each level.
+    The row has every number at its mean, every boolean missing, which counts as its mean, every category at its
+    reference, and an offset of 0; the changes are each number one sigma up, both truths, each level, and an offset of 1.
     """
 
     row: dict[str, Cell]
@@ -233,6 +233,8 @@ class ModelRecord(Record, frozen=True):
     target: TargetRecord
     id: str | None
     weight: str | None
+    offset: str | None
+    """The column that is added to the log-odds as it is."""
     reading: Reading
     """How the training text was read: the default for files to be predicted."""
     missing: MissingRecord

@@ -31,6 +31,8 @@ def sentence(record: ModelRecord) -> str:
     """What the model does, in one sentence."""
     classes = record.target.classes
     columns = counted(len(record.columns), "column")
+    if record.offset is not None:
+        columns += f" and the offset '{visible(record.offset)}'"
     target = f"'{visible(record.target.name)}'"
     if len(classes) == 2:
         negative, positive = (f"'{visible(label)}'" for label in classes)
@@ -160,6 +162,8 @@ def _facts(record: ModelRecord) -> list[tuple[str, str]]:
                 f"{names}: other terms explain them (R^2 of 1 to eleven digits), so they are held at 0",
             )
         )
+    if record.offset is not None:
+        facts.append(("offset", f"'{visible(record.offset)}' is added to the log-odds as it is"))
     if record.id is not None:
         facts.append(("id", f"'{visible(record.id)}' is echoed in predictions"))
     return facts
@@ -196,7 +200,8 @@ def _draw_odds_ratios(model: Model, console: Console) -> None:
     if len(steps) > len(order):
         heading(console, f"The other {len(steps) - len(order):,} terms: -v shows their coefficients.")
     intercepts = [(visible(equation.label), equation.intercept, equation.average) for equation in shown]
-    heading(console, "Log-odds where every term is 0, and of the average row")
+    before = "" if record.offset is None else ", before the offset"
+    heading(console, f"Log-odds where every term is 0, and of the average row{before}")
     draw_table(
         console,
         [

@@ -35,6 +35,7 @@ from oddsmith.fit.solvers import (
     silent,
     solve,
 )
+from oddsmith.workflow.offsets import refuse_several
 
 _COPIES = 4
 """Copies of the rows that a rotation holds at once."""
@@ -125,11 +126,8 @@ def objective_of(
     Raises:
         InputError: a column's scale leaves a penalty no room, or there are offsets for three classes or more.
     """
-    if source.offset is not None and n_classes > 2:
-        raise InputError(
-            f"an offset is one number a row, the known part of the log-odds of one class against another, and there "
-            f"are {n_classes:,} classes. Leave the offset out, or ask for one class against the rest as a target of two."
-        )
+    if source.offset is not None:
+        refuse_several(n_classes)
     form: Form = "binary" if n_classes == 2 else multi_class
     symmetric = form == "softmax" and alpha * l1_ratio > 0.0
     losses: dict[Form, Loss] = {

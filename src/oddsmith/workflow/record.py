@@ -33,6 +33,7 @@ def model_of(
     *,
     id_column: str | None = None,
     weight: str | None = None,
+    offset: str | None = None,
     reading: Reading | None = None,
     left_out: Sequence[tuple[str, str]] = (),
     dropped: Sequence[str] = (),
@@ -49,6 +50,7 @@ def model_of(
         target=target,
         id=id_column,
         weight=weight,
+        offset=offset,
         reading=reading or Reading(),
         missing=missing_record(design.markers),
         columns=list(design.columns),
@@ -65,7 +67,7 @@ def model_of(
             null_loss=fit.null_loss,
             digests=list(digests),
         ),
-        golden=golden_rows(design, linear, target.classes, fit.form),
+        golden=golden_rows(design, linear, target.classes, fit.form, offset),
         digest="",
     )
     return Model(msgspec.structs.replace(record, digest=canonical_digest(msgspec.to_builtins(record))))

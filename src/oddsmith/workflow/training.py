@@ -30,6 +30,7 @@ from oddsmith.model import Model
 from oddsmith.model.records import TargetRecord
 from oddsmith.workflow.account import COMMAND_LINE, divergence
 from oddsmith.workflow.fitting import fit, objective_of, threads_for
+from oddsmith.workflow.offsets import about_zero
 from oddsmith.workflow.record import model_of
 from oddsmith.workflow.selection import Rule, select_alpha
 
@@ -55,6 +56,7 @@ def train(
     missing: Sequence[str] = (),
     missing_indicator: bool = False,
     weight: str | None = None,
+    offset: str | None = None,
     multi_class: Literal["softmax", "ovr"] = "softmax",
     alpha: float | Literal["auto", "path"] = 0.0,
     l1_ratio: float = 0.0,
@@ -86,6 +88,8 @@ def train(
         missing: markers of missing cells beside the default ones: "TOKEN" or "COLUMN=TOKEN".
         missing_indicator: give each numeric column with missing cells a term that says so.
         weight: the column of sample weights, finite and not negative.
+        offset: of two classes, the column of the part of each row's log-odds that is known, to which coefficients are
+            fitted in addition: its own is 1. Whoever predicts with the model gives that column too.
         multi_class: for three classes or more, "softmax" or "ovr" (one-vs-rest).
         alpha: strength of the penalty on the mean loss, never on the intercept: a number; "auto" for the strongest
             within one standard error of the least deviance in cross-validation; or "path" for the least BIC.
@@ -143,6 +147,7 @@ def train(
             _texts(categorical),
             _texts(numeric),
             None if weight is None else str(weight),
+            None if offset is None else str(offset),
             _texts(missing),
         )
         left = available()
@@ -164,6 +169,7 @@ def train(
         assert found is not None
         codes = found.codes[found.codes >= 0]
         sample_weight = _sample_weight(plan, codes, found)
+        offsets, centre = about_zero(plan.survey.offsets())
         design = Design.learn(plan, markers, missing_indicator=missing_indicator)
         room = HELD * (left - plan.survey.held)
         if not cache and "epochs" in settings and design.need(len(codes)) > room:
@@ -172,7 +178,7 @@ def train(
                 f"out one of the two."
             )
         with (
-            source_of(design, plan.survey, codes, sample_weight, room=room, cache=cache) as source,
+            source_of(design, plan.survey, codes, sample_weight, offsets, room=room, cache=cache) as source,
             threads_for(None, source, len(found.classes), multi_class) as engine,
         ):
             selection = None
@@ -187,6 +193,7 @@ def train(
                     l1_ratio=l1_ratio,
                     standardize=standardize,
                     engine=engine,
+                    offset_centre=centre,
                 )
                 selection = select_alpha(objective, RULES[given], seed=seed, progress=progress)
                 alpha = selection.alpha
@@ -202,6 +209,7 @@ def train(
                 solver=solver,
                 settings=settings,
                 engine=engine,
+                offset_centre=centre,
                 seed=seed,
                 progress=progress,
             )
@@ -211,7 +219,7 @@ def train(
             remedy = f"Try --learning-rate {settings['learning_rate'] / 10:g}, or --solver newton."
         raise InputError(f"{divergence(fitted)} {remedy}")
     used = {feature.name for feature in plan.features} | {name for name, _ in plan.left_out}
-    used |= {*found.columns, plan.id or "", plan.weight or ""}
+    used |= {*found.columns, plan.id or "", plan.weight or "", plan.offset or ""}
     model = model_of(
         fitted,
         design,
@@ -221,6 +229,7 @@ def train(
         COMMAND_LINE,
         id_column=plan.id,
         weight=plan.weight,
+        offset=plan.offset,
         reading=reading,
         left_out=plan.left_out,
         dropped=[name for name in table.frame.columns if name not in used],
