@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from oddsmith.data.block import ArraySource
 from oddsmith.data.moments import measures
 from oddsmith.data.sparse import SparseSource
+from oddsmith.fit.intercepts import FEW, THINNED
 from oddsmith.fit.losses import Bernoulli, Softmax
 from oddsmith.fit.matrix import Standardisation
 from oddsmith.fit.objective import Objective
@@ -189,3 +190,18 @@ def test_auto_does_not_mind():
         )
         if not isinstance(objective.source, SparseSource):
             assert chosen(objective)[0] == chosen(bare)[0]
+
+
+@pytest.mark.parametrize("unweighted", ["none", "all of the rows that are looked at first"])
+def test_the_intercept_beside_many_offsets_is_found_from_few_of_them(unweighted):
+    draws = np.random.default_rng(9)
+    n = THINNED * FEW + 1
+    offset, y = np.sort(draws.normal(2.0, 3.0, n)), (draws.random(n) < 0.1).astype(np.int64)
+    weight = draws.uniform(0.0, 2.0, n)
+    if unweighted != "none":
+        weight[::THINNED] = 0.0
+    problem = PROBLEMS["small"].changed(X=np.zeros((n, 0)), y=y, weight=weight, offset=offset)
+    objective = problem.objective()
+    now = objective.evaluate(objective.null, order=1)
+    assert abs(now.gradient[0, 0]) < 1e-11
+    assert objective.null_value == pytest.approx(now.value, rel=1e-13)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from oddsmith.data.block import ArraySource, Block, Floats, Narrowed, Source, WithoutOffset
 from oddsmith.engines import Engine, reduce
 from oddsmith.fit.cholesky import dependent_columns
+from oddsmith.fit.intercepts import beside_offsets
 from oddsmith.fit.losses import Loss
 from oddsmith.fit.matrix import Standardisation, written_out
 from oddsmith.fit.penalties import ElasticNet
@@ -40,9 +41,6 @@ from oddsmith.fit.stats import (
 TOLERANCE = 1e-7
 """Converged within sqrt(2e-7) = 4.5e-4 standard errors."""
 
-
-MOST_BISECTIONS = 100
-"""Steps in which an interval is down to rounding, however long it was."""
 
 CHEAP = 1e8
 """n d^2 below which a fit costs so little that it goes on to the noise floor."""
@@ -173,47 +171,31 @@ class Objective:
         return self._columnless.evaluate(np.zeros((self.n_problems, self.loss.n_coupled)), order=0).value
 
     @property
-    def null_value(self) -> Floats:
-        """The mean losses (G,) where no column counts, at `null`."""
-        intercepts = self._rows(self.null)[:, 0].reshape(self.n_problems, -1)
-        return self._columnless.evaluate(intercepts, order=0).value
-
-    @property
     def null(self) -> Floats:
         """The optimum (G, d) where no column counts: intercepts alone, as the classes' shares want them."""
         theta = np.zeros((self.n_problems, self.n_coefficients))
         if self.fit_intercept:
-            y, n_classes = self.source.y, max(self.loss.n_choices, self.n_problems)
-            weight = np.bincount(y, self.source.sample_weight, n_classes).astype(np.float64)
-            # A class that no row has is as rare as a number can be.
-            shares = np.maximum(weight / weight.sum(), np.finfo(float).tiny)
-            intercepts = self.loss.of_shares(shares)
-            if self.source.offset is not None:
-                intercepts = self._beside_offsets(intercepts)
+            intercepts = self._of_shares if self.source.offset is None else self._beside_offsets[0]
             self._rows(theta)[:, 0] = intercepts
         return theta
 
-    def _beside_offsets(self, alike: Floats) -> Floats:
-        """Intercepts (G,) that give the rows with their offsets the shares that `alike` (G,) would give them without.
+    @property
+    def null_value(self) -> Floats:
+        """The mean losses (G,) of rows with offsets where no column counts."""
+        return self._beside_offsets[1] if self.fit_intercept else self.value_at_zero
 
-        Probabilities grow with the intercept, which therefore is no further from `alike` than the offsets are from 0:
-        Newton's method, and bisection where that leads out of what is left of this interval.
-        """
-        offset = self.source.offset
-        assert offset is not None
-        low, high = alike - offset.max(), alike - offset.min()
-        now = 0.5 * (low + high)
-        for _ in range(MOST_BISECTIONS):
-            found = self._columnless.evaluate(now[:, None], order=2)
-            slope, bend = found.gradient[:, 0], found.hessian[:, 0, 0]
-            high, low = np.where(slope > 0.0, now, high), np.where(slope > 0.0, low, now)
-            step = np.divide(slope, bend, out=np.full_like(slope, np.inf), where=bend > 0.0)
-            after = np.where((now - step > low) & (now - step < high), now - step, 0.5 * (low + high))
-            settled = (np.abs(after - now) <= np.spacing(1.0 + np.abs(now))).all()
-            now = after
-            if settled:
-                break
-        return np.asarray(now)
+    @property
+    def _of_shares(self) -> Floats:
+        """Intercepts (k,) that give every row the classes' shares."""
+        y, n_classes = self.source.y, max(self.loss.n_choices, self.n_problems)
+        weight = np.bincount(y, self.source.sample_weight, n_classes).astype(np.float64)
+        # A class that no row has is as rare as a number can be.
+        return self.loss.of_shares(np.maximum(weight / weight.sum(), np.finfo(float).tiny))
+
+    @cached_property
+    def _beside_offsets(self) -> tuple[Floats, Floats]:
+        """Intercepts (G,) that do so on average beside offsets, and the mean losses (G,) there."""
+        return beside_offsets(self._columnless, self._of_shares)
 
     @cached_property
     def start(self) -> Evaluation:

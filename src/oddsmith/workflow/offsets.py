@@ -1,6 +1,6 @@
 """The part of each row's log-odds that is known, as a fit wants it.
 
-    offset = centre + (offset - centre),    centre = the median; 0 without an intercept
+    offset = centre + (offset - centre),    centre = the median, of some rows; 0 without an intercept
 
 A fit begins at zero, and what is far from there costs it steps and digits. The intercept makes up for the centre.
 """
@@ -14,6 +14,9 @@ import numpy as np
 from oddsmith.data.block import Floats
 from oddsmith.data.row_numbers import FARTHEST, OFFSETS
 from oddsmith.errors import InputError
+
+ENOUGH = 1 << 16
+"""Rows that tell where the middle is, about."""
 
 
 def row_offsets(offset: Any, n_rows: int) -> Floats | None:
@@ -54,5 +57,5 @@ def about_zero(offset: Floats | None, *, fit_intercept: bool = True) -> tuple[Fl
     """Offsets (n,) less their centre, and the centre."""
     if offset is None or not fit_intercept:
         return offset, 0.0
-    centre = float(np.median(offset))
+    centre = float(np.median(offset[:: max(1, len(offset) // ENOUGH)]))
     return offset - centre, centre
