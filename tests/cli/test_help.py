@@ -49,6 +49,8 @@ def shelf(tmp_path_factory):
     (folder / "adult.data").write_text(adult_like(""))
     (folder / "adult-test.csv").write_text(adult_like("."))
     survey = [f"{i % 5},{(i * 3) % 7},{max(0, (i * i) % 9 - 4) / 2}" for i in range(80)]
+    visits = [f"{i % 7},{(i * i) % 5 / 2 - 1},{(i * i + i // 3) % 4 // 2}" for i in range(80)]
+    (folder / "visits.csv").write_text("\n".join(["age,prior_log_odds,ill", *visits]))
     (folder / "survey.csv").write_text("\n".join(["rating,years,affairs", *survey]))
     for part in (1, 2):
         rows = [f"{i % 5},{i % 3},{(i * i + part) % 7 // 4}" for i in range(40)]

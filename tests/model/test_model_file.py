@@ -139,6 +139,7 @@ BOUND_BY_DIGEST = (
     "$.version",
     "$.id",
     "$.weight",
+    "$.offset",
     "$.reading",
     "$.columns[2].reference",
     "$.columns[2].levels",
@@ -268,7 +269,9 @@ def test_the_order_of_coefficients_is_part_of_the_file(saved):
 
 
 CHANGED = " The file was changed after training, or damaged; train the model again."
-ROLES = "one column has two roles in $.columns, $.target.columns, $.weight, $.left_out and $.dropped."
+ROLES = (
+    "one column has two roles in $.columns, $.target.columns, $.weight, $.offset, $.left_out and $.dropped."
+)
 CONTRADICTIONS = [
     ("$.target.classes", ["no", "no"], "$.target.classes names one class twice."),
     ("$.target.classes", ["no", "yes", "?"], "$.multi_class does not fit the number of $.target.classes."),
@@ -294,6 +297,8 @@ CONTRADICTIONS = [
     ("$.id", "y", "$.id has another role as well."),
     ("$.weight", "y", ROLES),
     ("$.weight", "flag", ROLES),
+    ("$.offset", "flag", ROLES),
+    ("$.offset", "z", "$.golden.row does not fit $.columns."),
     ("$.dropped", ["level"], ROLES),
     ("$.dropped", ["name"], ROLES),
     ("$.left_out[0].column", "y", ROLES),
@@ -450,8 +455,8 @@ CONTRADICTIONS = [
         "$.training.class_weights and $.training.class_counts are in differ",
     ),
     ("$.training.class_weights", [0.0, 0.0], "$.training.class_weights do not add up to a positive number."),
-    ("$.training.class_weights[0]", 6.0, "$.training.null_loss is not the loss of the class shares."),
-    ("$.training.null_loss", 0.5, "$.training.null_loss is not the loss of the class shares."),
+    ("$.training.class_weights[0]", 6.0, "$.training.null_loss is not the loss of a fit without columns."),
+    ("$.training.null_loss", 0.5, "$.training.null_loss is not the loss of a fit without columns."),
     ("$.training.digests", ["abc"], "$.training.digests has an entry that is no SHA-256."),
     ("$.reading", {"delimiter": ";"}, "$.reading lacks keys, or has keys that are not known."),
 ]
