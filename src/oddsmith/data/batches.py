@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from oddsmith.data.doubles import Doubles
 from oddsmith.data.pieces import as_pieces
 from oddsmith.data.table import Table
 from oddsmith.errors import InputError
@@ -63,8 +64,10 @@ class Piecewise(Protocol):
         """Rows in all, after the first read."""
         ...
 
-    def read(self, only: Collection[str] | None = None) -> Iterator[Table]:
-        """Every row in order, with `only` these columns; one table at least."""
+    def read(
+        self, only: Collection[str] | None = None, doubles: Doubles | None = None
+    ) -> Iterator[Table]:
+        """Every row in order, with `only` these columns; one table at least. Texts may come as `doubles`."""
         ...
 
 
@@ -89,11 +92,16 @@ class Batches:
         """The batches of what `as_pieces` takes, read in so much memory; batches as they are."""
         return data if isinstance(data, cls) else cls(as_pieces(data, reading, memory), watch)
 
-    def read(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, Table]]:
-        """Each batch with the number of its first row, in order; with these columns only, where they are named."""
+    def read(
+        self, columns: Sequence[str] | None = None, doubles: Doubles | None = None
+    ) -> Iterator[tuple[int, Table]]:
+        """Each batch with the number of its first row, in order; with these columns only, where they are named.
+
+        Columns of texts may come as `doubles`, in any of the batches.
+        """
         parts: list[tuple[Table, int, int]] = []
         start = held = 0
-        for piece in self.pieces.read(columns):
+        for piece in self.pieces.read(columns, doubles):
             self.watch(piece.frame.height)
             at, height = 0, piece.frame.height
             while at < height:
@@ -128,8 +136,14 @@ def _batch(parts: list[tuple[Table, int, int]], columns: Sequence[str] | None) -
     """The rows of a batch as a table of their own; each part is a piece, the first row taken, and how many."""
     import polars as pl
 
+    names = parts[0][0].frame.columns if columns is None else columns
+    schemas = [piece.frame.schema for piece, _, _ in parts]
+    mixed = [name for name in names if len({schema[name] for schema in schemas}) > 1]
+
     def cut(piece: Table, at: int, taken: int) -> pl.DataFrame:
         frame = piece.frame if columns is None else piece.frame.select(columns)
+        if piece.written is not None:
+            frame = frame.with_columns(piece.written(name) for name in mixed if frame[name].dtype != pl.String)
         return frame.slice(at, taken)
 
     def place_of(row: int, column: str) -> str:

@@ -42,6 +42,8 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 EMPTY_IF_UNKNOWN = "Correct the cell, or leave it empty if it is unknown."
 LEADING_ZEROS = r"^[+-]?0[0-9]"
+EXACT = 2.0**53
+"""Whole numbers below are doubles; those above may differ where their doubles do not."""
 _SHORT, _OFTEN = 1000, 8
 """Cells of a column, and of each different one on average, from which on finding those that differ is worth while."""
 _CASTING, _LOOKING = 40, 128

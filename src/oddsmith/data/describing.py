@@ -22,11 +22,11 @@ import msgspec
 import numpy as np
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import MissingMarkers, as_argument, first_of, numbers, texts
+from oddsmith.data.cells import EXACT, MissingMarkers, as_argument, first_of, numbers, texts
 from oddsmith.data.columns import rounding
 from oddsmith.data.describe import ColumnSummary, LevelSummary, NumericSummary, level_summary, numeric_summary
 from oddsmith.data.exact import Different, ExactSum, Ranks, mixed, quartile_ranks, quartiles
-from oddsmith.data.facts import EXACT, rounded
+from oddsmith.data.facts import rounded
 from oddsmith.data.memory import available
 from oddsmith.data.pieces import OnePiece, Pieces
 from oddsmith.data.table import Table

@@ -107,7 +107,8 @@ class Design:
             return read_column(batch, name, kinds[name], self.markers.of(name))
 
         at = 0
-        for n_rows, cells in survey.cells(list(kinds), reader):
+        numeric = [name for name, kind in kinds.items() if kind == "numeric"]
+        for n_rows, cells in survey.cells(list(kinds), reader, numeric):
             part = np.empty((n_rows, len(self.terms))) if whole is None else whole[at : at + n_rows]
             self._fill(part, [as_kind(kinds[name], found) for name, found in zip(kinds, cells, strict=True)])
             at += n_rows

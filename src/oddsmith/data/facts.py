@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import as_written, numbers, texts
+from oddsmith.data.cells import EXACT, numbers, texts
 from oddsmith.data.column_moments import ColumnMoments
 from oddsmith.data.exact import Different
 from oddsmith.data.writing import Writing
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 MOST_TOLD = 1 << 22
 """Of different cells: hashes of 64 bits tell so many apart with a chance of error of 5e-7."""
-EXACT = 2.0**53
-"""Whole numbers below are doubles; those above may differ where their doubles do not."""
 
 
 class NumberFacts:
@@ -39,8 +37,6 @@ class NumberFacts:
         self.markers, self.forced = markers, forced
         self.n_rows = self.n_cells = self.n_numbers = 0
         self.is_finite, self.has_codes = True, False
-        self.first: str | None = None
-        """The first cell that is a number, as it is written."""
         self.lowest, self.highest = math.inf, -math.inf
         self.spellings: set[str] = set()
         """Of a number beyond 2^53 that is all the column holds: two of its spellings."""
@@ -65,9 +61,6 @@ class NumberFacts:
         values = np.asarray(found.values.fill_null(float("nan")).to_numpy(), dtype=np.float64)
         if not (found.n_numbers and (self.all_numbers or self.forced)):
             return values
-        if self.first is None:
-            at = int(np.argmin(np.isnan(values)))
-            self.first = as_written(series.slice(at, 1))[0]
         if not self.is_finite:
             return values
         present = np.ones(len(values), dtype=bool) if found.n_numbers == len(values) else ~np.isnan(values)

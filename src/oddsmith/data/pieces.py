@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from oddsmith.data.doubles import Doubles
 from oddsmith.data.memory import piece_size
 from oddsmith.data.native import are_paths, as_table
 from oddsmith.data.read import File, Reading
@@ -64,15 +65,21 @@ class Pieces:
         """Every row with every column. Of files without rows one table that has none."""
         return self.read()
 
-    def read(self, only: Collection[str] | None = None) -> Iterator[Table]:
+    def read(
+        self, only: Collection[str] | None = None, doubles: Doubles | None = None
+    ) -> Iterator[Table]:
         """Every row in order, with `only` these columns; from the second reading on no other is parsed.
+
+        Columns of texts may come as `doubles`, in any of the pieces.
 
         Raises:
             InputError: as for `read_table`; or a file has changed since it was first opened.
         """
+        if doubles is not None and self._alike is not None:
+            doubles.leave_all_but(self._alike.texts)
         empty, rows = None, False
         for file in self._files:
-            for table in file.tables(only):
+            for table in file.tables(only, doubles):
                 if table.frame.height:
                     rows = True
                     yield self._joined(table)
@@ -124,7 +131,9 @@ class OnePiece:
     def __iter__(self) -> Iterator[Table]:
         return self.read()
 
-    def read(self, only: Collection[str] | None = None) -> Iterator[Table]:
+    def read(
+        self, only: Collection[str] | None = None, doubles: Doubles | None = None
+    ) -> Iterator[Table]:
         """The table, with `only` these columns."""
         yield self.table if only is None else self.table.only(only)
 

@@ -20,6 +20,7 @@ from typing import Literal, get_args
 from oddsmith.data.content import HEAD, Digest, InMemory, content_at, ended, read_bytes
 from oddsmith.data.decode import utf8_chunks
 from oddsmith.data.delimited import Delimited, refuse_other_dialect
+from oddsmith.data.doubles import Doubles
 from oddsmith.data.parquet import is_parquet, parquet_tables
 from oddsmith.data.scan import Dialect
 from oddsmith.data.sources import Paths, files_of, joined
@@ -99,22 +100,25 @@ class File:
         (table,) = self.tables()
         return replace(table, digests=((self.name, str(self.digest)),), notes=self.notes)
 
-    def tables(self, only: Collection[str] | None = None) -> Iterator[Table]:
+    def tables(
+        self, only: Collection[str] | None = None, doubles: Doubles | None = None
+    ) -> Iterator[Table]:
         """The rows in order; of a file without rows one table with none.
 
-        `only` these columns are parsed, from the second reading on: the first one looks at everything.
+        `only` these columns are parsed, from the second reading on: the first one looks at everything. Of a text,
+        columns may come as `doubles`, in any of the tables.
 
         Raises:
             InputError: as for `read_table`; or the file has changed since it was first opened.
         """
         self._content.refuse_changes()
         if self.digest is not None:
-            yield from self._tables(only, self.size)
+            yield from self._tables(only, self.size, doubles)
             self._content.refuse_changes()
             return
         digest, n_rows = Digest(self._content), 0
         try:
-            for table in self._tables(None, self.size):
+            for table in self._tables(None, self.size, doubles):
                 n_rows += table.frame.height
                 yield table if only is None else table.only(only)
             self._content.refuse_changes()
@@ -126,7 +130,9 @@ class File:
         """The first rows; none where the file has none. What follows them has not been looked at."""
         return next(self._tables(None, _START if self.size is None else min(self.size, _START)))
 
-    def _tables(self, only: Collection[str] | None, size: int | None) -> Iterator[Table]:
+    def _tables(
+        self, only: Collection[str] | None, size: int | None, doubles: Doubles | None = None
+    ) -> Iterator[Table]:
         if self._svmlight is not None:
             yield self._svmlight if only is None else self._svmlight.only(only)
             return
@@ -147,7 +153,7 @@ class File:
             yield table
             return
         refuse_other_dialect(start, self._text.dialect, strip=self.reading.strip)
-        yield from self._text.tables(chunks, only)
+        yield from self._text.tables(chunks, only, doubles)
         self.notes = self._text.notes
 
 

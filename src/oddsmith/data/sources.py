@@ -162,11 +162,20 @@ class Alike:
             for name in tables[0].frame.columns
         }
 
+    @property
+    def texts(self) -> set[str]:
+        """Columns that are text in every file that has rows."""
+        import polars as pl
+
+        return {name for name, dtypes in self._types.items() if set(dtypes) <= {pl.String}}
+
     def cells(self, part: pl.Series) -> pl.Series:
-        """The cells of a column of one of the files, or of some of its rows."""
+        """The cells of a column of one of the files, or of some of its rows; doubles in place of texts remain."""
         import polars as pl
 
         dtypes = self._types[part.name]
+        if part.dtype == pl.Float64 and set(dtypes) <= {pl.String}:
+            return part
         if len(set(dtypes)) <= 1 and pl.Object not in dtypes:
             return part.cast(dtypes[0]) if dtypes else part.cast(pl.String)
         if any(dtype.is_nested() or dtype in (pl.Binary, pl.Object) for dtype in dtypes):

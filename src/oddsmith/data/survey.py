@@ -8,7 +8,7 @@ something is wrong another one finds the place of the first cell at fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +24,7 @@ from oddsmith.data.cells import (
     refuse_nested,
     wrong_cell,
 )
+from oddsmith.data.doubles import Doubles
 from oddsmith.data.facts import LevelFacts, NumberFacts
 from oddsmith.errors import InputError
 
@@ -69,6 +70,11 @@ class ColumnFacts:
     def lacks_levels(self) -> bool:
         """Whether texts came after numbers, which were not looked at as texts."""
         return self.levels is None and not (self.numbers.all_numbers or self.numbers.forced)
+
+    @property
+    def takes_numbers(self) -> bool:
+        """Whether its cells have been numbers so far."""
+        return self.levels is None and not self.lacks_levels
 
     def look_at_levels(self) -> None:
         """Take the cells as texts in the next read, and no longer as numbers."""
@@ -137,7 +143,8 @@ class Survey:
         if first:
             names += self.labels.columns if self.labels else ()
             names += [self.weight] if self.weight is not None else ()
-        for number, (_, batch) in enumerate(self.rows.read(list(dict.fromkeys(names)))):
+        doubles = Doubles({facts.name: facts.markers for facts in columns if facts.takes_numbers})
+        for number, (_, batch) in enumerate(self.rows.read(list(dict.fromkeys(names)), doubles)):
             if first:
                 self._begin(batch)
             weight = self.weights[number] if self.weights else None
@@ -173,14 +180,18 @@ class Survey:
         return float(sum(float(part.sum()) for part in self.weights) if self.weights else self.n_rows)
 
     def cells(
-        self, columns: Sequence[str], reader: Callable[[Table, str], Cells]
+        self, columns: Sequence[str], reader: Callable[[Table, str], Cells], numeric: Collection[str] = ()
     ) -> Iterator[tuple[int, list[Cells]]]:
-        """For each batch, how many rows count, and these columns' cells: kept ones, or read by `reader` once more."""
+        """For each batch, how many rows count, and these columns' cells: kept ones, or read by `reader` once more.
+
+        Texts of the `numeric` columns may come to the reader as doubles.
+        """
         if self.kept is not None:
             for number, kept in enumerate(self.kept):
                 yield self.heights[number], [kept[name] for name in columns]
             return
-        for number, (_, batch) in enumerate(self.rows.read(columns)):
+        doubles = Doubles({name: self.markers.of(name) for name in numeric})
+        for number, (_, batch) in enumerate(self.rows.read(columns, doubles)):
             known = self.known[number]
             counting = batch if known is None else batch.take(np.flatnonzero(known))
             yield counting.frame.height, [reader(counting, name) for name in columns]
