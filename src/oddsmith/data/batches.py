@@ -10,7 +10,6 @@ its rows lay in memory or were read piece by piece, and however long the pieces 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from oddsmith.data.doubles import Doubles
@@ -64,6 +63,10 @@ class Piecewise(Protocol):
         """Rows in all, after the first read."""
         ...
 
+    def head(self) -> Table:
+        """The first rows, if there are any, with all columns."""
+        ...
+
     def read(
         self, only: Collection[str] | None = None, doubles: Doubles | None = None
     ) -> Iterator[Table]:
@@ -76,8 +79,8 @@ class Batches:
 
     def __init__(self, pieces: Piecewise, watch: Watch = unwatched) -> None:
         self.pieces, self.watch = pieces, watch
-        self.head = _head(pieces)
-        """The first piece that has rows, if one has: columns, their types, and how messages call the rows."""
+        self.head = pieces.head()
+        """The first rows, if there are any: columns, their types, and how messages call the rows."""
         self.size = min(max(_CELLS // max(self.head.frame.width, 1), _FEWEST), _MOST)
         """Rows of a batch; the last one may have fewer."""
 
@@ -124,12 +127,6 @@ class Batches:
         raise InputError(
             f"{self.head.name}: the file has fewer rows than before. Read it when it is complete."
         )
-
-
-def _head(pieces: Piecewise) -> Table:
-    tables = pieces.read()
-    first = next(tables)
-    return next((table for table in chain([first], tables) if table.frame.height), first)
 
 
 def _batch(parts: list[tuple[Table, int, int]], columns: Sequence[str] | None) -> Table:

@@ -41,6 +41,11 @@ class InMemory:
         self.raw = raw
         self.name = name
 
+    @property
+    def n_bytes(self) -> int:
+        """How many they are."""
+        return len(self.raw)
+
     def open(self) -> BinaryIO:
         """A stream over the bytes, which are not copied."""
         return io.BytesIO(self.raw)
@@ -56,6 +61,11 @@ class OnDisk:
         self.path = path
         self.name = name
         self._first = self._state()
+
+    @property
+    def n_bytes(self) -> int:
+        """Its size."""
+        return self._first[0]
 
     def open(self) -> BinaryIO:
         """A buffered stream."""

@@ -164,7 +164,7 @@ class Design:
                 unseen += fill_categorical(part, column, cast("pl.Series", found))
             else:
                 missing = np.isnan(found)
-                part[:, 0] = np.where(missing, column.mean, found)
+                part[:, 0] = np.where(missing, column.mean, found) if missing.any() else found
                 if width == 2:
                     part[:, 1] = missing
             at += width

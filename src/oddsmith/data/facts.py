@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import EXACT, numbers, texts
+from oddsmith.data.cells import EXACT, numbers, places_of, texts
 from oddsmith.data.column_moments import ColumnMoments
 from oddsmith.data.exact import Different
 from oddsmith.data.writing import Writing
@@ -213,7 +213,7 @@ class LevelFacts:
         import polars as pl
 
         assert self.codes is not None
-        found = _coded(cells, self.codes)
+        found = places_of(cells, self.codes)
         if found.null_count() > cells.null_count():
             fresh = cells.filter(found.is_null()).drop_nulls().unique(maintain_order=True)
             if len(self.codes) + fresh.len() > self.most:
@@ -225,7 +225,7 @@ class LevelFacts:
                 self.codes = None
                 return
             self.codes |= {level: len(self.codes) + k for k, level in enumerate(fresh)}
-            found = _coded(cells, self.codes)
+            found = places_of(cells, self.codes)
         codes = found.fill_null(len(self.codes)).to_numpy()
         size = len(self.codes)
         before = np.zeros(size - len(self.counts))
@@ -247,12 +247,3 @@ class LevelFacts:
         self._different.add(levels.hash().to_numpy())
         if self._different.exact:
             self._all_differ &= self._different.count - before == cells.len()
-
-
-def _coded(cells: pl.Series, codes: dict[str, int]) -> pl.Series:
-    """Places (n,) of levels, null where a cell is missing or none of them."""
-    import polars as pl
-
-    if not codes:
-        return pl.Series([None] * cells.len(), dtype=pl.Int32)
-    return cells.cast(pl.Enum(list(codes)), strict=False).to_physical().cast(pl.Int32)

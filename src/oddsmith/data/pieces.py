@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from oddsmith.data.ahead import read_ahead
 from oddsmith.data.doubles import Doubles
 from oddsmith.data.memory import piece_size
 from oddsmith.data.native import are_paths, as_table
@@ -61,6 +62,14 @@ class Pieces:
         """Rows of all files; known after the first reading."""
         return sum(file.n_rows for file in self._files)
 
+    def head(self) -> Table:
+        """The first rows of all files; of files without rows one table that has none."""
+        if self._heads is not None:
+            heads = self._heads
+        else:
+            heads = [self._files[0].head()]
+        return self._joined(next((head for head in heads if head.frame.height), heads[0]))
+
     def __iter__(self) -> Iterator[Table]:
         """Every row with every column. Of files without rows one table that has none."""
         return self.read()
@@ -79,7 +88,8 @@ class Pieces:
             doubles.leave_all_but(self._alike.texts)
         empty, rows = None, False
         for file in self._files:
-            for table in file.tables(only, doubles):
+            tables = file.tables(only, doubles)
+            for table in read_ahead(tables) if file.is_long else tables:
                 if table.frame.height:
                     rows = True
                     yield self._joined(table)
@@ -127,6 +137,10 @@ class OnePiece:
         self.digests = table.digests
         self.notes = table.notes
         self.n_rows = table.frame.height
+
+    def head(self) -> Table:
+        """The table."""
+        return self.table
 
     def __iter__(self) -> Iterator[Table]:
         return self.read()

@@ -95,6 +95,11 @@ class File:
         self._text = Delimited(dialect(reading, self.name), strip=reading.strip)
         self._svmlight: Table | None = None
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it has more bytes than one of its tables."""
+        return self.size is not None and self._content.n_bytes > self.size
+
     def whole(self) -> Table:
         """All rows at once, as one table with all that is known of the file."""
         (table,) = self.tables()
