@@ -154,6 +154,10 @@ def train(
     """
     import warnings
 
+    from oddsmith.data.content import digest_ahead
+
+    digest_ahead(data)
+
     from oddsmith.data.batches import Batches
     from oddsmith.errors import DataWarning, FitWarning, InputError, counted, visible
     from oddsmith.report.card import draw_path, selection_sentence

@@ -116,9 +116,10 @@ def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
     """
     import polars as pl
 
+    if series.dtype == pl.Float64 and (found := _plain_numbers(series, markers)) is not None:
+        return found
     _require_room(series, _CASTING)
-    found = _plain_numbers(series, markers)
-    if found is not None:
+    if (found := _plain_numbers(series, markers)) is not None:
         return found
     _require_room(series, 2 * series.estimated_size() / max(series.len(), 1) + _LOOKING)
     missing = _missing(series, markers)

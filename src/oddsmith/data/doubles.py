@@ -72,8 +72,7 @@ class Doubles:
 
     def leave_others(self, frame: pl.DataFrame) -> list[str]:
         """Columns parsed as doubles in which one is none, or stands for other digits; they are text from now on."""
-        exact = frame.select(name for name in frame.columns if name in self.missing).select(_are_exact())
-        others = [name for name in exact.columns if not exact[name][0]]
+        others = [name for name in frame.columns if name in self.missing and not _are_exact(frame[name])]
         for name in others:
             del self.missing[name]
         return others
@@ -89,17 +88,16 @@ def _bare_numbers(series: pl.Series, markers: frozenset[str], missing: str) -> t
     if any(word not in markers for word in words) or len({*words, missing} - {""}) > 1:
         return None
     values = values.set(odd, None)
-    if not values.to_frame().select(_are_exact()).item() or series.str.contains(LEADING_ZEROS).any():
+    if not _are_exact(values) or series.str.contains(LEADING_ZEROS).any():
         return None
     return values, words[0] if words else missing
 
 
-def _are_exact() -> pl.Expr:
-    """Whether all numbers of each column that are there are finite, and none is a whole number beyond 2^53."""
-    import polars as pl
-
-    # NaN is above all numbers.
-    return (pl.all().abs() < EXACT).all()
+def _are_exact(values: pl.Series) -> bool:
+    """Whether all numbers (n,) that are there are finite, and none is a whole number beyond 2^53."""
+    found = (values.drop_nulls() if values.null_count() else values).to_numpy()
+    # Neither holds where one is NaN.
+    return not len(found) or bool(found.min() > -EXACT and found.max() < EXACT)
 
 
 def columns_with_codes(body: bytes, dialect: Dialect, n_fields: int) -> set[int]:

@@ -58,7 +58,7 @@ class NumberFacts:
         self.n_numbers += found.n_numbers
         self.has_codes |= found.has_codes
         self.is_finite &= found.first_infinite is None
-        values = np.asarray(found.values.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+        values = np.asarray(found.values.to_numpy(), dtype=np.float64)
         if not (found.n_numbers and (self.all_numbers or self.forced)):
             return values
         if not self.is_finite:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal, get_args
 
-from oddsmith.data.content import HEAD, Digest, InMemory, content_at, ended, read_bytes
+from oddsmith.data.content import HEAD, InMemory, content_at, digest_of, ended, read_bytes
 from oddsmith.data.decode import utf8_chunks
 from oddsmith.data.delimited import Delimited, refuse_other_dialect
 from oddsmith.data.doubles import Doubles
@@ -121,7 +121,7 @@ class File:
             yield from self._tables(only, self.size, doubles)
             self._content.refuse_changes()
             return
-        digest, n_rows = Digest(self._content), 0
+        digest, n_rows = digest_of(self._content), 0
         try:
             for table in self._tables(None, self.size, doubles):
                 n_rows += table.frame.height
