@@ -53,6 +53,7 @@ class Cut:
     table: Table
     ends: list[int]
     digests: tuple = ()
+    expected: float = 0.0
 
     def head(self):
         return next((piece for piece in self.read() if piece.frame.height), self.table)

@@ -59,6 +59,11 @@ class Piecewise(Protocol):
         ...
 
     @property
+    def expected(self) -> float:
+        """About how many rows there are, before the first read."""
+        ...
+
+    @property
     def n_rows(self) -> int:
         """Rows in all, after the first read."""
         ...
@@ -83,6 +88,8 @@ class Batches:
         """The first rows, if there are any: columns, their types, and how messages call the rows."""
         self.size = min(max(_CELLS // max(self.head.frame.width, 1), _FEWEST), _MOST)
         """Rows of a batch; the last one may have fewer."""
+        self.expected = pieces.expected
+        """About how many rows there are."""
 
     @classmethod
     def of(

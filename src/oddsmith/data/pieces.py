@@ -62,6 +62,11 @@ class Pieces:
         """Rows of all files; known after the first reading."""
         return sum(file.n_rows for file in self._files)
 
+    @property
+    def expected(self) -> float:
+        """About how many rows there are, by what is known of their beginning."""
+        return sum(file.expected for file in self._files)
+
     def head(self) -> Table:
         """The first rows of all files; of files without rows one table that has none."""
         if self._heads is not None:
@@ -136,7 +141,7 @@ class OnePiece:
         self.columns = tuple(table.frame.columns)
         self.digests = table.digests
         self.notes = table.notes
-        self.n_rows = table.frame.height
+        self.n_rows = self.expected = table.frame.height
 
     def head(self) -> Table:
         """The table."""

@@ -79,6 +79,8 @@ class File:
     digest: str | None = None
     """SHA-256 of its bytes as they lie on disk, in hexadecimal."""
     n_rows = 0
+    expected = 0.0
+    """About how many rows there are, once the first ones have been read."""
     notes: tuple[str, ...] = ()
 
     def __init__(self, path: str, reading: Reading, size: int | None = None) -> None:
@@ -133,7 +135,10 @@ class File:
 
     def head(self) -> Table:
         """The first rows; none where the file has none. What follows them has not been looked at."""
-        return next(self._tables(None, _START if self.size is None else min(self.size, _START)))
+        size = _START if self.size is None else min(self.size, _START)
+        found = next(self._tables(None, size))
+        self.expected = found.frame.height * max(self._content.n_bytes / size, 1.0)
+        return found
 
     def _tables(
         self, only: Collection[str] | None, size: int | None, doubles: Doubles | None = None

@@ -8,7 +8,7 @@ something is wrong another one finds the place of the first cell at fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,7 @@ from oddsmith.data.cells import (
 )
 from oddsmith.data.doubles import Doubles
 from oddsmith.data.facts import LevelFacts, NumberFacts
+from oddsmith.data.kept import Kept
 from oddsmith.errors import InputError
 
 if TYPE_CHECKING:
@@ -126,10 +127,8 @@ class Survey:
         self.weights_are_wrong = False
         self.heights: list[int] = []
         """For each batch, how many of its rows count."""
-        self.kept: list[dict[str, Cells]] | None = []
-        """For each batch, the cells of each column in rows that count; None where there was no room."""
-        self.held = 0.0
-        """Bytes of the cells that were kept."""
+        self.kept: Kept | None = Kept(rows.expected)
+        """The cells of each column in rows that count; None where there was no room."""
         self._is_read = False
 
     def look(self, columns: Sequence[ColumnFacts]) -> None:
@@ -170,6 +169,11 @@ class Survey:
         return np.concatenate(self.weights)
 
     @property
+    def held(self) -> float:
+        """Bytes of the cells that are kept."""
+        return 0.0 if self.kept is None else self.kept.held
+
+    @property
     def n_rows(self) -> int:
         """Rows that count."""
         return sum(self.heights)
@@ -187,14 +191,24 @@ class Survey:
         Texts of the `numeric` columns may come to the reader as doubles.
         """
         if self.kept is not None:
-            for number, kept in enumerate(self.kept):
-                yield self.heights[number], [kept[name] for name in columns]
+            for number, height in enumerate(self.heights):
+                yield height, self.kept.cells(number, columns)
             return
         doubles = Doubles({name: self.markers.of(name) for name in numeric})
         for number, (_, batch) in enumerate(self.rows.read(columns, doubles)):
             known = self.known[number]
             counting = batch if known is None else batch.take(np.flatnonzero(known))
             yield counting.frame.height, [reader(counting, name) for name in columns]
+
+    def filled(self, gaps: Mapping[str, float]) -> Floats | None:
+        """The kept numbers (n, p) of these columns, and of no others, with these values where they are missing.
+
+        None where they do not lie so in memory. They are kept no longer.
+        """
+        X = None if self.kept is None else self.kept.filled(gaps)
+        if X is not None:
+            self.kept = None
+        return X
 
     def first(self, name: str, chosen: Callable[[pl.Series], int | None]) -> tuple[str, str]:
         """Place, and the cell as it is written, of the first that is `chosen` from a batch of a column."""
@@ -216,7 +230,7 @@ class Survey:
         self.known.append(known)
         self.heights.append(batch.frame.height if known is None else int(known.sum()))
         if self.kept is not None:
-            self.kept.append({})
+            self.kept.begin(self.heights[-1])
         if self.weight is None:
             return
         refuse_nested(batch, self.weight)
@@ -235,10 +249,9 @@ class Survey:
     def _keep(self, number: int, name: str, cells: Cells) -> None:
         if self.kept is None:
             return
-        self.kept[number][name] = cells
-        self.held += cells.nbytes if isinstance(cells, np.ndarray) else cells.estimated_size()
+        self.kept.add(number, name, cells)
         if self.held > self.room:
-            self.kept, self.held = None, 0.0
+            self.kept = None
 
     def _refuse_weights(self, name: str) -> None:
         markers = self.markers.of(name)
