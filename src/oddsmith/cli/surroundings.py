@@ -32,6 +32,7 @@ def ensure_room() -> None:
     Raises:
         InputError: they cannot start within the limits of this process.
     """
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # or its threads spin while they wait for work
     space, cores = _address_space(), os.cpu_count() or 1
     if space < math.inf:
         from oddsmith.data.memory import spare_address_space

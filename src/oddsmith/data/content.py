@@ -25,6 +25,8 @@ from oddsmith.errors import InputError, visible
 
 HEAD = 512
 """So many bytes from its start tell what a file is."""
+START = 1 << 16
+"""So many tell what its columns are, more if that is no row."""
 _PIECE = 1 << 20
 _DIGESTED = 1 << 24
 """Bytes that a digest takes in at once: few, or the thread would wait for Python's lock between them."""
@@ -142,9 +144,15 @@ def gathered(stream: BinaryIO, name: str, what: str = "this is") -> bytes:
 
 
 def read_chunks(opened: Opened, size: int | None) -> Iterator[bytes]:
-    """The bytes in chunks of `size`, the last one shorter; all at once where that is None."""
+    """The bytes in chunks of `size`, the first and the last one shorter; all at once where that is None.
+
+    The first chunk tells how to read the others: the less it holds, the better.
+    """
     with opened() as stream:
-        while chunk := stream.read(-1 if size is None else size):
+        first = stream.read(-1 if size is None else min(size, START))
+        if first:
+            yield first
+        while size is not None and (chunk := stream.read(size)):
             yield chunk
 
 

@@ -14,8 +14,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oddsmith.data.cells import NUMBER
+from oddsmith.data.ahead import read_ahead
 from oddsmith.data.content import ended
-from oddsmith.data.doubles import Doubles
+from oddsmith.data.doubles import Doubles, columns_with_codes
 from oddsmith.data.memory import require
 from oddsmith.data.scan import Before, Dialect, Structure, line_at, prove, scan, text_start
 from oddsmith.data.strip import strip_blanks
@@ -44,11 +45,17 @@ class Delimited:
         self._header_line = 1
 
     def tables(
-        self, text: Iterable[bytes], only: Collection[str] | None = None, doubles: Doubles | None = None
+        self,
+        text: Iterable[bytes],
+        only: Collection[str] | None = None,
+        doubles: Doubles | None = None,
+        *,
+        ahead: bool = False,
     ) -> Iterator[Table]:
         """The rows in chunks of UTF-8 text, those of a piece in a table; one table where there are no rows.
 
-        `only` these columns are parsed of a text that has been read before; some may come as `doubles`.
+        `only` these columns are parsed of a text that has been read before; some may come as `doubles`. `ahead`:
+        the structure of a piece is proved while cells of those before it are parsed.
 
         Raises:
             InputError: the text is not a table, or its header does not name the columns.
@@ -57,12 +64,15 @@ class Delimited:
             text = strip_blanks(text, delimiter=self.dialect.delimiter, quote=self.dialect.quote)
         empty: Table | None = None
         n_records, line, quoted, n_fields = 0, 0, False, 0
-        for structure in _structures(text, self.dialect):
+        structures = _structures(text, self.dialect, with_codes=doubles is not None)
+        for structure, with_codes in read_ahead(structures) if ahead else structures:
+            if doubles is not None:
+                doubles.leave(self.columns[position] for position in with_codes if position < len(self.columns))
             table = self._table(structure, only, doubles or Doubles({}), first=not n_records)
             n_records += structure.n_records
             line = structure.line_of(structure.n_records - 1)
             n_fields = structure.n_fields
-            quoted = quoted or bool(self.dialect.quote and self.dialect.quote.encode() in structure.body)
+            quoted = quoted or structure.quoted
             if table.frame.height:
                 yield table
             else:
@@ -130,7 +140,6 @@ class Delimited:
         """The rows of a piece that is not the first, some columns as doubles; None where they cannot be parsed so."""
         import polars as pl
 
-        doubles.leave_codes(structure.body, self.dialect, self.columns, structure.n_fields)
         wanted = chosen or range(len(self.columns))
         missing = {
             position: doubles.missing[self.columns[position]]
@@ -156,8 +165,14 @@ class Delimited:
         return rows
 
 
-def _structures(text: Iterable[bytes], dialect: Dialect) -> Iterator[Structure]:
-    """The structure of each piece of a text that holds a record; a piece is a chunk, cut after a record."""
+def _structures(
+    text: Iterable[bytes], dialect: Dialect, *, with_codes: bool
+) -> Iterator[tuple[Structure, set[int]]]:
+    """The structure of each piece of a text that holds a record; a piece is a chunk, cut after a record.
+
+    `with_codes`: beside it, the positions of columns with leading zeros, of the second piece and those that follow.
+    """
+    begun = False
     before, held, wanted = Before(), list[bytes](), 0
     for chunk, last in ended(text):
         held.append(chunk)
@@ -167,10 +182,10 @@ def _structures(text: Iterable[bytes], dialect: Dialect) -> Iterator[Structure]:
         cut = chunk.rfind(b"\n") + 1 if plain else 0
         if last:
             body, rest = b"".join(held), b""
-            structure = scan(body, dialect, before)
+            structure = scan(body, dialect, before, plain=plain)
         elif cut:
             body, rest = b"".join((*held[:-1], memoryview(chunk)[:cut])), chunk[cut:]
-            structure = scan(body, dialect, before)
+            structure = scan(body, dialect, before, plain=plain)
         else:
             body = b"".join(held)
             # A CR at its end may be half of a line end.
@@ -178,7 +193,8 @@ def _structures(text: Iterable[bytes], dialect: Dialect) -> Iterator[Structure]:
             rest = body[structure.end :]
         before, held, wanted = structure.after, [rest], 2 * len(rest)
         if structure.n_records:
-            yield structure
+            yield structure, columns_with_codes(structure, dialect) if with_codes and begun else set()
+            begun = True
 
 
 def refuse_other_dialect(text: bytes, dialect: Dialect, *, strip: bool) -> None:
@@ -260,7 +276,7 @@ def _parsed(
     schema: dict[str, type[pl.DataType]] = dict.fromkeys(columns, pl.String)
     schema |= {columns[position]: pl.Float64 for position in doubles}
     n_chosen = n_fields if chosen is None else len(chosen)
-    quote_char = dialect.quote if dialect.quote and dialect.quote.encode() in body else None
+    quote_char = dialect.quote if structure.quoted else None
     copies = 2 if strip and quote_char else 1
     require(
         copies * (_BYTE * len(body) + _RECORD * structure.longest + n_chosen * (_CELL * n_records + _COLUMN)),

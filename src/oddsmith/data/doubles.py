@@ -10,14 +10,14 @@ in it: every cell is then looked at as if nobody had wished for doubles.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.cells import BLANKS, EXACT, LEADING_ZEROS, exact_number
-from oddsmith.data.scan import LF, Dialect, members, parity
+from oddsmith.data.scan import LF, Dialect, Structure, members, parity
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,21 +60,15 @@ class Doubles:
             self.missing.clear()  # there is no telling why, and it would be so for ever
         return frame
 
-    def leave_codes(self, body: bytes, dialect: Dialect, columns: list[str], n_fields: int) -> None:
-        """Columns that hold a number with leading zeros are text from now on; `body` is text with these columns.
-
-        Nameless ones may follow them, `n_fields` in all.
-        """
-        if self.missing:
-            found = columns_with_codes(body, dialect, n_fields)
-            for position in found.intersection(range(len(columns))):
-                self.missing.pop(columns[position], None)
+    def leave(self, columns: Iterable[str]) -> None:
+        """These columns are text from now on."""
+        for name in columns:
+            self.missing.pop(name, None)
 
     def leave_others(self, frame: pl.DataFrame) -> list[str]:
         """Columns parsed as doubles in which one is none, or stands for other digits; they are text from now on."""
         others = [name for name in frame.columns if name in self.missing and not _are_exact(frame[name])]
-        for name in others:
-            del self.missing[name]
+        self.leave(others)
         return others
 
 
@@ -100,12 +94,9 @@ def _are_exact(values: pl.Series) -> bool:
     return not len(found) or bool(found.min() > -EXACT and found.max() < EXACT)
 
 
-def columns_with_codes(body: bytes, dialect: Dialect, n_fields: int) -> set[int]:
-    """Positions of the columns in which a cell begins with a zero and another digit, after a sign or none.
-
-    `body` holds records of `n_fields` cells, proved to do so.
-    """
-    text = np.frombuffer(body, dtype=np.uint8)
+def columns_with_codes(structure: Structure, dialect: Dialect) -> set[int]:
+    """Positions of the columns in which a cell begins with a zero and another digit, after a sign or none."""
+    text = np.frombuffer(structure.body, dtype=np.uint8)
     found = [part for start in range(0, len(text), _CHUNK) if len(part := _zeros_before_digits(text, start))]
     if not found:
         return set()
@@ -116,9 +107,9 @@ def columns_with_codes(body: bytes, dialect: Dialect, n_fields: int) -> set[int]
     if not len(zeros):
         return set()
     ends = (text == ord(dialect.delimiter)) | (text == LF)
-    if dialect.quote and dialect.quote.encode() in body:
+    if structure.quoted:
         ends &= ~parity(text == ord(dialect.quote))
-    return set((np.searchsorted(np.flatnonzero(ends), zeros) % n_fields).tolist())
+    return set((np.searchsorted(np.flatnonzero(ends), zeros) % structure.n_fields).tolist())
 
 
 def _zeros_before_digits(text: NDArray[np.uint8], start: int) -> NDArray[np.int64]:

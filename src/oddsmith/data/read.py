@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal, get_args
 
-from oddsmith.data.content import HEAD, InMemory, content_at, digest_of, ended, read_bytes
+from oddsmith.data.content import HEAD, START, InMemory, content_at, digest_of, ended, read_bytes
 from oddsmith.data.decode import utf8_chunks
 from oddsmith.data.delimited import Delimited, refuse_other_dialect
 from oddsmith.data.doubles import Doubles
@@ -31,8 +31,6 @@ from oddsmith.errors import InputError, visible
 Format = Literal["auto", "csv", "parquet", "svmlight"]
 
 _SVMLIGHT_NAMES = (".svm", ".svmlight", ".libsvm")
-_START = 1 << 16
-"""Bytes from its start that tell a file's columns, more if that is no row."""
 _DELIMITER_NAMES = {"comma": ",", "semicolon": ";", "space": " ", "tab": "\t", "\\t": "\t"}
 
 
@@ -120,12 +118,12 @@ class File:
         """
         self._content.refuse_changes()
         if self.digest is not None:
-            yield from self._tables(only, self.size, doubles)
+            yield from self._tables(only, self.size, doubles, ahead=self.is_long)
             self._content.refuse_changes()
             return
         digest, n_rows = digest_of(self._content), 0
         try:
-            for table in self._tables(None, self.size, doubles):
+            for table in self._tables(None, self.size, doubles, ahead=self.is_long):
                 n_rows += table.frame.height
                 yield table if only is None else table.only(only)
             self._content.refuse_changes()
@@ -135,13 +133,18 @@ class File:
 
     def head(self) -> Table:
         """The first rows; none where the file has none. What follows them has not been looked at."""
-        size = _START if self.size is None else min(self.size, _START)
+        size = START if self.size is None else min(self.size, START)
         found = next(self._tables(None, size))
         self.expected = found.frame.height * max(self._content.n_bytes / size, 1.0)
         return found
 
     def _tables(
-        self, only: Collection[str] | None, size: int | None, doubles: Doubles | None = None
+        self,
+        only: Collection[str] | None,
+        size: int | None,
+        doubles: Doubles | None = None,
+        *,
+        ahead: bool = False,
     ) -> Iterator[Table]:
         if self._svmlight is not None:
             yield self._svmlight if only is None else self._svmlight.only(only)
@@ -163,7 +166,7 @@ class File:
             yield table
             return
         refuse_other_dialect(start, self._text.dialect, strip=self.reading.strip)
-        yield from self._text.tables(chunks, only, doubles)
+        yield from self._text.tables(chunks, only, doubles, ahead=ahead)
         self.notes = self._text.notes
 
 
