@@ -1,7 +1,7 @@
 """Items that are made while those before them are worked on.
 
-    reader    item 3   item 4   item 5          a thread of its own, two items ahead
-    caller             item 2   item 3
+reader    item 3   item 4   item 5          a thread of its own, two items ahead
+caller             item 2   item 3
 """
 
 from __future__ import annotations

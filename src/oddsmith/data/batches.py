@@ -72,9 +72,7 @@ class Piecewise(Protocol):
         """The first rows, if there are any, with all columns."""
         ...
 
-    def read(
-        self, only: Collection[str] | None = None, doubles: Doubles | None = None
-    ) -> Iterator[Table]:
+    def read(self, only: Collection[str] | None = None, doubles: Doubles | None = None) -> Iterator[Table]:
         """Every row in order, with `only` these columns; one table at least. Texts may come as `doubles`."""
         ...
 
@@ -147,7 +145,9 @@ def _batch(parts: list[tuple[Table, int, int]], columns: Sequence[str] | None) -
     def cut(piece: Table, at: int, taken: int) -> pl.DataFrame:
         frame = piece.frame if columns is None else piece.frame.select(columns)
         if piece.written is not None:
-            frame = frame.with_columns(piece.written(name) for name in mixed if frame[name].dtype != pl.String)
+            frame = frame.with_columns(
+                piece.written(name) for name in mixed if frame[name].dtype != pl.String
+            )
         return frame.slice(at, taken)
 
     def place_of(row: int, column: str) -> str:

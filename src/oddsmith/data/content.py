@@ -210,7 +210,11 @@ class Digest:
 def digest_ahead(paths: Sequence[str]) -> None:
     """Begin the digest of a long file that is about to be read, so that it goes on while libraries are loaded."""
     with contextlib.suppress(InputError, OSError, ValueError):
-        if paths[0] != "-" and stat.S_ISREG((found := os.stat(paths[0])).st_mode) and found.st_size > _DIGESTED:
+        if (
+            paths[0] != "-"
+            and stat.S_ISREG((found := os.stat(paths[0])).st_mode)
+            and found.st_size > _DIGESTED
+        ):
             _begun.append(Digest(OnDisk(paths[0], paths[0])))
 
 

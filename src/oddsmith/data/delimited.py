@@ -67,7 +67,9 @@ class Delimited:
         structures = _structures(text, self.dialect, with_codes=doubles is not None)
         for structure, with_codes in read_ahead(structures) if ahead else structures:
             if doubles is not None:
-                doubles.leave(self.columns[position] for position in with_codes if position < len(self.columns))
+                doubles.leave(
+                    self.columns[position] for position in with_codes if position < len(self.columns)
+                )
             table = self._table(structure, only, doubles or Doubles({}), first=not n_records)
             n_records += structure.n_records
             line = structure.line_of(structure.n_records - 1)

@@ -116,8 +116,12 @@ class Design:
 
     def whole(self, survey: Survey) -> Floats:
         """The design matrix (n, p) of the rows that count, in memory."""
-        if not any(isinstance(column, CategoricalColumn) or len(terms_of(column)) > 1 for column in self.columns):
-            X = survey.filled({column.name: mean for column, mean in zip(self.columns, self.mean.tolist(), strict=True)})
+        if not any(
+            isinstance(column, CategoricalColumn) or len(terms_of(column)) > 1 for column in self.columns
+        ):
+            X = survey.filled(
+                {column.name: mean for column, mean in zip(self.columns, self.mean.tolist(), strict=True)}
+            )
             if X is not None:
                 return X
         X = self._room_for(survey.n_rows)

@@ -79,9 +79,7 @@ class Pieces:
         """Every row with every column. Of files without rows one table that has none."""
         return self.read()
 
-    def read(
-        self, only: Collection[str] | None = None, doubles: Doubles | None = None
-    ) -> Iterator[Table]:
+    def read(self, only: Collection[str] | None = None, doubles: Doubles | None = None) -> Iterator[Table]:
         """Every row in order, with `only` these columns; from the second reading on no other is parsed.
 
         Columns of texts may come as `doubles`, in any of the pieces.
@@ -150,9 +148,7 @@ class OnePiece:
     def __iter__(self) -> Iterator[Table]:
         return self.read()
 
-    def read(
-        self, only: Collection[str] | None = None, doubles: Doubles | None = None
-    ) -> Iterator[Table]:
+    def read(self, only: Collection[str] | None = None, doubles: Doubles | None = None) -> Iterator[Table]:
         """The table, with `only` these columns."""
         yield self.table if only is None else self.table.only(only)
 

@@ -105,9 +105,7 @@ class File:
         (table,) = self.tables()
         return replace(table, digests=((self.name, str(self.digest)),), notes=self.notes)
 
-    def tables(
-        self, only: Collection[str] | None = None, doubles: Doubles | None = None
-    ) -> Iterator[Table]:
+    def tables(self, only: Collection[str] | None = None, doubles: Doubles | None = None) -> Iterator[Table]:
         """The rows in order; of a file without rows one table with none.
 
         `only` these columns are parsed, from the second reading on: the first one looks at everything. Of a text,
