@@ -371,10 +371,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _check_parameters(self) -> None:
-        given = self.get_params()
         for name, is_sound, wanted in _PARAMETERS:
-            value = given.get(name)
-            if name in given and not is_sound(value):
+            value = getattr(self, name, None)
+            if hasattr(self, name) and not is_sound(value):
                 raise InputError(f"{name}={visible(repr(value))}: give {wanted}.")
 
     def _repr_html_inner(self) -> str:

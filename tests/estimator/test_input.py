@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 import oddsmith
 from oddsmith import FitWarning, InputError, LogisticRegression
+from oddsmith.workflow.arrays import coded
 
 from .data import BINARY, NAMES, THREE, WEIGHT, N, X
 
@@ -224,6 +225,23 @@ REFUSED = {
     ),
     "long double": (X.astype(np.longdouble) * np.longdouble("1e2000"), "holds numbers as large as inf"),
 }
+
+
+@pytest.mark.parametrize("kind", ["i1", "u1", "i2", "i8", "u8", "f8", "?"])
+@pytest.mark.parametrize(
+    "labels", [[0, 1], [1, 2], [0, 1, 2, 3], [7, 3, 100], [0, 255], [-128, 127], [0, 2**63], [5]]
+)
+def test_labels_are_numbered_in_order(kind, labels):
+    if kind == "?":
+        labels = [bool(label) for label in labels]
+    elif kind[0] in "iu" and not all(np.iinfo(kind).min <= label <= np.iinfo(kind).max for label in labels):
+        pytest.skip("the type doesn't hold them")
+    y = np.tile(np.array(labels, dtype=kind), 3)
+    classes, codes = coded(y)
+    expected, places = np.unique(y, return_inverse=True)
+    assert classes.dtype == y.dtype
+    np.testing.assert_array_equal(classes, expected)
+    np.testing.assert_array_equal(codes, places)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -1,5 +1,7 @@
 """Losses are exact in both tails, and each derivative is the derivative of the one before."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,16 @@ SOFTMAX = np.array(
 )
 
 
+def residuals(loss, eta, truth):
+    """Derivatives of the loss (k, n); what comes with them is the loss and its curvature."""
+    value, residual, (own, share) = loss.derivatives(eta, truth)
+    np.testing.assert_allclose(value, loss.loss(eta, truth), rtol=8 * EPS)
+    expected, shares = loss.curvature(eta)
+    np.testing.assert_allclose(own, expected, rtol=8 * EPS)
+    assert share is shares or np.array_equal(share, shares)
+    return residual
+
+
 def test_pointwise_functions_are_exact_in_both_tails():
     eta, plus, proba, curvature = BERNOULLI.T
     np.testing.assert_allclose(softplus(eta), plus, rtol=4 * EPS)
@@ -76,7 +88,7 @@ def test_bernoulli_loss_and_residual_are_exact_in_both_tails(y):
     expected_loss = mirrored[:, 1] if y else plus
     expected_residual = -mirrored[:, 2] if y else proba
     np.testing.assert_allclose(loss.loss(eta[None, :], truth)[0], expected_loss, rtol=4 * EPS)
-    np.testing.assert_allclose(loss.residual(eta[None, :], truth)[0], expected_residual, rtol=4 * EPS)
+    np.testing.assert_allclose(residuals(loss, eta[None, :], truth)[0], expected_residual, rtol=4 * EPS)
 
 
 def test_softmax_loss_and_residual_are_exact_in_every_tail():
@@ -84,7 +96,22 @@ def test_softmax_loss_and_residual_are_exact_in_every_tail():
     loss = Softmax(3)
     truth = loss.truth(y)
     np.testing.assert_allclose(loss.loss(eta, truth)[0], SOFTMAX[:, 3], rtol=8 * EPS)
-    np.testing.assert_allclose(loss.residual(eta, truth), SOFTMAX[:, 4:].T, rtol=8 * EPS)
+    np.testing.assert_allclose(residuals(loss, eta, truth), SOFTMAX[:, 4:].T, rtol=8 * EPS)
+
+
+@pytest.mark.parametrize(
+    "loss", [Bernoulli(), Bernoulli((0, 1, 2)), Softmax(3), Softmax(3, symmetric=True)], ids=repr
+)
+@pytest.mark.parametrize("spread", [1.0, 30.0, 1e3])
+def test_loss_and_squash_at_once_are_those_one_after_the_other(loss, spread):
+    rng = np.random.default_rng(0)
+    eta = rng.normal(scale=spread, size=(loss.n_problems * loss.n_coupled, 200))
+    truth = loss.truth(rng.integers(loss.n_choices, size=200))
+    value, squashed = loss.loss_and_squash(eta.copy(), truth)
+    np.testing.assert_allclose(value, loss.loss(eta, truth), rtol=8 * EPS, atol=1e-300)
+    np.testing.assert_allclose(squashed, loss.squash(loss.unit * eta), rtol=2e-14, atol=1e-300)
+    residual = loss.unit * squashed - loss.aim(truth)
+    np.testing.assert_allclose(residual, residuals(loss, eta, truth), atol=4 * EPS)
 
 
 def second(loss, eta, k, m, problem=0):
@@ -103,7 +130,7 @@ def test_bernoulli_residual_is_the_derivative_of_the_textbook_loss():
     loss = Bernoulli()
     z = eta + 1e-30j
     by_complex_step = (np.log(1.0 + np.exp(z)) - y * z).imag / 1e-30
-    np.testing.assert_allclose(loss.residual(eta, loss.truth(y)), by_complex_step, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(residuals(loss, eta, loss.truth(y)), by_complex_step, rtol=1e-12, atol=1e-15)
     by_complex_step = (1.0 / (1.0 + np.exp(-z))).imag / 1e-30
     np.testing.assert_allclose(loss.curvature(eta)[0], by_complex_step, rtol=1e-13)
 
@@ -119,7 +146,7 @@ def test_softmax_residual_and_curvature_are_derivatives_of_the_textbook_loss(n_c
         full = np.vstack([np.zeros(len(y)), z])
         textbook = np.log(np.exp(full).sum(axis=0)) - full[y, np.arange(len(y))]
         np.testing.assert_allclose(
-            loss.residual(eta, truth)[k], textbook.imag / 1e-30, rtol=1e-11, atol=1e-15
+            residuals(loss, eta, truth)[k], textbook.imag / 1e-30, rtol=1e-11, atol=1e-15
         )
         proba = np.exp(full) / np.exp(full).sum(axis=0)
         for m in range(n_classes - 1):
@@ -141,8 +168,8 @@ def test_residual_and_curvature_are_slopes_of_the_code_itself(loss):
         up[j] += step
         down[j] -= step
         slope = (loss.loss(up, truth) - loss.loss(down, truth))[problem] / (2 * step)
-        np.testing.assert_allclose(loss.residual(eta, truth)[j], slope, atol=1e-9)
-        bend = (loss.residual(up, truth) - loss.residual(down, truth)) / (2 * step)
+        np.testing.assert_allclose(residuals(loss, eta, truth)[j], slope, atol=1e-9)
+        bend = (residuals(loss, up, truth) - residuals(loss, down, truth)) / (2 * step)
         for m in range(loss.n_coupled):
             np.testing.assert_allclose(
                 second(loss, eta, k, m, problem), bend[problem * loss.n_coupled + m], atol=1e-9
@@ -155,10 +182,13 @@ def test_softmax_with_two_classes_is_bernoulli():
         one, other = Bernoulli(), Softmax(2)
         np.testing.assert_array_equal(one.truth(y), other.truth(y))
         truth = one.truth(y)
-        for method in ("loss", "residual", "margin"):
-            np.testing.assert_allclose(
-                getattr(one, method)(eta, truth), getattr(other, method)(eta, truth), rtol=4 * EPS
-            )
+        for measured in (
+            lambda loss: loss.loss,
+            lambda loss: loss.margin,
+            lambda loss: partial(residuals, loss),
+        ):
+            found, expected = (measured(loss)(eta, truth) for loss in (one, other))
+            np.testing.assert_allclose(found, expected, rtol=4 * EPS)
         np.testing.assert_allclose(second(one, eta, 0, 0), second(other, eta, 0, 0), rtol=4 * EPS)
 
 
@@ -186,11 +216,11 @@ def test_what_is_squashed_less_the_aim_is_the_residual(loss, size):
     single = loss.unit * loss.squash((loss.unit * eta).astype(np.float32))
     assert single.dtype == np.float32
     np.testing.assert_allclose(
-        single - loss.aim(truth), loss.residual(eta, truth), atol=1e-6 * min(size, 1e2), rtol=0.0
+        single - loss.aim(truth), residuals(loss, eta, truth), atol=1e-6 * min(size, 1e2), rtol=0.0
     )
     np.testing.assert_allclose(
         loss.unit * loss.squash(loss.unit * eta) - loss.aim(truth),
-        loss.residual(eta, truth),
+        residuals(loss, eta, truth),
         atol=4 * EPS,
         rtol=0.0,
     )

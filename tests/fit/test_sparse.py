@@ -57,9 +57,9 @@ def test_sums_over_sparse_rows_are_those_over_dense_ones(loss, weighted):
     coef, step = rng.normal(size=(2, loss.n_problems * loss.n_coupled, p + 1))
     kernels = [
         partial(accumulate, coef=coef, order=2),
-        partial(pull, coef=coef, as_is=True, aim=True),
-        partial(pull, coef=coef, as_is=False, aim=False),
-        partial(survey, coef=coef, step=step, as_is=True),
+        partial(pull, coef=coef, as_is=True),
+        partial(pull, coef=coef, as_is=False),
+        partial(survey, coef=coef, as_is=True),
         partial(reach, coef=coef, step=step),
         partial(bend, coef=coef, step=step, as_is=False),
         partial(diagonal, coef=coef),

@@ -51,7 +51,7 @@ def test_sums_are_those_of_a_loop_over_rows(loss):
         eta = (coef @ a)[:, None]
         truth = loss.truth(np.array([y]))
         losses += w * loss.loss(eta, truth)[:, 0]
-        gradient += w * np.outer(loss.residual(eta, truth)[:, 0], a).reshape(gradient.shape)
+        gradient += w * np.outer(loss.derivatives(eta, truth)[1][:, 0], a).reshape(gradient.shape)
     assert found.weight == pytest.approx(math.fsum(block.sample_weight), rel=4 * EPS)
     np.testing.assert_allclose(found.loss, losses, rtol=1e-14)
     np.testing.assert_allclose(found.gradient, gradient, rtol=1e-12, atol=1e-13)
@@ -181,15 +181,15 @@ def test_reduce_adds_in_order_and_refuses_nothing():
 
 
 def test_blocks_are_views_that_cover_every_row_once():
-    X = np.arange(60_000.0).reshape(20_000, 3)
-    source = ArraySource(X, np.arange(20_000))
+    X = np.arange(210_000.0).reshape(70_000, 3)
+    source = ArraySource(X, np.arange(70_000))
     blocks = list(source)
-    assert [len(block.y) for block in blocks] == [8192, 8192, 3616]
+    assert [len(block.y) for block in blocks] == [32_768, 32_768, 4464]
     assert all(np.shares_memory(block.X, X) for block in blocks)
-    np.testing.assert_array_equal(np.concatenate([block.y for block in blocks]), np.arange(20_000))
-    wide = next(iter(ArraySource(np.zeros((400, 1000)), np.zeros(400, dtype=np.int64))))
-    assert len(wide.y) == 256
-    middle = next(iter(ArraySource(np.zeros((4000, 50)), np.zeros(4000, dtype=np.int64))))
+    np.testing.assert_array_equal(np.concatenate([block.y for block in blocks]), np.arange(70_000))
+    wide = next(iter(ArraySource(np.zeros((600, 1000)), np.zeros(600, dtype=np.int64))))
+    assert len(wide.y) == 512
+    middle = next(iter(ArraySource(np.zeros((9000, 50)), np.zeros(9000, dtype=np.int64))))
     assert len(middle.y) == BLOCK_BYTES // (8 * 50)
 
 

@@ -22,7 +22,9 @@ from oddsmith.data.block import Block, Floats, Source, SparseRows
 from oddsmith.engines import Engine, reduce, workspace
 
 CLOSE = 16.0
-"""Variances between a block's mean and its first row that cost two digits at most."""
+"""Variances between a block's mean and zero, or its first row, that cost two digits at most."""
+HEAD = 64
+"""Rows of a block that foretell this."""
 
 CANCELLED = 1e-6
 """A scatter that is this small beside the squares it comes from has lost digits."""
@@ -62,12 +64,16 @@ def moments(block: Block, unit: Floats | None = None) -> Moments:
     if isinstance(block.X, SparseRows):
         return _of_sparse(block.X, w, weight, unit)
     first = 0 if w is None else int(np.argmax(w > 0))
+    w = np.ones(len(block.X)) if w is None else w
+    if unit is None and _is_close(block.X[first : first + HEAD]):
+        found = _about_zero(block.X, w, weight)
+        if (weight * found.mean**2 <= CLOSE * found.scatter).all():
+            return found
     origin = block.X[first].astype(np.float64)
     if unit is not None:
         origin /= unit
     centred = workspace(0, block.X.shape)
     _centre(block.X, origin, unit, centred)
-    w = np.ones(len(centred)) if w is None else w
     shift = w @ centred / weight
     squares = weight * shift**2
     scatter = w @ np.square(centred, out=centred) - squares
@@ -76,6 +82,22 @@ def moments(block: Block, unit: Floats | None = None) -> Moments:
         centred -= shift
         scatter = w @ np.square(centred, out=centred)
     return Moments(weight, origin + shift, scatter)
+
+
+def _is_close(head: Floats) -> bool:
+    """Whether the means of some rows are few variances from zero, so that it is worth trying without centring."""
+    mean = head.mean(axis=0, dtype=np.float64)
+    return bool((mean**2 <= CLOSE * head.var(axis=0, dtype=np.float64)).all())
+
+
+def _about_zero(X: Floats, w: Floats, weight: float) -> Moments:
+    """The moments from sums of squares about zero, which half as many operations give."""
+    squares = workspace(0, X.shape)
+    if X.dtype != np.float64:
+        np.copyto(squares, X)
+        X = squares
+    mean = w @ X / weight
+    return Moments(weight, mean, w @ np.square(X, out=squares) - weight * mean**2)
 
 
 def _centre(X: Floats, origin: Floats, unit: Floats | None, out: Floats) -> None:

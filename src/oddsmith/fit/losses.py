@@ -14,11 +14,11 @@ Softmax with the first class as reference, whose eta is 0, or `symmetric`, with 
 
 A residual is never the difference of two numbers near 1: far out, that would round to 0.
 
-Both are members of exponential families, whose gradient splits into what moves and what never does:
+Both are members of exponential families, whose residual splits into what moves and what never does:
 
-    sum_i residual_i a_i = sum_i mean(eta_i) a_i - sum_i aim(y_i) a_i
+    residual_i = mean(eta_i) - aim(y_i),    mean(eta) = unit * squash(unit * eta)
 
-where mean(eta) = unit * squash(unit * eta): tanh and a unit of 1/2 for Bernoulli, so that it costs one function
+with tanh and a unit of 1/2 for Bernoulli, so that gradients, for which an absolute 1e-16 is enough, cost one function
 call a row.
 
 Predictors are rows here: `eta` is (k, n), so that each is contiguous. Doubles give doubles, and single
@@ -26,13 +26,14 @@ precision gives single precision.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Codes, Floats
 
+DOUBLE = np.dtype(np.float64)
 Truth = NDArray[np.bool_]
 Curvature = tuple[Floats, Floats | None]
 """Second derivatives in the k-th and m-th predictor of one problem: `own[k]` where k = m, and
@@ -50,7 +51,14 @@ def expit(eta: Floats) -> Floats:
 
 def softplus(eta: Floats) -> Floats:
     """log(1 + exp(eta)), without overflow."""
-    return np.maximum(eta, 0.0) + np.log1p(np.exp(-np.abs(eta)))
+    size = np.abs(eta)
+    plus = np.negative(size)
+    np.exp(plus, out=plus)
+    np.log1p(plus, out=plus)
+    size *= 0.5
+    size += 0.5 * eta  # max(eta, 0), to the bit
+    plus += size
+    return plus
 
 
 def softmax(eta: Floats) -> Floats:
@@ -110,8 +118,10 @@ class Loss(Protocol):
         """Loss of each row of the data, (n_problems, n)."""
         ...
 
-    def residual(self, eta: Floats, truth: Truth) -> Floats:
-        """Derivative of the loss in each predictor, (k, n)."""
+    def derivatives(self, eta: Floats, truth: Truth) -> tuple[Floats, Floats, Curvature]:
+        """Loss (n_problems, n), residual (k, n), its derivative in each predictor, and curvature, all exact in the
+        tails.
+        """
         ...
 
     @property
@@ -123,8 +133,12 @@ class Loss(Protocol):
         """For unit * eta, mean(eta) / unit, (k, n): what of the residual depends on eta. It overwrites `scaled`."""
         ...
 
-    def aim(self, truth: Truth) -> Floats:
-        """mean(eta) less the residual: the part that depends on the class alone, (k, n)."""
+    def loss_and_squash(self, eta: Floats, truth: Truth) -> tuple[Floats, Floats]:
+        """Loss (n_problems, n) and what `squash` makes of unit * eta, (k, n), at once. It may overwrite `eta`."""
+        ...
+
+    def aim(self, truth: Truth, dtype: np.dtype[Any] = DOUBLE) -> Floats:
+        """mean(eta) less the residual: the part that depends on the class alone, (k, n) of this type."""
         ...
 
     def curvature(self, eta: Floats) -> Curvature:
@@ -172,19 +186,35 @@ class Bernoulli:
 
     def loss(self, eta: Floats, truth: Truth) -> Floats:
         """softplus(-margin), (n_problems, n)."""
-        return softplus(-self.margin(eta, truth))
+        return softplus(np.where(truth, -eta, eta))
 
-    def residual(self, eta: Floats, truth: Truth) -> Floats:
-        """expit(eta) - truth, exact in the tails: (n_problems, n)."""
-        return np.where(truth, -expit(-eta), expit(eta))
+    def derivatives(self, eta: Floats, truth: Truth) -> tuple[Floats, Floats, Curvature]:
+        """softplus(-margin), expit(eta) - truth and proba (1 - proba) from one exponential, (n_problems, n) each."""
+        wrong = np.where(truth, -eta, eta)
+        small = np.exp(-np.abs(eta))
+        both = 1.0 + small
+        value = np.log1p(small)
+        value += np.maximum(wrong, 0.0)
+        residual = np.where(wrong >= 0.0, 1.0, small)
+        residual /= both
+        np.negative(residual, out=residual, where=truth)
+        small /= both
+        small /= both
+        return value, residual, (small, None)
 
     def squash(self, scaled: Floats) -> Floats:
         """tanh: expit(eta) - 1/2 = tanh(eta / 2) / 2, which never overflows."""
         return np.tanh(scaled, out=scaled)
 
-    def aim(self, truth: Truth) -> Floats:
+    def loss_and_squash(self, eta: Floats, truth: Truth) -> tuple[Floats, Floats]:
+        """softplus(-margin), and tanh(eta / 2)."""
+        value = self.loss(eta, truth)
+        eta *= self.unit
+        return value, self.squash(eta)
+
+    def aim(self, truth: Truth, dtype: np.dtype[Any] = DOUBLE) -> Floats:
         """truth - 1/2."""
-        return np.asarray(truth - 0.5, dtype=np.float64)
+        return np.subtract(truth, 0.5, dtype=dtype)
 
     def curvature(self, eta: Floats) -> Curvature:
         """proba (1 - proba), (n_problems, n)."""
@@ -241,19 +271,19 @@ class Softmax:
 
     def loss(self, eta: Floats, truth: Truth) -> Floats:
         """log(1 + sum of exp(eta_k - eta_y) over the other classes k), exact where it is tiny: (1, n)."""
-        full, true = self._all_classes(eta, truth)
-        lag = np.where(true, -np.inf, full - np.where(true, full, 0.0).sum(axis=0))
+        lag, _ = self._behind(eta, truth)
         top = np.maximum(lag.max(axis=0), 0.0)
         others = np.exp(lag - top).sum(axis=0)
         far = top + np.log(np.exp(-top) + others)
         return np.asarray(np.where(top > 0.0, far, np.log1p(others)))[None, :]
 
-    def residual(self, eta: Floats, truth: Truth) -> Floats:
-        """proba - truth, (M, n); for the true class the sum of the others, negative."""
+    def derivatives(self, eta: Floats, truth: Truth) -> tuple[Floats, Floats, Curvature]:
+        """Loss, proba - truth and curvature; for the true class the residual is the sum of the others, negative."""
         full, true = self._all_classes(eta, truth)
         proba = self._proba(full)
         others = np.where(true, 0.0, proba).sum(axis=0)
-        return np.where(truth, -others, proba[self._first :])
+        residual = np.where(truth, -others, proba[self._first :])
+        return self.loss(eta, truth), residual, self._bent(proba)
 
     def squash(self, scaled: Floats) -> Floats:
         """Probabilities, (M, n); shifted by the largest of a row where an exponential might overflow or vanish."""
@@ -272,13 +302,34 @@ class Softmax:
         scaled *= total
         return scaled
 
-    def aim(self, truth: Truth) -> Floats:
+    def loss_and_squash(self, eta: Floats, truth: Truth) -> tuple[Floats, Floats]:
+        """log(1 + others) and probabilities from one exponential, with others = sum of exp(eta_k - eta_y)."""
+        lag, true = self._behind(eta, truth)
+        if not lag.max(initial=0.0) < SAFE:
+            return self.loss(eta, truth), self.squash(eta)
+        np.exp(lag, out=lag)
+        others = lag.sum(axis=0)
+        proba = lag[self._first :]
+        np.copyto(proba, 1.0, where=true[self._first :])
+        proba /= 1.0 + others
+        return np.log1p(others, out=others)[None, :], proba
+
+    def _behind(self, eta: Floats, truth: Truth) -> tuple[Floats, Truth]:
+        """By how much each class's predictor exceeds the true one's (K, n), -inf for itself; and which is true."""
+        full, true = self._all_classes(eta, truth)
+        lag = full - np.where(true, full, 0.0).sum(axis=0)
+        np.copyto(lag, -np.inf, where=true)
+        return lag, true
+
+    def aim(self, truth: Truth, dtype: np.dtype[Any] = DOUBLE) -> Floats:
         """The indicators as numbers."""
-        return truth.astype(np.float64)
+        return truth.astype(dtype)
 
     def curvature(self, eta: Floats) -> Curvature:
         """proba_k ([k = m] - proba_m); the complement of the largest is the sum of the others."""
-        proba = self._proba(self._with_reference(eta))
+        return self._bent(self._proba(self._with_reference(eta)))
+
+    def _bent(self, proba: Floats) -> Curvature:
         complement = 1.0 - proba
         top = proba.argmax(axis=0)[None, :]
         others = proba.copy()

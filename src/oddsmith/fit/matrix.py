@@ -35,7 +35,7 @@ NEAR, NEAR_SINGLE = 1000.0, 10.0
 """Scales from zero up to which a column is near: three digits of 16 to lose, or one of 7."""
 FEW = 4
 """Predictors up to which a product for each is faster than one product for all."""
-WIDE = 200
+WIDE = 100
 """Columns beyond which a transposed product is the faster one."""
 LEAST_SQUARE = 1e-11
 """The part of a sum of squares about zero below which the one about the centre is rounding."""

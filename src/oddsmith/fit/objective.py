@@ -18,16 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import Block, Floats, Narrowed, Source
+from oddsmith.data.block import ArraySource, Block, Floats, Narrowed, Source
 from oddsmith.engines import Engine, reduce
 from oddsmith.fit.cholesky import dependent_columns
 from oddsmith.fit.losses import Loss
-from oddsmith.fit.matrix import Standardisation
+from oddsmith.fit.matrix import Standardisation, written_out
 from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.stats import (
     Reach,
     Stats,
-    Survey,
     accumulate,
     bend,
     diagonal,
@@ -74,7 +73,6 @@ class Objective:
     engine: Engine = reduce
     n_passes: float = field(default=0.0, init=False)
     """Reads of the data so far: the honest cost of a fit."""
-    _aim: Floats | None = field(default=None, init=False, repr=False)
 
     @property
     def n_problems(self) -> int:
@@ -107,6 +105,12 @@ class Objective:
         if w is None:
             return self.source.n_rows, float(self.source.n_rows)
         return int(np.count_nonzero(w)), float(w.sum())
+
+    @cached_property
+    def _least_weight(self) -> float:
+        """The smallest weight above 0."""
+        w = self.source.sample_weight
+        return 1.0 if w is None else float(w[w > 0.0].min())
 
     @property
     def alpha(self) -> float:
@@ -169,28 +173,31 @@ class Objective:
         return self._mean(self.engine(self.source, self._kernel(theta, order)), theta, order)
 
     def gradient(self, theta: Floats) -> Floats:
-        """The gradient (G, d) at `theta` (G, d) and no more: the cheapest pass over the rows.
-
-        The part of it that the classes alone determine is kept from the first call.
-        """
+        """The gradient (G, d) at `theta` (G, d) and no more: the cheapest pass over the rows."""
         self.n_passes += 1
-        unit = self.loss.unit
-        coef = (unit * self._given(theta)).astype(self.source.dtype)
-        pulled, *aim = self.engine(
-            self.source, partial(pull, coef=coef, aim=self._aim is None, **self._columns)
-        )
-        if aim:
-            self._aim = aim[0]
-        return self._slope(unit * pulled - self._aim, theta)
+        coef = (self.loss.unit * self._given(theta)).astype(self.source.dtype)
+        return self._slope(self.engine(self.source, partial(pull, coef=coef, **self._columns)), theta)
 
-    def survey(self, theta: Floats, step: Floats) -> tuple[Evaluation, Survey]:
-        """The objective and gradient at `theta`, and how far `step` moves the rows, both (G, d): one pass."""
+    def survey(self, theta: Floats) -> Evaluation:
+        """The objective and gradient at `theta` (G, d): a pass that is little dearer than the gradient's."""
         self.n_passes += 1
-        found = self.engine(
-            self.source, partial(survey, coef=self._given(theta), step=self._given(step), **self._columns)
-        )
+        found = self.engine(self.source, partial(survey, coef=self._given(theta), **self._columns))
         value = found.loss / self._totals[1] + self.penalty.value(theta)
-        return Evaluation(value, self._slope(found.pulled, theta), np.empty(0)), found
+        return Evaluation(value, self._slope(found.pulled, theta), np.empty(0))
+
+    def most_moved(self, step: Floats) -> Floats:
+        """A bound (G,) on how far `step` (G, d) moves the log-odds of any row with weight, without a pass.
+
+        A standardised column has sum_i w_i z_i^2 = W, so that by the triangle inequality
+
+            w_i (step a_i)^2 <= sum_i w_i (step a_i)^2 <= W (sum_j |step_j|)^2
+
+        Doubled, for a part of the rows may be standardised as the whole. Infinite where columns aren't centred.
+        """
+        if not self.fit_intercept:
+            return np.full(len(step), np.inf)
+        most = np.abs(self._rows(step)).sum(axis=1).reshape(len(step), -1).max(axis=1)
+        return np.asarray(2.0 * np.sqrt(self._totals[1] / self._least_weight) * most)
 
     def bent(self, theta: Floats, step: Floats) -> Floats:
         """The Hessian at `theta` times `step`, all of them (G, d), without the Hessian: one pass."""
@@ -274,8 +281,15 @@ class Objective:
     def with_penalty(self, penalty: ElasticNet) -> "Objective":
         """The same data under another penalty; the passes so far are counted on."""
         other = replace(self, penalty=penalty)
-        other.n_passes, other._aim = self.n_passes, self._aim
+        other.n_passes = self.n_passes
         return other
+
+    def written_out(self) -> "Objective":
+        """The same objective on a standardised copy of its rows, for data so small that passes cost more than memory."""
+        block = self.source.take(np.arange(self.source.n_rows))
+        Z = np.array(written_out(self.standardisation.columns(block.X)), dtype=np.float64, order="C")
+        as_is = Standardisation(np.zeros(Z.shape[1]), np.ones(Z.shape[1]))
+        return replace(self, source=ArraySource(Z, block.y, block.sample_weight), standardisation=as_is)
 
     def narrowed(self, columns: NDArray[np.intp]) -> "Objective":
         """The same objective where all coefficients but those of `columns` (in order), and intercepts, are zero."""
@@ -328,9 +342,10 @@ class Objective:
         for part in (value, gradient, hessian):
             part /= stats.weight
         if self.alpha > 0.0:
-            value += self.penalty.value(theta)
+            slope = self.penalty.gradient(theta)
+            value += self.penalty.value(theta, slope)
             if order >= 1:
-                gradient += self.penalty.gradient(theta)
+                gradient += slope
             if order >= 2:
                 hessian += self.penalty.hessian
         fixed = ~self.free if not self.fit_intercept else None

@@ -24,7 +24,6 @@ from oddsmith.data.block import Floats
 from oddsmith.fit.cholesky import Factor
 from oddsmith.fit.objective import Evaluation, Objective
 from oddsmith.fit.quadratic import lasso
-from oddsmith.fit.stats import Survey
 
 STILL_MOVING = 0.1
 """A step that changes some row's log-odds by this much has not arrived."""
@@ -62,12 +61,11 @@ class Optimality:
 class Nearby:
     """What a solver that takes no Hessian of all rows knows of where it ended.
 
-    `now`: objective and gradient. `seen`: what its last step did to the rows. `steps` (G, d): its next ones.
-    `decrement` (G,): that of the steps or, where it is given, of the last ones before them, which it can't exceed.
+    `now`: objective and gradient, or the gradient one step before. `steps` (G, d): its next ones, or the last ones.
+    `decrement` (G,): that of the steps or, where it is given, what the last ones left.
     """
 
     now: Evaluation
-    seen: Survey
     steps: Floats
     decrement: Floats | None = None
 
@@ -133,13 +131,13 @@ def optimality(objective: Objective, theta: Floats, nearby: Nearby | Evaluation 
     unknown = np.full(len(theta), np.inf)
     move = strain = margin = unknown
     if isinstance(nearby, Nearby):
-        now, seen, steps = nearby.now, nearby.seen, nearby.steps
+        now, steps = nearby.now, nearby.steps
         sound = _sound(objective, now)
         slope = objective.penalty.violation(theta, now.gradient)
         decrement = 0.5 * (steps * slope).sum(axis=1) * objective.n_rows
         if nearby.decrement is not None:
             decrement = nearby.decrement
-        move = seen.move
+        move = objective.most_moved(steps)
         margin = np.full(len(theta), -np.inf)
     elif objective.penalty.is_smooth:
         now = nearby or objective.evaluate(theta, order=2)

@@ -77,9 +77,10 @@ class ElasticNet:
         """Whether there are no absolute values."""
         return self.alpha * self.l1_ratio == 0.0
 
-    def value(self, coef: Floats) -> Floats:
-        """Penalty of each problem, (G,)."""
-        smooth = np.asarray(0.5 * (coef * self.gradient(coef)).sum(axis=1))
+    def value(self, coef: Floats, gradient: Floats | None = None) -> Floats:
+        """Penalty of each problem, (G,); `gradient` (G, d) is that at `coef`, where it is known."""
+        slope = self.gradient(coef) if gradient is None else gradient
+        smooth = np.asarray(0.5 * (coef * slope).sum(axis=1))
         return smooth if self.is_smooth else smooth + np.abs(coef) @ self.weight
 
     def gradient(self, coef: Floats) -> Floats:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import Codes, Floats
+from oddsmith.data.block import Codes, Floats, class_counts
 
 RARE = 0.3
 """A class of this share of an even split is rare."""
@@ -46,7 +46,7 @@ def systematic(n: int, m: int, draws: np.random.Generator) -> NDArray[np.intp]:
 def drawn(y: Codes, n_classes: int, m: int, draws: np.random.Generator) -> Sample:
     """About `m` rows of those whose class codes are `y` (n,), rare classes overrepresented."""
     n = len(y)
-    counts = np.bincount(y, minlength=n_classes)
+    counts = class_counts(y, n_classes)
     rare = np.flatnonzero((counts > 0) & (counts < RARE * n / n_classes))
     if m >= n or not len(rare):
         return Sample(systematic(n, m, draws), None)

@@ -13,8 +13,9 @@ from typing import Self
 import numpy as np
 
 from oddsmith.data.block import Block, Floats
-from oddsmith.fit.losses import Loss
+from oddsmith.fit.losses import Loss, Truth
 from oddsmith.fit.matrix import (
+    Columns,
     Standardisation,
     coupled_gram,
     gram,
@@ -63,10 +64,12 @@ def accumulate(
     problems, coupled, q = loss.n_problems, loss.n_coupled, coef.shape[1]
     gradient: Floats = np.empty(0)
     hessian: Floats = np.empty(0)
-    if order >= 1:
-        gradient = pulled_back(Z, loss.residual(eta, truth) * w).reshape(problems, -1)
+    if order == 0:
+        value = loss.loss(eta, truth)
+    else:
+        value, residual, (own, share) = loss.derivatives(eta, truth)
+        gradient = pulled_back(Z, residual * w).reshape(problems, -1)
     if order >= 2:
-        own, share = loss.curvature(eta)
         hessian = np.zeros((problems, coupled * q, coupled * q))
         if share is not None:
             hessian[0] = -coupled_gram(Z, share * np.sqrt(w))
@@ -74,29 +77,29 @@ def accumulate(
             problem, inner = divmod(k, coupled)
             corner = slice(inner * q, (inner + 1) * q)
             hessian[problem, corner, corner] = gram(Z, curvature * w)
-    value = (loss.loss(eta, truth) * w).sum(axis=1, dtype=np.float64)
-    return Stats(weight, value, gradient, hessian)
+    return Stats(weight, (value * w).sum(axis=1, dtype=np.float64), gradient, hessian)
 
 
-def pull(
-    block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation, as_is: bool, aim: bool
-) -> Floats:
-    """What the gradient needs of one block and no more, (1 or 2, k, p + 1), at `coef` (k, p + 1).
+def pull(block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation, as_is: bool) -> Floats:
+    """What the gradient needs of one block and no more, (k, p + 1), at `coef` (k, p + 1):
 
-        sum_i w_i squash(eta_i) [1, z_i],  and with `aim`  sum_i w_i aim(y_i) [1, z_i]
+        sum_i w_i (unit squash(eta_i) - aim(y_i)) [1, z_i]
 
-    The second doesn't depend on `coef`, so that a fit asks for it once. `coef` is in units of the loss; z are
-    the columns `as_is`, to which it then belongs, or standardised.
+    `coef` is in units of the loss; z are the columns `as_is`, to which it then belongs, or standardised.
     """
     Z = block.X if as_is else standardisation.columns(block.X)
-    parts = [loss.squash(predictors(Z, coef))]
-    if aim:
-        parts.append(loss.aim(loss.truth(block.y)).astype(Z.dtype, copy=False))
+    return _pulled(block, Z, loss, loss.squash(predictors(Z, coef)), loss.truth(block.y))
+
+
+def _pulled(block: Block, Z: Columns, loss: Loss, squashed: Floats, truth: Truth) -> Floats:
+    """Weighted sums (k, p + 1) of the residual, which is right to an absolute 1e-16, times [1, z]."""
+    residual = squashed
+    if loss.unit != 1.0:
+        residual *= loss.unit
+    residual -= loss.aim(truth, residual.dtype)
     if block.sample_weight is not None:
-        w = block.sample_weight.astype(Z.dtype, copy=False)
-        for part in parts:
-            part *= w
-    return np.stack([pulled_back(Z, part) for part in parts]) if aim else pulled_back(Z, parts[0])[None]
+        residual *= block.sample_weight.astype(Z.dtype, copy=False)
+    return pulled_back(Z, residual)
 
 
 def bend(
@@ -140,49 +143,28 @@ def spread(block: Block, standardisation: Standardisation) -> Floats:
 
 @dataclass(frozen=True)
 class Survey:
-    """One look at the neighbourhood of some coefficients: sums and extremes of G problems.
-
-    `loss` (G,) and `pulled` (k, p + 1), the gradient's sums; `move` (G,): the largest change of a row's
-    log-odds.
-    """
+    """Losses of G problems and the sums of their gradients: `loss` (G,), `pulled` (k, p + 1)."""
 
     loss: Floats
     pulled: Floats
-    move: Floats
 
     def __add__(self, other: Self) -> Self:
-        return type(self)(
-            self.loss + other.loss,
-            self.pulled + other.pulled,
-            np.maximum(self.move, other.move),
-        )
+        return type(self)(self.loss + other.loss, self.pulled + other.pulled)
 
 
 def survey(
-    block: Block, coef: Floats, step: Floats, *, loss: Loss, standardisation: Standardisation, as_is: bool
+    block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation, as_is: bool
 ) -> Survey:
-    """Loss and gradient at `coef`, and how far `step` moves the rows, both (k, p + 1), of one block.
+    """Loss, and what `pull` sums, at `coef` (k, p + 1) in one block.
 
-    `coef`, `step` and the gradient are those of the columns `as_is`, or standardised.
+    `coef`, not in units of the loss, and the sums are those of the columns `as_is`, or standardised.
     """
     Z = block.X if as_is else standardisation.columns(block.X)
-    eta, moved, truth = predictors(Z, coef), predictors(Z, step), loss.truth(block.y)
-    value = loss.loss(eta, truth)
-    np.abs(moved, out=moved)
-    eta *= loss.unit
-    residual = loss.squash(eta)
-    residual *= loss.unit
-    residual -= loss.aim(truth)
+    truth = loss.truth(block.y)
+    value, squashed = loss.loss_and_squash(predictors(Z, coef), truth)
     if block.sample_weight is not None:
-        w = block.sample_weight.astype(Z.dtype, copy=False)
-        value *= w
-        residual *= w
-        moved *= w > 0
-    return Survey(
-        value.sum(axis=1, dtype=np.float64),
-        pulled_back(Z, residual),
-        moved.max(axis=1, initial=0.0).reshape(loss.n_problems, -1).max(axis=1).astype(np.float64),
-    )
+        value *= block.sample_weight.astype(Z.dtype, copy=False)
+    return Survey(value.sum(axis=1, dtype=np.float64), _pulled(block, Z, loss, squashed, truth))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import ArraySource, Floats, Source
+from oddsmith.data.block import ArraySource, Floats, Source, class_counts
 from oddsmith.data.memory import require
 from oddsmith.data.sparse import SparseSource, pays_threads
 from oddsmith.engines import Engine, available_cores, threads
@@ -45,6 +45,8 @@ _VECTORS = 100
 
 NARROW = 1e-150
 """A sigma whose inverse squared still leaves room."""
+FEW_CELLS = 1_000_000
+"""Cells up to which a standardised copy (8 MB) is cheaper than standardising in every pass."""
 AT_WORK = 1e9
 """Bytes that the Hessians of the blocks at work may take together."""
 
@@ -216,6 +218,8 @@ def fit(
             standardisation=Standardisation(0.0 * unit, unit),
             penalty=ElasticNet.of(alpha, unit, loss.n_coupled),
         )
+    elif not sparse and n_rows * n_terms <= FEW_CELLS:
+        objective = objective.written_out()
     choice = ""
     if solver == "auto":
         solver, choice = chosen(objective)
@@ -262,6 +266,8 @@ def fit(
         .reshape(loss.n_coupled, -1)
         .any(axis=0)
     )
+    counts = class_counts(source.y, n_classes)
+    weight = source.sample_weight
     return Fit(
         form=form,
         intercept=intercept,
@@ -280,8 +286,10 @@ def fit(
         solution=solution,
         not_estimable=np.flatnonzero(still) - 1,
         n_rows=objective.n_rows,
-        class_counts=np.bincount(source.y, minlength=n_classes).tolist(),
-        class_weights=np.bincount(source.y, source.sample_weight, n_classes).astype(np.float64).tolist(),
+        class_counts=counts.tolist(),
+        class_weights=(counts if weight is None else np.bincount(source.y, weight, n_classes))
+        .astype(np.float64)
+        .tolist(),
     )
 
 

@@ -10,7 +10,6 @@ Sources: Hestenes and Stiefel (1952); Strakos and Tichy (2002), On error estimat
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -54,17 +53,13 @@ def finish(
         lengths = np.ones(len(theta))
         for _ in range(HALVINGS):
             moves = lengths[:, None] * steps
-            after, seen = objective.survey(theta - moves, moves)
+            after = objective.survey(theta - moves)
             fell = after.value <= now.value + NOISE * (1.0 + np.abs(now.value))
             if fell.all():
                 break
             lengths = np.where(fell, lengths, 0.5 * lengths)
         else:
-            return (
-                theta,
-                n_iter,
-                Nearby(now, replace(seen, move=np.full(len(theta), np.inf)), steps, decrement),
-            )
+            return theta, n_iter, Nearby(now, steps, decrement)
         theta, now = theta - moves, after
         apart = np.zeros(len(theta), dtype=bool)
         if objective.alpha == 0.0 and objective.may_be_separated(theta):
@@ -72,7 +67,7 @@ def finish(
         done = (decrement <= objective.tolerance) | (decrement > STALLED * before) | apart
         before = decrement
         if done.all() or n_iter >= max_iter:
-            return theta, n_iter, Nearby(now, seen, steps, decrement)
+            return theta, n_iter, Nearby(now, steps, decrement)
 
 
 def newton_steps(

@@ -4,6 +4,10 @@
     decrement = gradient' step / 2, in standard errors squared
     stop      when decrement * min(1, decrement / the one before) <= tolerance; then the step is taken
 
+What is known of the end is measured one step before it, in a pass that was foreseen to be the last and asked for the
+loss too: the step lowers it by the decrement, and leaves of that as much as the one before has left. A last pass that
+was not foreseen is followed by one that measures the end itself.
+
 A step is accepted when the slope along it has fallen to half or less, else it is shortened by a secant; on
 most data the whole step passes. Slopes alone don't prove that a convex loss falls, so that as soon as
 progress stalls, steps are checked by the loss (Armijo), and descent is guaranteed whatever the data.
@@ -16,14 +20,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
 from oddsmith.fit.metrics import Metric
-from oddsmith.fit.objective import Objective
+from oddsmith.fit.objective import Evaluation, Objective
 from oddsmith.fit.optimality import Nearby
 from oddsmith.fit.solvers.solution import Progress
 
@@ -35,6 +39,10 @@ STALLED = 0.25
 """A decrement within the user's tolerance that falls no further than this has met rounding."""
 PATIENCE = 12
 """Passes without a halved decrement after which the loss is asked."""
+EARLY = 2.0
+"""How far beyond the tolerance the foretold decrement may be for a pass to ask for the loss."""
+KNOWN = 1e3
+"""Tolerances that a decrement may measure for the step to be taken without looking where it leads."""
 SHORTEST = 1e-6
 SUFFICIENT = 1e-4
 NOISE = 1e-13
@@ -112,8 +120,9 @@ def descend(
     active = np.ones(len(theta), dtype=bool)
     before = first = best = unknown
     since, best_at, n_iter, checked, lost = 0, 0, 0, False, False
-    gradient = objective.gradient(theta)
+    look = _look(objective, theta, False)
     while True:
+        gradient = look.gradient
         steps, decrement = _steps(objective, memories, gradient, active)
         foretold = since >= plan.first_look and _to_come(decrement, first, since, tolerance)[active].max()
         pays = foretold > plan.worth or (checked and plan.worth < np.inf)
@@ -133,22 +142,28 @@ def descend(
             (decrement <= max(objective.tolerance, plan.rough)) & (gain >= STALLED) & np.isfinite(before)
         )
         moves = np.where(active[:, None], steps, 0.0)
+        if arrived.all() and active.all() and look.value.size and (decrement <= KNOWN * tolerance).all():
+            return theta - moves, n_iter, _foretold(objective, look, moves, decrement, gain), memories
         if arrived[active].all() or lost or n_iter >= max_iter:
             theta = theta - np.where(arrived[:, None], moves, 0.0)
-            now, seen = objective.survey(theta, moves)
+            now = objective.survey(theta)
             steps, left = _steps(objective, memories, now.gradient, np.ones_like(active))
             again = active & (left > max(objective.tolerance, plan.rough))
             if not again.any() or lost or n_iter >= max_iter or n_iter - best_at > PATIENCE:
-                return theta, n_iter, Nearby(now, seen, steps), memories
-            lengths, after = np.asarray(active, dtype=np.float64), now.gradient
+                return theta, n_iter, Nearby(now, steps), memories
+            lengths, look = np.asarray(active, dtype=np.float64), replace(now, value=np.empty(0))
             active = again
         else:
-            search = _by_loss if checked else _by_slope
-            lengths, after = search(objective, theta, gradient, moves)
+            last = not plan.rough and bool((decrement * gain**2 <= EARLY * tolerance).all())
+            lengths, look = (
+                _by_loss(objective, theta, look, moves)
+                if checked
+                else _by_slope(objective, theta, look, moves, last)
+            )
             theta = theta - lengths[:, None] * moves
         for k in np.flatnonzero(lengths > 0.0).tolist():
-            memories[k].learn(-lengths[k] * moves[k], after[k] - gradient[k])
-        gradient, before = after, decrement
+            memories[k].learn(-lengths[k] * moves[k], look.gradient[k] - gradient[k])
+        before = decrement
         n_iter += 1
         since += 1
         progress(n_iter, max_iter, np.full(len(theta), np.nan))
@@ -157,16 +172,31 @@ def descend(
         if not lengths.any() or n_iter - best_at > PATIENCE:
             lost = checked and not lengths.any()
             if not checked:
-                theta, gradient = _restarted(objective, theta)
+                theta, look = _restarted(objective, theta)
                 before = unknown
             checked = True
 
 
-def _restarted(objective: Objective, theta: Floats) -> tuple[Floats, Floats]:
+def _look(objective: Objective, theta: Floats, whole: bool) -> Evaluation:
+    """The gradient at `theta` (G, d), and where the `whole` is asked for the objective."""
+    if whole:
+        return objective.survey(theta)
+    return Evaluation(np.empty(0), objective.gradient(theta), np.empty(0))
+
+
+def _foretold(
+    objective: Objective, look: Evaluation, moves: Floats, decrement: Floats, gain: Floats
+) -> Nearby:
+    """What is known of the place to which `moves` (G, d) lead, by a look where they begin."""
+    value = look.value - decrement / objective.n_rows
+    return Nearby(replace(look, value=value), np.sqrt(gain)[:, None] * moves, gain * decrement)
+
+
+def _restarted(objective: Objective, theta: Floats) -> tuple[Floats, Evaluation]:
     """`theta` (G, d), or zero where that is better, and the gradient there."""
     value = objective.evaluate(theta, order=0).value
     theta = np.where((value <= objective.value_at_zero)[:, None], theta, 0.0)
-    return theta, objective.gradient(theta)
+    return theta, _look(objective, theta, False)
 
 
 def _gain(decrement: Floats, before: Floats) -> Floats:
@@ -192,13 +222,15 @@ def _steps(
     return steps, 0.5 * (steps * gradient).sum(axis=1) * objective.n_rows
 
 
-def _by_slope(objective: Objective, theta: Floats, gradient: Floats, moves: Floats) -> tuple[Floats, Floats]:
-    """Lengths (G,) at which the slopes have fallen to half, and the gradients there; 0 where none is found."""
-    slope = (gradient * moves).sum(axis=1)
+def _by_slope(
+    objective: Objective, theta: Floats, look: Evaluation, moves: Floats, whole: bool
+) -> tuple[Floats, Evaluation]:
+    """Lengths (G,) at which the slopes have fallen to half, and a look at that place; 0 where none is found."""
+    slope = (look.gradient * moves).sum(axis=1)
     lengths = np.asarray(moves.any(axis=1), dtype=np.float64)
     while True:
-        after = objective.gradient(theta - lengths[:, None] * moves)
-        rising = -(after * moves).sum(axis=1)
+        after = _look(objective, theta - lengths[:, None] * moves, whole)
+        rising = -(after.gradient * moves).sum(axis=1)
         fine = rising <= 0.5 * slope
         if fine.all():
             return lengths, after
@@ -206,12 +238,14 @@ def _by_slope(objective: Objective, theta: Floats, gradient: Floats, moves: Floa
             secant = slope / (slope + rising)
         lengths = np.where(fine, lengths, lengths * np.clip(np.nan_to_num(secant), 0.1, 0.7))
         if (lengths[~fine] < SHORTEST).any():
-            return np.zeros_like(lengths), gradient
+            return np.zeros_like(lengths), look
 
 
-def _by_loss(objective: Objective, theta: Floats, gradient: Floats, moves: Floats) -> tuple[Floats, Floats]:
-    """Lengths (G,) at which the objective has fallen enough, and the gradients there; 0 where none is found."""
-    slope = (gradient * moves).sum(axis=1)
+def _by_loss(
+    objective: Objective, theta: Floats, look: Evaluation, moves: Floats
+) -> tuple[Floats, Evaluation]:
+    """Lengths (G,) at which the objective has fallen enough, and a look at that place; 0 where none is found."""
+    slope = (look.gradient * moves).sum(axis=1)
     lengths = np.asarray(moves.any(axis=1), dtype=np.float64)
     now = objective.evaluate(theta, order=0).value
     noise = NOISE * (1.0 + np.abs(now))
@@ -219,8 +253,8 @@ def _by_loss(objective: Objective, theta: Floats, gradient: Floats, moves: Float
         value = objective.evaluate(theta - lengths[:, None] * moves, order=0).value
         fell = value <= now - SUFFICIENT * lengths * slope + noise
         if fell.all():
-            return lengths, objective.gradient(theta - lengths[:, None] * moves)
+            return lengths, _look(objective, theta - lengths[:, None] * moves, False)
         lengths = np.where(fell, lengths, 0.5 * lengths)
         lengths[~fell & (lengths < SHORTEST)] = 0.0
         if not lengths.any():
-            return lengths, gradient
+            return lengths, look

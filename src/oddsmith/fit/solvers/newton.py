@@ -21,6 +21,8 @@ from oddsmith.fit.solvers.solution import Path, Progress, silent
 
 NEAR = 1e-10
 """A decrement from which on one that falls no further has met the noise floor."""
+FLOOR = 1e-28
+"""A decrement that leaves nothing to gain: 1.4e-14 standard errors."""
 SUFFICIENT = 1e-4
 NOISE = 1e-14
 STALLED = 0.25
@@ -76,7 +78,7 @@ class Newton:
             return decrement <= objective.tolerance
         small = decrement <= min(objective.tolerance, NEAR)
         stalled = decrement > (STALLED if objective.alpha == 0.0 else STALLED_WITH_PENALTY) * before
-        return np.asarray(small & (stalled | (decrement == 0.0)))
+        return np.asarray(small & (stalled | (decrement <= FLOOR)))
 
     @staticmethod
     def _told_apart(objective: Objective, theta: Floats, now: Evaluation) -> NDArray[np.bool_]:

@@ -183,7 +183,7 @@ class Sampled:
         objective, penalty = self.objective, self.objective.penalty
         before = np.full(len(self.at), np.inf)
         while True:
-            now, seen = objective.survey(self.theta, self.at - self.theta)
+            now = objective.survey(self.theta)
             slope = penalty.violation(self.theta, now.gradient)
             steps = np.stack(
                 [
@@ -195,7 +195,7 @@ class Sampled:
             self.value = now.value
             again = (left > self.tolerance) & (left < STALLED * before)
             if not again.any() or self.n_iter >= self.max_iter:
-                return Nearby(now, seen, steps)
+                return Nearby(now, steps)
             before = left
             self._learn(self.theta, now.gradient - penalty.gradient(self.theta))
             self._descend(self.tolerance)

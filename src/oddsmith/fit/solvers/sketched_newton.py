@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ from oddsmith.fit.solvers.newton import Newton
 from oddsmith.fit.solvers.solution import Path, Progress, silent
 from oddsmith.fit.solvers.sparse_descent import descend_sparse, is_sparse
 from oddsmith.fit.sparse_metric import GROUPS, HEAD
+from oddsmith.fit.stats import spread
 
 WIDE = 400
 """Columns beyond which a sampled Hessian has to show that it pays."""
@@ -56,7 +58,7 @@ LOOSE = 0.1
 SUSPECT = 1e-4
 """A pivot in single precision from which on a column may be one that others explain."""
 HALVINGS = 12
-SLICE = 128_000_000
+SLICE = 4_000_000
 """Bytes of a sample's rows that are in double precision at once."""
 
 
@@ -197,15 +199,15 @@ def _held(objective: Objective, sketched: Objective) -> NDArray[np.bool_]:
 
     Columns that others explain on all rows are explained on a sample too.
     """
-    found = sketched.engine(sketched.source, _gram_of)
-    if not objective.fit_intercept:
-        found[0] = found[:, 0] = 0.0
-    free = objective.free[: len(found)]
-    flat = ~(np.diag(found) > 0.0)
-    suspicious = flat if objective.alpha > 0.0 else dependent_columns(found, SUSPECT)
-    if suspicious[free].any():
-        return objective.held
-    return np.tile(~objective.free, (objective.n_problems, 1))
+    if objective.alpha > 0.0:
+        squares = sketched.engine(sketched.source, partial(spread, standardisation=sketched.standardisation))
+        suspicious = not (squares > 0.0).all()
+    else:
+        found = sketched.engine(sketched.source, _gram_of)
+        if not objective.fit_intercept:
+            found[0] = found[:, 0] = 0.0
+        suspicious = bool(dependent_columns(found, SUSPECT)[objective.free[: len(found)]].any())
+    return objective.held if suspicious else np.tile(~objective.free, (objective.n_problems, 1))
 
 
 def _gram_of(block: Block) -> Floats:
