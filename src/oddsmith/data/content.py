@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from oddsmith.data.memory import require, shown_size, spare_address_space
 from oddsmith.errors import InputError, visible
@@ -199,7 +199,7 @@ class Digest:
 
     def _run(self) -> None:
         try:
-            with self.content.open() as stream:
+            with cast("io.BufferedReader", self.content.open()) as stream:
                 held = memoryview(bytearray(min(_DIGESTED, self.content.n_bytes)))
                 while not self._stopped and (n_bytes := stream.readinto(held)):
                     self._hash.update(held[:n_bytes])

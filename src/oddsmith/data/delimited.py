@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from oddsmith.data.cells import NUMBER
 from oddsmith.data.ahead import read_ahead
+from oddsmith.data.cells import NUMBER
 from oddsmith.data.content import ended
 from oddsmith.data.doubles import Doubles, columns_with_codes
 from oddsmith.data.memory import require

@@ -69,10 +69,7 @@ class Pieces:
 
     def head(self) -> Table:
         """The first rows of all files; of files without rows one table that has none."""
-        if self._heads is not None:
-            heads = self._heads
-        else:
-            heads = [self._files[0].head()]
+        heads = self._heads if self._heads is not None else [self._files[0].head()]
         return self._joined(next((head for head in heads if head.frame.height), heads[0]))
 
     def __iter__(self) -> Iterator[Table]:
