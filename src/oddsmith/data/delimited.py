@@ -292,7 +292,8 @@ def _parsed(
         columns=chosen,
         separator=dialect.delimiter,
         quote_char=quote_char,
-        null_values=missing if any(doubles.values()) else [""],
+        null_values=missing,
+        low_memory=True,
     )
     if strip and quote_char:
         stripped = pl.col(pl.String).str.strip_chars(" \t")

@@ -107,8 +107,7 @@ class Design:
             return read_column(batch, name, kinds[name], self.markers.of(name))
 
         at = 0
-        numeric = [name for name, kind in kinds.items() if kind == "numeric"]
-        for n_rows, cells in survey.cells(list(kinds), reader, numeric):
+        for n_rows, cells in survey.cells(list(kinds), reader, self.numeric):
             part = np.empty((n_rows, len(self.terms))) if whole is None else whole[at : at + n_rows]
             self._fill(part, [as_kind(kinds[name], found) for name, found in zip(kinds, cells, strict=True)])
             at += n_rows
@@ -150,6 +149,15 @@ class Design:
         ]
         X = self._room_for(table.frame.height)
         return X, self._fill(X, cells)
+
+    @property
+    def numeric(self) -> dict[str, frozenset[str]]:
+        """Columns that must be numbers, with the texts that mean missing in each."""
+        return {
+            column.name: self.markers.of(column.name)
+            for column in self.columns
+            if isinstance(column, NumericColumn)
+        }
 
     def need(self, n_rows: int) -> int:
         """Bytes of memory that the design matrix of so many rows takes while it is filled."""

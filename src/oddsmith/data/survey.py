@@ -8,7 +8,7 @@ something is wrong another one finds the place of the first cell at fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -184,18 +184,20 @@ class Survey:
         return float(sum(float(part.sum()) for part in self.weights) if self.weights else self.n_rows)
 
     def cells(
-        self, columns: Sequence[str], reader: Callable[[Table, str], Cells], numeric: Collection[str] = ()
+        self,
+        columns: Sequence[str],
+        reader: Callable[[Table, str], Cells],
+        numeric: Mapping[str, frozenset[str]] = {},
     ) -> Iterator[tuple[int, list[Cells]]]:
         """For each batch, how many rows count, and these columns' cells: kept ones, or read by `reader` once more.
 
-        Texts of the `numeric` columns may come to the reader as doubles.
+        Texts of the `numeric` columns, with what means missing there, may come to the reader as doubles.
         """
         if self.kept is not None:
             for number, height in enumerate(self.heights):
                 yield height, self.kept.cells(number, columns)
             return
-        doubles = Doubles({name: self.markers.of(name) for name in numeric})
-        for number, (_, batch) in enumerate(self.rows.read(columns, doubles)):
+        for number, (_, batch) in enumerate(self.rows.read(columns, Doubles(numeric))):
             known = self.known[number]
             counting = batch if known is None else batch.take(np.flatnonzero(known))
             yield counting.frame.height, [reader(counting, name) for name in columns]
