@@ -283,4 +283,5 @@ def test_newton_stops_after_max_iter():
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_the_limit_of_each_solver_bounds_its_iterations(solver):
-    assert fitted(PROBLEMS["small"], solver, **{SOLVERS[solver].limit: 2})[2].n_iter == 2
+    most = 1 if solver == "sketched-newton" else 2  # two are all that it needs
+    assert fitted(PROBLEMS["small"], solver, **{SOLVERS[solver].limit: most})[2].n_iter == most

@@ -3,8 +3,8 @@
 Adding a solver is adding a file and a row; every problem of the tests then meets it. The rule, in the numbers
 of rows n, of columns p and of coefficients of one problem d (in n coordinates where a ridge has p > n):
 
-    newton            a sample that finds the optimum's neighbourhood would be 0.3 n or more, and d <= 5000
-    sketched-newton   the sample is smaller, or p > 400 and n > 4 p, or p > 400 and sparse
+    newton            n d^2 < 1e6: nothing is cheaper than Hessians
+    sketched-newton   its largest matrix has 5000 columns or fewer, or p > 400 and n > 4 p, or p > 400 and sparse
     proximal-newton   the penalty has absolute values
     lbfgs             everything else: more coefficients than a Hessian is worth
 """
@@ -20,7 +20,7 @@ from oddsmith.fit.solvers.gradient_descent import GradientDescent
 from oddsmith.fit.solvers.lbfgs import LBFGS
 from oddsmith.fit.solvers.newton import Newton
 from oddsmith.fit.solvers.proximal_newton import ProximalNewton
-from oddsmith.fit.solvers.sketched_newton import WORTH_ALL, SketchedNewton, is_wide, sample_rows, width
+from oddsmith.fit.solvers.sketched_newton import SketchedNewton, is_wide, sample_rows, width
 from oddsmith.fit.solvers.solution import Path, Progress, Solution, silent
 from oddsmith.fit.solvers.sparse_descent import is_sparse
 from oddsmith.fit.solvers.stochastic import StochasticDescent
@@ -104,6 +104,10 @@ MOST_COEFFICIENTS = 5000
 """Coefficients of one problem: beyond this its Hessian is out of proportion."""
 
 
+TINY = 1e6
+"""Multiplications of a Hessian, n d^2, below which Newton's method is as fast as anything."""
+
+
 def chosen(objective: Objective) -> tuple[str, str]:
     """The solver that "auto" takes for an objective, by the rule above, and why."""
     n, d = objective.source.n_rows, objective.n_coefficients
@@ -114,11 +118,12 @@ def chosen(objective: Objective) -> tuple[str, str]:
         return "sketched-newton", f"{size}, sparse: few passes over what is not zero"
     if is_wide(objective):
         return "sketched-newton", f"{size}: a few passes go before any Hessian"
-    m = sample_rows(objective)
-    if m < WORTH_ALL * n:
-        return "sketched-newton", f"{size}: a sample of {m:,} rows leads near the optimum"
-    if d <= MOST_COEFFICIENTS:
-        return "newton", f"{size}: a sample would save nothing"
+    if n * d**2 < TINY:
+        return "newton", f"{size}: Hessians cost next to nothing"
+    if width(objective) <= MOST_COEFFICIENTS:
+        m = sample_rows(objective)
+        sample = f"a sample of {m:,} rows" if m < n else "single precision"
+        return "sketched-newton", f"{size}: {sample} leads near the optimum"
     return "lbfgs", f"{size}: a Hessian would be out of proportion"
 
 

@@ -16,7 +16,9 @@ the numbers of rows n, columns p and classes K; q = p + 1:
     sparse rows, p > 400             metrics of head and tail, conjugate gradients at the end: `sparse_descent.py`
     softmax, beyond                  m = max(6 q, min(n / 16, 2 n / q), 4096); the Kronecker metric
 
-Where the sample would be 0.3 n or more, Newton on all rows is as cheap, and exact.
+Where the sample would be 0.3 n or more it is all rows, in single precision: that halves what Newton's Hessians cost,
+of which a thinned sample's first steps leave few, and the descent in double precision makes the optimum exact. Where
+it doesn't, Newton in double precision does.
 
 Sources: Erdogdu and Montanari (2015), Convergence rates of sub-sampled Newton methods; Martens and Grosse
 (2015), Optimizing neural networks with Kronecker-factored approximate curvature, for the last row.
@@ -57,6 +59,12 @@ LOOSE = 0.1
 """Decrement for each coefficient at which a sample has told what it knows."""
 SUSPECT = 1e-4
 """A pivot in single precision from which on a column may be one that others explain."""
+FINE = 1e-3
+"""Decrement at which all rows in single precision have."""
+SHORT = 30
+"""Passes after which, of so few rows, Newton's Hessians are the faster way."""
+EXACT = 1e-14
+"""A decrement with which a cheap fit is content."""
 HALVINGS = 12
 SLICE = 4_000_000
 """Bytes of a sample's rows that are in double precision at once."""
@@ -80,12 +88,32 @@ class SketchedNewton:
             theta, plan, held = _wide(objective, draws)
         else:
             m = self.sample_rows or sample_rows(objective)
-            if m >= WORTH_ALL * objective.source.n_rows:
-                return Newton(min(self.max_iter, Newton.max_iter))(objective, progress)
             theta, plan, held = _sampled(objective, m, draws)
+            if m == objective.source.n_rows and not is_kronecker(objective):
+                return self._to_the_end(objective, theta, plan, held, progress)
         theta, n_iter, nearby, _ = descend(objective, theta, plan, self.max_iter, progress)
         history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter, nearby.now.value)]
         return Path(theta, n_iter, history, held, nearby)
+
+    def _to_the_end(
+        self, objective: Objective, theta: Floats, plan: Plan, held: NDArray[np.bool_], progress: Progress
+    ) -> Path:
+        """A descent from the optimum of all rows in single precision, and Newton's method where that isn't enough."""
+        most = min(self.max_iter, SHORT)
+        theta, n_iter, nearby, _ = descend(objective, theta, plan, most, progress)
+        left = nearby.decrement
+        if left is None:
+            left = 0.5 * (nearby.steps * nearby.now.gradient).sum(axis=1) * objective.n_rows
+        exact = objective.is_cheap and objective.source.dtype == np.float64
+        history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter, nearby.now.value)]
+        enough = (left <= (EXACT if exact else objective.tolerance)).all()
+        if enough or n_iter >= self.max_iter:
+            return Path(theta, n_iter, history, held, nearby)
+        theta = np.where((left <= 1.0)[:, None], theta, 0.0)
+        newton = Newton(min(self.max_iter - n_iter, Newton.max_iter))
+        path = newton.descend(objective, theta, objective.evaluate(theta, order=2), progress)
+        later = [(n_iter + n, value) for n, value in path.history]
+        return replace(path, n_iter=n_iter + path.n_iter, history=[history[0], *later])
 
 
 def is_wide(objective: Objective) -> bool:
@@ -104,12 +132,16 @@ def width(objective: Objective) -> int:
     """How many coefficients the largest matrix has that is factored."""
     if is_sparse(objective):
         return HEAD + GROUPS + 1
-    sampled = sample_rows(objective) < WORTH_ALL * objective.source.n_rows
-    return objective.source.n_columns + 1 if sampled and is_kronecker(objective) else objective.n_coefficients
+    return objective.source.n_columns + 1 if is_kronecker(objective) else objective.n_coefficients
 
 
 def sample_rows(objective: Objective) -> int:
-    """Rows that a sample needs to find the neighbourhood and the curvature of the optimum."""
+    """Rows that a sample has to find the neighbourhood and the curvature of the optimum: all, where most are needed."""
+    n, m = objective.source.n_rows, _needed(objective)
+    return n if m >= WORTH_ALL * n else m
+
+
+def _needed(objective: Objective) -> int:
     n, q, coupled = objective.source.n_rows, objective.source.n_columns + 1, objective.loss.n_coupled
     if coupled == 1 and isinstance(objective.source, SparseSource):
         return max(20 * q, LEAST)
@@ -154,8 +186,10 @@ def _sampled(
     kronecker = is_kronecker(objective)
     places = sample.thinned(max(12 * q, LEAST), draws)
     if len(places) < 0.5 * len(sample.rows):
-        theta, _ = _newton(_part(whole, places), theta, held, kronecker, most=20)
-    theta, metrics = _newton(whole, theta, held, kronecker, most=4 if kronecker else 20)
+        until = LOOSE * objective.n_coefficients
+        theta, _ = _newton(_part(whole, places), theta, held, kronecker, most=20, until=until)
+    until = FINE if len(sample.rows) == objective.source.n_rows else LOOSE * objective.n_coefficients
+    theta, metrics = _newton(whole, theta, held, kronecker, most=4 if kronecker else 20, until=until)
     if kronecker:
         return theta, Plan(metrics), held
 
@@ -216,10 +250,9 @@ def _gram_of(block: Block) -> Floats:
 
 
 def _newton(
-    sketched: Objective, theta: Floats, held: NDArray[np.bool_], kronecker: bool, most: int
+    sketched: Objective, theta: Floats, held: NDArray[np.bool_], kronecker: bool, most: int, until: float
 ) -> tuple[Floats, Sequence[Metric]]:
     """Damped Newton steps on a sample until it has told what it knows: coefficients (G, d) and metrics."""
-    until = LOOSE * sketched.n_coefficients
     now = sketched.evaluate(theta, order=1 if kronecker else 2)
     metrics: Sequence[Metric] = []
     for _ in range(most):
