@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     Cells = Floats | pl.Series
 
-_MORE = 1.1
-"""Room for rows beyond those that are expected; what is never written takes no memory."""
+_MORE, _GROWTH = 1.1, 1.5
+"""Room for rows beyond those that are expected, and beyond those that came; what is never written takes no memory."""
 
 
 class Kept:
     """The cells of columns, batch after batch; which of them are numbers, the first batch says."""
 
-    def __init__(self, expected: float) -> None:
-        """`expected`: about how many rows will come."""
-        self.expected = expected
+    def __init__(self, expected: float, room: float) -> None:
+        """`expected`: about how many rows will come; `room`: the bytes that all cells may take."""
+        self.expected, self.room = expected, room
         self.held = 0.0
         """Bytes of all cells."""
         self._places: dict[str, int] | None = None
@@ -37,6 +37,11 @@ class Kept:
         self._others: list[dict[str, Cells]] = []
         self._starts = [0]
         self._with_gaps: set[str] = set()
+
+    @property
+    def fits(self) -> bool:
+        """Whether the cells so far have room."""
+        return self.held <= self.room
 
     def begin(self, n_rows: int) -> None:
         """A batch of so many rows follows."""
@@ -57,9 +62,6 @@ class Kept:
                 self._with_gaps.add(name)
         else:
             self._others[batch][name] = cells
-
-    def __len__(self) -> int:
-        return len(self._others)
 
     def cells(self, batch: int, names: Sequence[str]) -> list[Cells]:
         """The cells of these columns in a batch."""
@@ -90,9 +92,8 @@ class Kept:
             self.add(0, name, first[name])
 
     def _make_room(self, n_rows: int) -> None:
-        before = self._numbers
-        if n_rows > len(before) or before.shape[1] != len(self._places or ()):
-            expected = max(self.expected, 1.5 * len(before))
-            rows = max(n_rows, int(_MORE * expected))
-            self._numbers = np.empty((rows, len(self._places or ())))
+        before, width = self._numbers, len(self._places or ())
+        if n_rows > len(before) or before.shape[1] != width:
+            wished = max(_MORE * self.expected, _GROWTH * len(before))
+            self._numbers = np.empty((max(n_rows, int(min(wished, self.room / (8 * max(width, 1))))), width))
             self._numbers[: len(before), : before.shape[1]] = before

@@ -105,9 +105,13 @@ class Pieces:
             return table
         table = table.completed(self._heads[0].frame.columns)
         names = [name for name in self._heads[0].frame.columns if name in table.frame.columns]
-        return replace(
-            table, frame=table.frame.select(self._alike.cells(table.frame[name]) for name in names)
+        # Texts that came as doubles remain so.
+        as_they_are = self._alike.texts if table.written is not None else set()
+        columns = (
+            table.frame[name] if name in as_they_are else self._alike.cells(table.frame[name])
+            for name in names
         )
+        return replace(table, frame=table.frame.select(columns))
 
     @cached_property
     def _heads(self) -> list[Table] | None:

@@ -13,6 +13,7 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -162,7 +163,7 @@ class Alike:
             for name in tables[0].frame.columns
         }
 
-    @property
+    @cached_property
     def texts(self) -> set[str]:
         """Columns that are text in every file that has rows."""
         import polars as pl
@@ -170,12 +171,10 @@ class Alike:
         return {name for name, dtypes in self._types.items() if set(dtypes) <= {pl.String}}
 
     def cells(self, part: pl.Series) -> pl.Series:
-        """The cells of a column of one of the files, or of some of its rows; doubles in place of texts remain."""
+        """The cells of a column of one of the files, or of some of its rows."""
         import polars as pl
 
         dtypes = self._types[part.name]
-        if part.dtype == pl.Float64 and set(dtypes) <= {pl.String}:
-            return part
         if len(set(dtypes)) <= 1 and pl.Object not in dtypes:
             return part.cast(dtypes[0]) if dtypes else part.cast(pl.String)
         if any(dtype.is_nested() or dtype in (pl.Binary, pl.Object) for dtype in dtypes):

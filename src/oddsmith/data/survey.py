@@ -117,7 +117,7 @@ class Survey:
         room: float = 0.0,
     ) -> None:
         """`weight`: the column of weights; `room`: bytes of cells that may be kept for the design matrix."""
-        self.rows, self.markers, self.labels, self.weight, self.room = rows, markers, labels, weight, room
+        self.rows, self.markers, self.labels, self.weight = rows, markers, labels, weight
         self.target: Target | None = None
         """What the labels are, after the first read."""
         self.known: list[NDArray[np.bool_] | None] = []
@@ -127,7 +127,7 @@ class Survey:
         self.weights_are_wrong = False
         self.heights: list[int] = []
         """For each batch, how many of its rows count."""
-        self.kept: Kept | None = Kept(rows.expected)
+        self.kept: Kept | None = Kept(rows.expected, room)
         """The cells of each column in rows that count; None where there was no room."""
         self._is_read = False
 
@@ -252,7 +252,7 @@ class Survey:
         if self.kept is None:
             return
         self.kept.add(number, name, cells)
-        if self.held > self.room:
+        if not self.kept.fits:
             self.kept = None
 
     def _refuse_weights(self, name: str) -> None:

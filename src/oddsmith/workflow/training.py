@@ -23,7 +23,6 @@ from oddsmith.data.memory import available, limited, size_of
 from oddsmith.data.passes import source_of
 from oddsmith.data.read import Reading
 from oddsmith.data.target import Labels, Target, TargetOptions
-from oddsmith.engines.blas import load_ahead
 from oddsmith.errors import DataWarning, FitWarning, InputError, visible
 from oddsmith.fit.optimality import Status
 from oddsmith.fit.solvers import MOST_COEFFICIENTS, SOLVERS, Progress, silent
@@ -147,7 +146,6 @@ def train(
             _texts(missing),
         )
         left = available()
-        load_ahead()
         plan = classify(
             rows,
             options,
