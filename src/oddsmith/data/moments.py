@@ -65,7 +65,7 @@ def moments(block: Block, unit: Floats | None = None) -> Moments:
         return _of_sparse(block.X, w, weight, unit)
     first = 0 if w is None else int(np.argmax(w > 0))
     w = np.ones(len(block.X)) if w is None else w
-    if unit is None and _is_close(block.X[first : first + HEAD]):
+    if unit is None and (len(w) <= HEAD or _is_close(block.X[first : first + HEAD])):
         found = _about_zero(block.X, w, weight)
         if (weight * found.mean**2 <= CLOSE * found.scatter).all():
             return found

@@ -59,12 +59,12 @@ class _Threads:
         Raises:
             ValueError: the source has no block.
         """
-        from concurrent.futures import ThreadPoolExecutor, wait
-
         blocks = iter(source)
         first = list(islice(blocks, 2))
         if self.n_threads == 1 or len(first) < 2:
             return reduce(chain(first, blocks), kernel)
+        from concurrent.futures import ThreadPoolExecutor, wait
+
         if self.pool is None:
             self.pool = ThreadPoolExecutor(self.n_threads, "oddsmith", initializer=limit_blas)
         total = _InOrder(chain(first, blocks), kernel, look_ahead=2 * self.n_threads)

@@ -271,7 +271,8 @@ class Softmax:
 
     def loss(self, eta: Floats, truth: Truth) -> Floats:
         """log(1 + sum of exp(eta_k - eta_y) over the other classes k), exact where it is tiny: (1, n)."""
-        lag, _ = self._behind(eta, truth)
+        full, true = self._all_classes(eta, truth)
+        lag = np.where(true, -np.inf, full - np.where(true, full, 0.0).sum(axis=0))
         top = np.maximum(lag.max(axis=0), 0.0)
         others = np.exp(lag - top).sum(axis=0)
         far = top + np.log(np.exp(-top) + others)
@@ -303,23 +304,21 @@ class Softmax:
         return scaled
 
     def loss_and_squash(self, eta: Floats, truth: Truth) -> tuple[Floats, Floats]:
-        """log(1 + others) and probabilities from one exponential, with others = sum of exp(eta_k - eta_y)."""
-        lag, true = self._behind(eta, truth)
-        if not lag.max(initial=0.0) < SAFE:
+        """log(1 + others / own) and probabilities from one exponential: own = exp(eta_y), others = those of the rest."""
+        if not max(eta.max(initial=0.0), -eta.min(initial=0.0)) < 0.5 * SAFE:
             return self.loss(eta, truth), self.squash(eta)
-        np.exp(lag, out=lag)
-        others = lag.sum(axis=0)
-        proba = lag[self._first :]
-        np.copyto(proba, 1.0, where=true[self._first :])
-        proba /= 1.0 + others
-        return np.log1p(others, out=others)[None, :], proba
-
-    def _behind(self, eta: Floats, truth: Truth) -> tuple[Floats, Truth]:
-        """By how much each class's predictor exceeds the true one's (K, n), -inf for itself; and which is true."""
-        full, true = self._all_classes(eta, truth)
-        lag = full - np.where(true, full, 0.0).sum(axis=0)
-        np.copyto(lag, -np.inf, where=true)
-        return lag, true
+        powers = np.exp(eta, out=eta)
+        true = powers * truth
+        own = true.sum(axis=0)
+        np.subtract(powers, true, out=true)
+        others = true.sum(axis=0)
+        if not self.symmetric:
+            is_reference = own == 0.0
+            own += is_reference
+            others += ~is_reference
+        powers /= own + others
+        others /= own
+        return np.log1p(others, out=others)[None, :], powers
 
     def aim(self, truth: Truth, dtype: np.dtype[Any] = DOUBLE) -> Floats:
         """The indicators as numbers."""

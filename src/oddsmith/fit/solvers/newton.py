@@ -61,6 +61,8 @@ class Newton:
             else:
                 steps, decrement = lasso_steps(objective, theta, now, active)
             active &= ~(self._arrived(objective, decrement, before) | self._told_apart(objective, theta, now))
+            if not active.any():
+                break
             lengths, now = self._descend(objective, theta, now, steps * active[:, None], decrement)
             active &= lengths > 0.0
             if not active.any():
@@ -99,12 +101,12 @@ class Newton:
         expected = decrement / objective.n_rows
         noise = NOISE * (1.0 + np.abs(now.value))
         for halving in range(HALVINGS + 1):
-            if not lengths.any():
-                break
             after = objective.evaluate(theta - lengths[:, None] * steps, order=2)
             fell = after.value <= now.value - SUFFICIENT * lengths * expected + noise
             if fell.all():
                 return lengths, after
             shorter = 0.5 * lengths if halving < HALVINGS - 1 else 0.0 * lengths
             lengths = np.where(fell, lengths, shorter)
+            if not lengths.any():
+                break
         return np.zeros_like(lengths), now
