@@ -7,7 +7,7 @@ from oddsmith.fit.cholesky import Factor, dependent_columns
 from oddsmith.fit.losses import Softmax
 from oddsmith.fit.penalties import ElasticNet, softmax_coupling
 
-from .problems import PROBLEMS
+from .problems import PROBLEMS, Problem
 
 EVERY = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
 
@@ -92,6 +92,42 @@ def test_rows_that_count_and_their_mean_weight():
     assert objective.n_rows == np.count_nonzero(problem.weight) < len(problem.y)
     assert objective.mean_weight == pytest.approx(problem.weight.mean(), rel=1e-14)
     assert PROBLEMS["small"].objective().mean_weight == 1.0
+
+
+@EVERY
+def test_no_row_with_weight_moves_further_than_the_bound(problem):
+    objective = problem.objective()
+    step = somewhere(objective, 0.01)
+    moved = objective.reach(np.zeros_like(step), step).move
+    assert (moved <= objective.most_moved(step)).all()
+    if not objective.fit_intercept:
+        assert np.isinf(objective.most_moved(step)).all()
+
+
+def test_the_bound_is_met_where_one_row_has_all_the_weight_of_a_column():
+    n = 400
+    X = np.zeros((n, 1))
+    X[0] = 1.0
+    objective = Problem("", X, np.arange(n) % 2).objective()
+    step = np.array([[0.0, 0.1]])
+    moved = objective.reach(0.0 * step, step).move
+    np.testing.assert_allclose(objective.most_moved(step), 2.0 * moved, rtol=2e-3)
+
+
+@EVERY
+@pytest.mark.parametrize("size", [0.3, 30.0])
+def test_cheap_passes_see_what_exact_ones_see(problem, size):
+    objective = problem.objective()
+    theta = somewhere(objective, size)
+    exact = objective.evaluate(theta, order=1)
+    tolerance = 1e-13 * (1.0 + np.abs(exact.gradient).max())
+    np.testing.assert_allclose(objective.gradient(theta), exact.gradient, atol=tolerance)
+    whole = objective.survey(theta)
+    np.testing.assert_allclose(whole.gradient, exact.gradient, atol=tolerance)
+    np.testing.assert_allclose(whole.value, exact.value, rtol=1e-13)
+    copied = objective.written_out().evaluate(theta, order=1)
+    np.testing.assert_allclose(copied.gradient, exact.gradient, atol=tolerance)
+    np.testing.assert_allclose(copied.value, exact.value, rtol=1e-13)
 
 
 def test_cholesky_solves_whatever_the_units():

@@ -101,6 +101,8 @@ class Plan:
     """Passes after which they are rebuilt whatever is foretold."""
     rough: float = 0.0
     """A decrement at which another way is the faster one."""
+    gives_up: bool = False
+    """Whether another way is the better one where slopes make no progress."""
 
 
 def descend(
@@ -108,7 +110,7 @@ def descend(
 ) -> tuple[Floats, int, Nearby, Sequence[Memory]]:
     """From `theta` (G, d) to the optimum: where it ended, after how many passes, and what is known of that place.
 
-    Once `plan` has shown no progress, each step is Newton's, or that of a new metric, and checked by the loss.
+    Once `plan` has shown no progress, each step is that of a new metric, and checked by the loss, unless it gives up.
     """
     tolerance = max(objective.tolerance, plan.rough)
     if objective.source.dtype == np.float32:
@@ -170,8 +172,8 @@ def descend(
         if (decrement < 0.5 * best)[active].any():
             best, best_at = np.minimum(best, decrement), n_iter
         if not lengths.any() or n_iter - best_at > PATIENCE:
-            lost = checked and not lengths.any()
-            if not checked:
+            lost = plan.gives_up or (checked and not lengths.any())
+            if not (checked or lost):
                 theta, look = _restarted(objective, theta)
                 before = unknown
             checked = True

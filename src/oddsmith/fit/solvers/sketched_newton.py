@@ -18,7 +18,7 @@ the numbers of rows n, columns p and classes K; q = p + 1:
 
 Where the sample would be 0.3 n or more it is all rows, in single precision: that halves what Newton's Hessians cost,
 of which a thinned sample's first steps leave few, and the descent in double precision makes the optimum exact. Where
-it doesn't, Newton in double precision does.
+a descent in a sampled Hessian makes no progress, Newton's method goes on.
 
 Sources: Erdogdu and Montanari (2015), Convergence rates of sub-sampled Newton methods; Martens and Grosse
 (2015), Optimizing neural networks with Kronecker-factored approximate curvature, for the last row.
@@ -89,17 +89,23 @@ class SketchedNewton:
         else:
             m = self.sample_rows or sample_rows(objective)
             theta, plan, held = _sampled(objective, m, draws)
-            if m == objective.source.n_rows and not is_kronecker(objective):
-                return self._to_the_end(objective, theta, plan, held, progress)
+            if not is_kronecker(objective):
+                most = SHORT if m == objective.source.n_rows else self.max_iter
+                return self._to_the_end(objective, theta, plan, held, min(most, self.max_iter), progress)
         theta, n_iter, nearby, _ = descend(objective, theta, plan, self.max_iter, progress)
         history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter, nearby.now.value)]
         return Path(theta, n_iter, history, held, nearby)
 
     def _to_the_end(
-        self, objective: Objective, theta: Floats, plan: Plan, held: NDArray[np.bool_], progress: Progress
+        self,
+        objective: Objective,
+        theta: Floats,
+        plan: Plan,
+        held: NDArray[np.bool_],
+        most: int,
+        progress: Progress,
     ) -> Path:
-        """A descent from the optimum of all rows in single precision, and Newton's method where that isn't enough."""
-        most = min(self.max_iter, SHORT)
+        """A descent of `most` passes from a sample's optimum, and Newton's method where that isn't enough."""
         theta, n_iter, nearby, _ = descend(objective, theta, plan, most, progress)
         left = nearby.decrement
         if left is None:
@@ -199,7 +205,8 @@ def _sampled(
             for hessian, h in zip(objective.evaluate(theta, order=2).hessian, held, strict=True)
         ]
 
-    return theta, Plan(metrics, all_rows, worth=4.0 + objective.n_coefficients / 8.0), held
+    worth = 4.0 + objective.n_coefficients / 8.0
+    return theta, Plan(metrics, all_rows, worth=worth, gives_up=True), held
 
 
 def _wide(objective: Objective, draws: np.random.Generator) -> tuple[Floats, Plan, NDArray[np.bool_]]:
