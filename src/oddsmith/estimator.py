@@ -97,7 +97,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_iter_: (1,) iterations done.
         solver_: the solver that did them.
         status_: "converged", "iteration_limit" or "no_finite_optimum".
-        newton_decrement_: of each problem, one for two classes and softmax, K for one-vs-rest.
+        newton_decrement_: of each problem, one for two classes and softmax, K for one-vs-rest; measured at the
+            coefficients or, where a last pass was spared, one step before and foretold by what that step gains.
         not_estimable_: names of the columns whose coefficients are 0, without a penalty, because they are
             constant or columns before them explain them, such as the last of all levels of a category.
         message_: how the fit ended, in one sentence.

@@ -149,6 +149,7 @@ class FitRecord(Record, frozen=True):
     tolerance: Annotated[float, Meta(ge=0.0)]
     """A Newton decrement up to this is near enough to the optimum."""
     newton_decrement: list[float]
+    """What is left of it at the coefficients: measured there, or one step before and foretold by the last gain."""
     mean_loss: list[float]
     """Mean loss of each problem, without the penalty: one for binary and softmax, one a class for ovr."""
     not_estimable: list[str]

@@ -172,11 +172,11 @@ def descend(
         if (decrement < 0.5 * best)[active].any():
             best, best_at = np.minimum(best, decrement), n_iter
         if not lengths.any() or n_iter - best_at > PATIENCE:
-            lost = plan.gives_up or (checked and not lengths.any())
-            if not (checked or lost):
+            if plan.gives_up or (checked and not lengths.any()):
+                lost = True
+            elif not checked:
                 theta, look = _restarted(objective, theta)
-                before = unknown
-            checked = True
+                before, checked = unknown, True
 
 
 def _look(objective: Objective, theta: Floats, whole: bool) -> Evaluation:
