@@ -225,3 +225,18 @@ def test_the_constant_that_a_sentence_tells_is_written_as_in_the_file(tmp_path, 
     (path,) = files(tmp_path, text.encode())
     (left_out,) = oddsmith.train(path, "y", missing_indicator=False).record.left_out
     assert left_out.reason.startswith("'a' is left out: constant, every value is '1.50'.")
+
+
+@pytest.mark.parametrize(
+    "wrong", [b"1,2\n1,2,3,4\n", b"1,2,3,4\n1,2\n", b"1,2,3,\n1,2\n", b'1,2,"3\n4,5,6\n']
+)
+@pytest.mark.parametrize("end", [b"", b"1,2,3\n" * 9])
+def test_a_record_that_is_too_long_is_refused_among_doubles_too(wrong, end):
+    chunks = [b"a,b,c\n" + b"1,2,3\n" * 9, b"1,2,3\n" * 9, wrong + end]
+    said = []
+    for doubles in (None, Doubles(dict.fromkeys("abc", MARKERS))):
+        with pytest.raises(InputError) as refusal:
+            list(Delimited(COMMA, strip=False).tables(chunks, None, doubles))
+        said.append(str(refusal.value))
+    assert said[0] == said[1]
+    assert re.match(r"t\.csv:(20|21)[: ]", said[0])
