@@ -1,6 +1,6 @@
 """python -m oddsmith: the command line."""
 
-from oddsmith.cli import main
+from oddsmith.cli import program
 
 if __name__ == "__main__":
-    main()
+    program()

@@ -239,3 +239,23 @@ def test_the_installed_program_is_this_one():
         pytest.skip("the package is not installed here")
     found = subprocess.run([script, "--version"], capture_output=True, check=True, timeout=60)
     assert found.stdout.startswith(b"oddsmith, version ")
+
+
+def test_a_process_that_ends_at_once_has_said_everything(tmp_path):
+    """Through a pipe, which is not flushed by itself; and its exit code is that of the outcome."""
+    (tmp_path / "rows.csv").write_text("x,y\n" + "".join(f"{i % 7},{i % 2}\n" for i in range(2000)))
+    for arguments, code in (
+        (["describe", "rows.csv", "--json"], 0),
+        (["show", "none.json"], 2),
+        (["nothing"], 2),
+    ):
+        found = subprocess.run(
+            [sys.executable, "-m", "oddsmith", *arguments],
+            capture_output=True,
+            cwd=tmp_path,
+            timeout=60,
+            check=False,
+        )
+        assert found.returncode == code
+        expected = program(*arguments, cwd=tmp_path)
+        assert (found.stdout, found.stderr) == (expected.stdout, expected.stderr)

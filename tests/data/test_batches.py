@@ -53,8 +53,12 @@ class Cut:
     table: Table
     ends: list[int]
     digests: tuple = ()
+    expected: float = 0.0
 
-    def read(self, only=None):
+    def head(self):
+        return next((piece for piece in self.read() if piece.frame.height), self.table)
+
+    def read(self, only=None, doubles=None):
         borders = [0, *sorted(self.ends), self.table.frame.height]
         for start, end in pairwise(borders):
             frame = self.table.frame.slice(start, end - start)

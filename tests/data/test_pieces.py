@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oddsmith.data import content as content_module
 from oddsmith.data import delimited
 from oddsmith.data import pieces as pieces_module
 from oddsmith.data.pieces import OnePiece, Pieces
@@ -350,3 +351,30 @@ def test_a_table_in_memory_is_one_piece():
     assert [list(part.frame.columns) for part in pieces.read(["b"])] == [["b"]]
     assert list(pieces) == [whole]
     assert (pieces.n_rows, pieces.columns, pieces.digests, pieces.notes) == (2, ("a", "b"), (), ())
+
+
+def test_a_digest_that_was_begun_ahead_is_that_of_the_file_as_it_is(tmp_path, monkeypatch):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"a,b\n" + b"1,2\n" * 50)
+    monkeypatch.setattr(content_module, "_DIGESTED", 16)
+    made = []
+
+    class Counted(content_module.Digest):
+        def __init__(self, of):
+            made.append(of)
+            super().__init__(of)
+
+    monkeypatch.setattr(content_module, "Digest", Counted)
+    for change in (b"", b"3,4\n"):
+        made.clear()
+        content_module.digest_ahead([str(path)])
+        with path.open("ab") as stream:
+            stream.write(change)
+        pieces = Pieces(str(path))
+        assert len(list(pieces)) == 1
+        assert pieces.digests == ((str(path), hashlib.sha256(path.read_bytes()).hexdigest()),)
+        assert not content_module._begun
+        assert len(made) == 1 + bool(change)
+    for strange in ("-", str(tmp_path / "none"), str(tmp_path), "\0"):
+        content_module.digest_ahead([strange])
+        assert not content_module._begun

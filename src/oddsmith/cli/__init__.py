@@ -35,6 +35,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(_outcome(sys.argv[1:] if arguments is None else arguments, own_process=True))
 
 
+def program() -> NoReturn:
+    """`main` for a process that ends with it: the system takes back what Python and libraries would take apart."""
+    try:
+        main()
+    except SystemExit as left:
+        sys.stderr.flush()
+        os._exit(left.code if isinstance(left.code, int) else USAGE)
+
+
 def _leave_on_signals() -> None:
     """Leave at once from wherever the program is: an exception might surface where it is only printed.
 

@@ -162,10 +162,13 @@ class _Answers:
 
     def __call__(self) -> Iterator[bytes]:
         """The content of the output, from its beginning."""
+        from oddsmith.data.doubles import Doubles
+
         self.unseen, self.n_texts, done = {}, 0, 0
         numbers = 2 * len(self.model.terms) + 4 * len(self.model.classes) + len(self.model.design.columns)
+        numeric = {name: m for name, m in self.model.numeric.items() if name != self.model.record.id}
         at_a_time = max(_FEWEST, self.pieces.size // numbers)
-        for table in self.pieces:
+        for table in self.pieces.read(None, Doubles(numeric)):
             for part in table.parts(at_a_time):
                 yield self._written(part, done)
                 done += part.frame.height

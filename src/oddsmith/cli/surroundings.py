@@ -32,6 +32,10 @@ def ensure_room() -> None:
     Raises:
         InputError: they cannot start within the limits of this process.
     """
+    from oddsmith.data.memory import reuse_memory
+
+    reuse_memory()
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # or its threads spin while they wait for work
     space, cores = _address_space(), os.cpu_count() or 1
     if space < math.inf:
         from oddsmith.data.memory import spare_address_space
@@ -70,6 +74,9 @@ def _address_space() -> float:
 
 def _be_spare() -> None:
     """Hold the libraries to one thread each."""
+    from oddsmith.data.memory import reuse_memory
+
+    reuse_memory()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
 

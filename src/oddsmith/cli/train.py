@@ -160,7 +160,12 @@ def train(
     """
     import warnings
 
+    from oddsmith.data.content import digest_ahead
+
+    digest_ahead(data)
+
     from oddsmith.data.batches import Batches
+    from oddsmith.engines.blas import load_ahead
     from oddsmith.errors import DataWarning, FitWarning, InputError, counted, visible
     from oddsmith.report.card import draw_path, selection_sentence
     from oddsmith.workflow import train as fit
@@ -179,6 +184,7 @@ def train(
         voice.detail(f"{table.name}: reading {counted(table.frame.width, 'column')}")
         warnings.simplefilter("always", FitWarning)
         warnings.simplefilter("always", DataWarning)
+        load_ahead()
         model = fit(
             rows,
             target,

@@ -10,9 +10,9 @@ its rows lay in memory or were read piece by piece, and however long the pieces 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from oddsmith.data.doubles import Doubles
 from oddsmith.data.pieces import as_pieces
 from oddsmith.data.table import Table
 from oddsmith.errors import InputError
@@ -59,12 +59,21 @@ class Piecewise(Protocol):
         ...
 
     @property
+    def expected(self) -> float:
+        """About how many rows there are, before the first read."""
+        ...
+
+    @property
     def n_rows(self) -> int:
         """Rows in all, after the first read."""
         ...
 
-    def read(self, only: Collection[str] | None = None) -> Iterator[Table]:
-        """Every row in order, with `only` these columns; one table at least."""
+    def head(self) -> Table:
+        """The first rows, if there are any, with all columns."""
+        ...
+
+    def read(self, only: Collection[str] | None = None, doubles: Doubles | None = None) -> Iterator[Table]:
+        """Every row in order, with `only` these columns; one table at least. Texts may come as `doubles`."""
         ...
 
 
@@ -73,10 +82,12 @@ class Batches:
 
     def __init__(self, pieces: Piecewise, watch: Watch = unwatched) -> None:
         self.pieces, self.watch = pieces, watch
-        self.head = _head(pieces)
-        """The first piece that has rows, if one has: columns, their types, and how messages call the rows."""
+        self.head = pieces.head()
+        """The first rows, if there are any: columns, their types, and how messages call the rows."""
         self.size = min(max(_CELLS // max(self.head.frame.width, 1), _FEWEST), _MOST)
         """Rows of a batch; the last one may have fewer."""
+        self.expected = pieces.expected
+        """About how many rows there are."""
 
     @classmethod
     def of(
@@ -89,11 +100,16 @@ class Batches:
         """The batches of what `as_pieces` takes, read in so much memory; batches as they are."""
         return data if isinstance(data, cls) else cls(as_pieces(data, reading, memory), watch)
 
-    def read(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, Table]]:
-        """Each batch with the number of its first row, in order; with these columns only, where they are named."""
+    def read(
+        self, columns: Sequence[str] | None = None, doubles: Doubles | None = None
+    ) -> Iterator[tuple[int, Table]]:
+        """Each batch with the number of its first row, in order; with these columns only, where they are named.
+
+        Columns of texts may come as `doubles`, in any of the batches.
+        """
         parts: list[tuple[Table, int, int]] = []
         start = held = 0
-        for piece in self.pieces.read(columns):
+        for piece in self.pieces.read(columns, doubles):
             self.watch(piece.frame.height)
             at, height = 0, piece.frame.height
             while at < height:
@@ -118,18 +134,20 @@ class Batches:
         )
 
 
-def _head(pieces: Piecewise) -> Table:
-    tables = pieces.read()
-    first = next(tables)
-    return next((table for table in chain([first], tables) if table.frame.height), first)
-
-
 def _batch(parts: list[tuple[Table, int, int]], columns: Sequence[str] | None) -> Table:
     """The rows of a batch as a table of their own; each part is a piece, the first row taken, and how many."""
     import polars as pl
 
+    names = parts[0][0].frame.columns if columns is None else columns
+    schemas = [piece.frame.schema for piece, _, _ in parts]
+    mixed = [name for name in names if len({schema[name] for schema in schemas}) > 1]
+
     def cut(piece: Table, at: int, taken: int) -> pl.DataFrame:
         frame = piece.frame if columns is None else piece.frame.select(columns)
+        if piece.written is not None:
+            frame = frame.with_columns(
+                piece.written(name) for name in mixed if frame[name].dtype != pl.String
+            )
         return frame.slice(at, taken)
 
     def place_of(row: int, column: str) -> str:

@@ -41,6 +41,8 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 EMPTY_IF_UNKNOWN = "Correct the cell, or leave it empty if it is unknown."
 LEADING_ZEROS = r"^[+-]?0[0-9]"
+EXACT = 2.0**53
+"""Whole numbers below are doubles; those above may differ where their doubles do not."""
 _SHORT, _OFTEN = 1000, 8
 """Cells of a column, and of each different one on average, from which on finding those that differ is worth while."""
 _CASTING, _LOOKING = 40, 128
@@ -113,9 +115,10 @@ def numbers(series: pl.Series, markers: frozenset[str]) -> Numbers:
     """
     import polars as pl
 
+    if series.dtype == pl.Float64 and (found := _plain_numbers(series, markers)) is not None:
+        return found
     _require_room(series, _CASTING)
-    found = _plain_numbers(series, markers)
-    if found is not None:
+    if (found := _plain_numbers(series, markers)) is not None:
         return found
     _require_room(series, 2 * series.estimated_size() / max(series.len(), 1) + _LOOKING)
     missing = _missing(series, markers)
@@ -148,6 +151,8 @@ def _plain_numbers(series: pl.Series, markers: frozenset[str]) -> Numbers | None
         return None
     if any(exact_number(marker.strip(BLANKS)) is not None for marker in markers):
         return None
+    if series.dtype == pl.Float64 and not series.null_count() and np.isfinite(series.to_numpy()).all():
+        return Numbers(series, series.len(), series.len(), None, None)
     values = series.cast(pl.Float64, strict=False)
     if series.dtype.is_float():
         series = values = values.fill_nan(None)
@@ -189,8 +194,19 @@ def texts(series: pl.Series, markers: frozenset[str]) -> pl.Series:
         different = series.unique().drop_nulls()
         if _OFTEN * different.len() <= series.len():
             written = as_written(different).set(_missing(different, markers), None)
+            if written.equals(different):
+                return series
             return series.replace_strict(different, written, default=None, return_dtype=pl.String)
     return as_written(series).set(_missing(series, markers), None)
+
+
+def places_of(cells: pl.Series, codes: dict[str, int]) -> pl.Series:
+    """Places (n,) of levels, null where a cell is missing or none of them."""
+    import polars as pl
+
+    if not codes:
+        return pl.Series([None] * cells.len(), dtype=pl.Int32)
+    return cells.cast(pl.Enum(list(codes)), strict=False).to_physical().cast(pl.Int32)
 
 
 def is_nested(dtype: pl.DataType) -> bool:

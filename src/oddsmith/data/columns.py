@@ -293,7 +293,9 @@ def _decide_numbers(survey: Survey, facts: ColumnFacts) -> _Decision:
     )
     # Whole numbers beyond 2**53 may differ where their doubles do not.
     if found.lowest == found.highest and len(found.spellings) < 2:
-        return _Decision(None, f"constant, every value is {shown(str(found.first))}.", is_constant=True)
+        markers = facts.markers
+        _, cell = survey.first(name, lambda series: first_of(numbers(series, markers).values.is_not_null()))
+        return _Decision(None, f"constant, every value is {shown(cell)}.", is_constant=True)
     manner = _identifier_manner(name, found)
     if manner is None:
         if found.n_rounded:

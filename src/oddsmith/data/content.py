@@ -8,23 +8,28 @@ A file that is read more than once must stay as it is: its size and its time of 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from oddsmith.data.memory import require, shown_size, spare_address_space
 from oddsmith.errors import InputError, visible
 
 HEAD = 512
 """So many bytes from its start tell what a file is."""
+START = 1 << 16
+"""So many tell what its columns are, more if that is no row."""
 _PIECE = 1 << 20
+_DIGESTED = 1 << 24
+"""Bytes that a digest takes in at once: few, or the thread would wait for Python's lock between them."""
 _TO_COME = 2
 """Bytes of memory that each byte of a file will ask for at least, beside itself."""
 
@@ -40,6 +45,11 @@ class InMemory:
     def __init__(self, raw: bytes, name: str) -> None:
         self.raw = raw
         self.name = name
+
+    @property
+    def n_bytes(self) -> int:
+        """How many they are."""
+        return len(self.raw)
 
     def open(self) -> BinaryIO:
         """A stream over the bytes, which are not copied."""
@@ -57,10 +67,21 @@ class OnDisk:
         self.name = name
         self._first = self._state()
 
+    @property
+    def n_bytes(self) -> int:
+        """Its size."""
+        return self._first[0]
+
     def open(self) -> BinaryIO:
         """A buffered stream."""
         with _said(self.name):
             return io.BufferedReader(_Raw(self.path, self.name))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether this is the same file in the same state."""
+        return isinstance(other, OnDisk) and (self.path, self._first) == (other.path, other._first)
+
+    __hash__ = None  # type: ignore[assignment]  # it is not looked up
 
     def refuse_changes(self) -> None:
         """Raise InputError where size, time of change or the file itself is another."""
@@ -123,9 +144,15 @@ def gathered(stream: BinaryIO, name: str, what: str = "this is") -> bytes:
 
 
 def read_chunks(opened: Opened, size: int | None) -> Iterator[bytes]:
-    """The bytes in chunks of `size`, the last one shorter; all at once where that is None."""
+    """The bytes in chunks of `size`, the first and the last one shorter; all at once where that is None.
+
+    The first chunk tells how to read the others: the less it holds, the better.
+    """
     with opened() as stream:
-        while chunk := stream.read(-1 if size is None else size):
+        first = stream.read(-1 if size is None else min(size, START))
+        if first:
+            yield first
+        while size is not None and (chunk := stream.read(size)):
             yield chunk
 
 
@@ -146,7 +173,7 @@ class Digest:
     """
 
     def __init__(self, content: Content) -> None:
-        self._content = content
+        self.content = content
         self._hash = hashlib.sha256()
         self._stopped = False
         self._failure: InputError | None = None
@@ -172,12 +199,37 @@ class Digest:
 
     def _run(self) -> None:
         try:
-            for chunk in read_chunks(self._content.open, _PIECE):
-                if self._stopped:
-                    return
-                self._hash.update(chunk)
+            with cast("io.BufferedReader", self.content.open()) as stream:
+                held = memoryview(bytearray(min(_DIGESTED, self.content.n_bytes)))
+                while not self._stopped and (n_bytes := stream.readinto(held)):
+                    self._hash.update(held[:n_bytes])
         except InputError as error:
             self._failure = error
+
+
+def digest_ahead(paths: Sequence[str]) -> None:
+    """Begin the digest of a long file that is about to be read, so that it goes on while libraries are loaded."""
+    with contextlib.suppress(InputError, OSError, ValueError):
+        if (
+            paths[0] != "-"
+            and stat.S_ISREG((found := os.stat(paths[0])).st_mode)
+            and found.st_size > _DIGESTED
+        ):
+            _begun.append(Digest(OnDisk(paths[0], paths[0])))
+
+
+def digest_of(content: Content) -> Digest:
+    """The digest of these bytes, begun now or ahead."""
+    begun = _begun.pop() if _begun else None
+    if begun is not None and begun.content == content:
+        return begun
+    if begun is not None:
+        begun.stop()
+    return Digest(content)
+
+
+_begun: list[Digest] = []
+"""The digest that was begun ahead, until somebody asks for it."""
 
 
 class _Raw(io.FileIO):

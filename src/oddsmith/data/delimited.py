@@ -9,12 +9,14 @@ means the same wherever it is cut, and the same sentence refuses it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from oddsmith.data.ahead import read_ahead
 from oddsmith.data.cells import NUMBER
 from oddsmith.data.content import ended
+from oddsmith.data.doubles import Doubles, columns_with_codes
 from oddsmith.data.memory import require
 from oddsmith.data.scan import Before, Dialect, Structure, line_at, prove, scan, text_start
 from oddsmith.data.strip import strip_blanks
@@ -42,10 +44,18 @@ class Delimited:
         self._header: list[str] = []
         self._header_line = 1
 
-    def tables(self, text: Iterable[bytes], only: Collection[str] | None = None) -> Iterator[Table]:
+    def tables(
+        self,
+        text: Iterable[bytes],
+        only: Collection[str] | None = None,
+        doubles: Doubles | None = None,
+        *,
+        ahead: bool = False,
+    ) -> Iterator[Table]:
         """The rows in chunks of UTF-8 text, those of a piece in a table; one table where there are no rows.
 
-        `only` these columns are parsed of a text that has been read before.
+        `only` these columns are parsed of a text that has been read before; some may come as `doubles`. `ahead`:
+        the structure of a piece is proved while cells of those before it are parsed.
 
         Raises:
             InputError: the text is not a table, or its header does not name the columns.
@@ -54,12 +64,17 @@ class Delimited:
             text = strip_blanks(text, delimiter=self.dialect.delimiter, quote=self.dialect.quote)
         empty: Table | None = None
         n_records, line, quoted, n_fields = 0, 0, False, 0
-        for structure in _structures(text, self.dialect):
-            table = self._table(structure, only, first=not n_records)
+        structures = _structures(text, self.dialect, with_codes=doubles is not None)
+        for structure, with_codes in read_ahead(structures) if ahead else structures:
+            if doubles is not None:
+                doubles.leave(
+                    self.columns[position] for position in with_codes if position < len(self.columns)
+                )
+            table = self._table(structure, only, doubles or Doubles({}), first=not n_records)
             n_records += structure.n_records
             line = structure.line_of(structure.n_records - 1)
             n_fields = structure.n_fields
-            quoted = quoted or bool(self.dialect.quote and self.dialect.quote.encode() in structure.body)
+            quoted = quoted or structure.quoted
             if table.frame.height:
                 yield table
             else:
@@ -78,23 +93,18 @@ class Delimited:
         (table,) = self.tables((text,))
         return replace(table, notes=self.notes)
 
-    def _table(self, structure: Structure, only: Collection[str] | None, *, first: bool) -> Table:
+    def _table(
+        self, structure: Structure, only: Collection[str] | None, doubles: Doubles, *, first: bool
+    ) -> Table:
         name, header = self.dialect.name, int(self.dialect.header and first)
         # Line ends in the cells before it move a cell to a line below its record's first.
         chosen = None
         if only is not None and not structure.broken:
-            chosen = [position for position, column in enumerate(self.columns) if column in only]
-        rows = cells(structure, self.dialect, self.strip, chosen or None)
-        if chosen:
-            rows.columns = [self.columns[position] for position in chosen]
-            rows = rows.slice(header)
-        elif self.dialect.header:
-            if first:
-                self._header = ["" if cell is None else str(cell) for cell in rows.row(0)]
-                self._header_line = structure.line_of(0)
-            rows = _named(rows.slice(header), self._header, name, self._header_line)
-            self.columns = rows.columns
-        else:
+            chosen = [position for position, column in enumerate(self.columns) if column in only] or None
+        rows = None if first else self._with_doubles(structure, chosen, doubles)
+        if rows is None:
+            rows = doubles.of(self._texts(structure, chosen, first=first), tried=not first)
+        if chosen is None:
             self.columns = rows.columns
         position_of = {column: position for position, column in enumerate(self.columns, start=1)}
         line_of = structure.line_of
@@ -103,16 +113,68 @@ class Delimited:
         def place_of(row: int, column: str) -> str:
             position, line = position_of[column], line_of(row + header)
             if broken is not None:
-                line += line_ends(broken.row(row)[: position - 1])
+                line += line_ends(cell for cell in broken.row(row)[: position - 1] if isinstance(cell, str))
             return f"{name}:{line}:{position}"
 
-        if only is not None and not chosen:
+        def written(column: str) -> pl.Series:
+            return self._texts(structure, [position_of[column] - 1], first=first).to_series()
+
+        if only is not None and chosen is None:
             rows = rows.select([column for column in rows.columns if column in only])
-        return Table(rows, name, place_of=place_of)
+        return Table(rows, name, place_of=place_of, written=written)
+
+    def _texts(self, structure: Structure, chosen: list[int] | None, *, first: bool) -> pl.DataFrame:
+        """The rows of a piece, without the header, every cell as a text; `chosen` are positions of columns."""
+        header = int(self.dialect.header and first)
+        rows = cells(structure, self.dialect, self.strip, chosen)
+        if chosen is not None:
+            rows.columns = [self.columns[position] for position in chosen]
+        elif self.dialect.header:
+            if first:
+                self._header = ["" if cell is None else str(cell) for cell in rows.row(0)]
+                self._header_line = structure.line_of(0)
+            return _named(rows.slice(header), self._header, self.dialect.name, self._header_line)
+        return rows.slice(header)
+
+    def _with_doubles(
+        self, structure: Structure, chosen: list[int] | None, doubles: Doubles
+    ) -> pl.DataFrame | None:
+        """The rows of a piece that is not the first, some columns as doubles; None where they cannot be parsed so."""
+        import polars as pl
+
+        wanted = chosen or range(len(self.columns))
+        missing = {
+            position: doubles.missing[self.columns[position]]
+            for position in wanted
+            if self.columns[position] in doubles.missing
+        }
+        if not missing:
+            return None
+        try:
+            rows = _parsed(structure, self.dialect, self.strip, chosen, missing)
+        except pl.exceptions.PolarsError:
+            return None
+        if rows.shape != (structure.n_records, len(chosen or range(structure.n_fields))):
+            return None
+        if chosen is not None:
+            rows.columns = [self.columns[position] for position in chosen]
+        elif self.dialect.header:
+            rows = _named(rows, self._header, self.dialect.name, self._header_line)
+        others = doubles.leave_others(rows)
+        if others:
+            positions = [self.columns.index(name) for name in others]
+            rows = rows.with_columns(self._texts(structure, positions, first=False))
+        return rows
 
 
-def _structures(text: Iterable[bytes], dialect: Dialect) -> Iterator[Structure]:
-    """The structure of each piece of a text that holds a record; a piece is a chunk, cut after a record."""
+def _structures(
+    text: Iterable[bytes], dialect: Dialect, *, with_codes: bool
+) -> Iterator[tuple[Structure, set[int]]]:
+    """The structure of each piece of a text that holds a record; a piece is a chunk, cut after a record.
+
+    `with_codes`: beside it, the positions of columns with leading zeros, of the second piece and those that follow.
+    """
+    begun = False
     before, held, wanted = Before(), list[bytes](), 0
     for chunk, last in ended(text):
         held.append(chunk)
@@ -122,10 +184,10 @@ def _structures(text: Iterable[bytes], dialect: Dialect) -> Iterator[Structure]:
         cut = chunk.rfind(b"\n") + 1 if plain else 0
         if last:
             body, rest = b"".join(held), b""
-            structure = scan(body, dialect, before)
+            structure = scan(body, dialect, before, plain=plain)
         elif cut:
             body, rest = b"".join((*held[:-1], memoryview(chunk)[:cut])), chunk[cut:]
-            structure = scan(body, dialect, before)
+            structure = scan(body, dialect, before, plain=plain)
         else:
             body = b"".join(held)
             # A CR at its end may be half of a line end.
@@ -133,7 +195,8 @@ def _structures(text: Iterable[bytes], dialect: Dialect) -> Iterator[Structure]:
             rest = body[structure.end :]
         before, held, wanted = structure.after, [rest], 2 * len(rest)
         if structure.n_records:
-            yield structure
+            yield structure, columns_with_codes(structure, dialect) if with_codes and begun else set()
+            begun = True
 
 
 def refuse_other_dialect(text: bytes, dialect: Dialect, *, strip: bool) -> None:
@@ -173,46 +236,67 @@ def refuse_other_dialect(text: bytes, dialect: Dialect, *, strip: bool) -> None:
 def cells(
     structure: Structure, dialect: Dialect, strip: bool, chosen: list[int] | None = None
 ) -> pl.DataFrame:
-    """Every record, the header too, parsed by Polars; its shape must be the one that was found.
+    """Every record, the header too, parsed by Polars as texts; its shape must be the one that was found.
 
     `chosen` are the positions of the columns to parse, rising: a record too long then goes unnoticed.
     """
     import polars as pl
 
-    n_records, n_fields, body = structure.n_records, structure.n_fields, structure.body
-    name, quote = dialect.name, dialect.quote
-    columns = [f"column_{position}" for position in range(1, n_fields + 1)]
-    n_chosen = n_fields if chosen is None else len(chosen)
-    quote_char = quote if quote and quote.encode() in body else None
-    copies = 2 if strip and quote_char else 1
-    require(
-        copies * (_BYTE * len(body) + _RECORD * structure.longest + n_chosen * (_CELL * n_records + _COLUMN)),
-        f"{name}: reading {counted(n_records, 'line')} of {counted(n_fields, 'cell')}",
-    )
-    unfaithful = f"{name}: the file could not be read faithfully"
+    n_chosen = structure.n_fields if chosen is None else len(chosen)
+    unfaithful = f"{dialect.name}: the file could not be read faithfully"
     report = "Please report this, with the file if you may."
     try:
-        frame = pl.read_csv(
-            body,
-            has_header=False,
-            schema=dict.fromkeys(columns, pl.String),
-            columns=chosen,
-            separator=dialect.delimiter,
-            quote_char=quote_char,
-            null_values=[""],
-        )
+        frame = _parsed(structure, dialect, strip, chosen)
     except pl.exceptions.PolarsError as error:
         structure.recheck()
         cause = visible(str(error).partition("\n")[0], limit=120)
         raise InputError(f"{unfaithful}: the parser says: {cause}. {report}") from error
-    if frame.shape != (n_records, n_chosen):
+    if frame.shape != (structure.n_records, n_chosen):
         structure.recheck()
         raise InputError(
-            f"{unfaithful}: {n_records} records of {n_chosen} fields became "
+            f"{unfaithful}: {structure.n_records} records of {n_chosen} fields became "
             f"{frame.height} of {frame.width}. {report}"
         )
+    return frame
+
+
+def _parsed(
+    structure: Structure,
+    dialect: Dialect,
+    strip: bool,
+    chosen: list[int] | None,
+    doubles: Mapping[int, str] = {},
+) -> pl.DataFrame:
+    """Every record as Polars parses it: texts, and at the positions of `doubles` numbers.
+
+    These hold nothing else, but for the text that means missing there, or an error of Polars ends it.
+    """
+    import polars as pl
+
+    n_records, n_fields, body = structure.n_records, structure.n_fields, structure.body
+    columns = [f"column_{position}" for position in range(1, n_fields + 1)]
+    schema: dict[str, type[pl.DataType]] = dict.fromkeys(columns, pl.String)
+    schema |= {columns[position]: pl.Float64 for position in doubles}
+    n_chosen = n_fields if chosen is None else len(chosen)
+    quote_char = dialect.quote if structure.quoted else None
+    copies = 2 if strip and quote_char else 1
+    require(
+        copies * (_BYTE * len(body) + _RECORD * structure.longest + n_chosen * (_CELL * n_records + _COLUMN)),
+        f"{dialect.name}: reading {counted(n_records, 'line')} of {counted(n_fields, 'cell')}",
+    )
+    missing = dict.fromkeys(columns, "") | {columns[position]: text for position, text in doubles.items()}
+    frame = pl.read_csv(
+        body,
+        has_header=False,
+        schema=schema,
+        columns=chosen,
+        separator=dialect.delimiter,
+        quote_char=quote_char,
+        null_values=missing,
+        low_memory=True,
+    )
     if strip and quote_char:
-        stripped = pl.all().str.strip_chars(" \t")
+        stripped = pl.col(pl.String).str.strip_chars(" \t")
         frame = frame.with_columns(pl.when(stripped != "").then(stripped))
     return frame
 

@@ -22,11 +22,12 @@ import msgspec
 import numpy as np
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import MissingMarkers, as_argument, first_of, numbers, texts
+from oddsmith.data.cells import EXACT, MissingMarkers, as_argument, first_of, numbers, texts
 from oddsmith.data.columns import rounding
 from oddsmith.data.describe import ColumnSummary, LevelSummary, NumericSummary, level_summary, numeric_summary
+from oddsmith.data.doubles import Doubles
 from oddsmith.data.exact import Different, ExactSum, Ranks, mixed, quartile_ranks, quartiles
-from oddsmith.data.facts import EXACT, rounded
+from oddsmith.data.facts import rounded
 from oddsmith.data.memory import available
 from oddsmith.data.pieces import OnePiece, Pieces
 from oddsmith.data.table import Table
@@ -70,7 +71,8 @@ def describe(
 
     def read(wanted: list[_Column], look: Callable[[_Column, Table], None]) -> None:
         done, of = 0, pieces.n_rows or None
-        for piece in pieces.read({column.name for column in wanted}):
+        doubles = Doubles({column.name: column.markers for column in wanted if column.levels is None})
+        for piece in pieces.read({column.name for column in wanted}, doubles):
             for column in wanted:
                 look(column, piece)
             done += piece.frame.height

@@ -107,7 +107,7 @@ class Design:
             return read_column(batch, name, kinds[name], self.markers.of(name))
 
         at = 0
-        for n_rows, cells in survey.cells(list(kinds), reader):
+        for n_rows, cells in survey.cells(list(kinds), reader, self.numeric):
             part = np.empty((n_rows, len(self.terms))) if whole is None else whole[at : at + n_rows]
             self._fill(part, [as_kind(kinds[name], found) for name, found in zip(kinds, cells, strict=True)])
             at += n_rows
@@ -115,6 +115,14 @@ class Design:
 
     def whole(self, survey: Survey) -> Floats:
         """The design matrix (n, p) of the rows that count, in memory."""
+        if not any(
+            isinstance(column, CategoricalColumn) or len(terms_of(column)) > 1 for column in self.columns
+        ):
+            X = survey.filled(
+                {column.name: mean for column, mean in zip(self.columns, self.mean.tolist(), strict=True)}
+            )
+            if X is not None:
+                return X
         X = self._room_for(survey.n_rows)
         for _ in self.parts(survey, X):
             pass
@@ -142,6 +150,15 @@ class Design:
         X = self._room_for(table.frame.height)
         return X, self._fill(X, cells)
 
+    @property
+    def numeric(self) -> dict[str, frozenset[str]]:
+        """Columns that must be numbers, with the texts that mean missing in each."""
+        return {
+            column.name: self.markers.of(column.name)
+            for column in self.columns
+            if isinstance(column, NumericColumn)
+        }
+
     def need(self, n_rows: int) -> int:
         """Bytes of memory that the design matrix of so many rows takes while it is filled."""
         return n_rows * (_TERM * len(self.terms) + _ROW)
@@ -163,7 +180,7 @@ class Design:
                 unseen += fill_categorical(part, column, cast("pl.Series", found))
             else:
                 missing = np.isnan(found)
-                part[:, 0] = np.where(missing, column.mean, found)
+                part[:, 0] = np.where(missing, column.mean, found) if missing.any() else found
                 if width == 2:
                     part[:, 1] = missing
             at += width

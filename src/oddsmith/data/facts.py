@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import as_written, numbers, texts
+from oddsmith.data.cells import EXACT, numbers, places_of, texts
 from oddsmith.data.column_moments import ColumnMoments
 from oddsmith.data.exact import Different
 from oddsmith.data.writing import Writing
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 MOST_TOLD = 1 << 22
 """Of different cells: hashes of 64 bits tell so many apart with a chance of error of 5e-7."""
-EXACT = 2.0**53
-"""Whole numbers below are doubles; those above may differ where their doubles do not."""
 
 
 class NumberFacts:
@@ -39,8 +37,6 @@ class NumberFacts:
         self.markers, self.forced = markers, forced
         self.n_rows = self.n_cells = self.n_numbers = 0
         self.is_finite, self.has_codes = True, False
-        self.first: str | None = None
-        """The first cell that is a number, as it is written."""
         self.lowest, self.highest = math.inf, -math.inf
         self.spellings: set[str] = set()
         """Of a number beyond 2^53 that is all the column holds: two of its spellings."""
@@ -62,12 +58,9 @@ class NumberFacts:
         self.n_numbers += found.n_numbers
         self.has_codes |= found.has_codes
         self.is_finite &= found.first_infinite is None
-        values = np.asarray(found.values.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+        values = np.asarray(found.values.to_numpy(), dtype=np.float64)
         if not (found.n_numbers and (self.all_numbers or self.forced)):
             return values
-        if self.first is None:
-            at = int(np.argmin(np.isnan(values)))
-            self.first = as_written(series.slice(at, 1))[0]
         if not self.is_finite:
             return values
         present = np.ones(len(values), dtype=bool) if found.n_numbers == len(values) else ~np.isnan(values)
@@ -220,7 +213,7 @@ class LevelFacts:
         import polars as pl
 
         assert self.codes is not None
-        found = _coded(cells, self.codes)
+        found = places_of(cells, self.codes)
         if found.null_count() > cells.null_count():
             fresh = cells.filter(found.is_null()).drop_nulls().unique(maintain_order=True)
             if len(self.codes) + fresh.len() > self.most:
@@ -232,7 +225,7 @@ class LevelFacts:
                 self.codes = None
                 return
             self.codes |= {level: len(self.codes) + k for k, level in enumerate(fresh)}
-            found = _coded(cells, self.codes)
+            found = places_of(cells, self.codes)
         codes = found.fill_null(len(self.codes)).to_numpy()
         size = len(self.codes)
         before = np.zeros(size - len(self.counts))
@@ -254,12 +247,3 @@ class LevelFacts:
         self._different.add(levels.hash().to_numpy())
         if self._different.exact:
             self._all_differ &= self._different.count - before == cells.len()
-
-
-def _coded(cells: pl.Series, codes: dict[str, int]) -> pl.Series:
-    """Places (n,) of levels, null where a cell is missing or none of them."""
-    import polars as pl
-
-    if not codes:
-        return pl.Series([None] * cells.len(), dtype=pl.Int32)
-    return cells.cast(pl.Enum(list(codes)), strict=False).to_physical().cast(pl.Int32)

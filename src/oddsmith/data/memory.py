@@ -31,8 +31,8 @@ _PIECE, _COPIES = (1 << 20, 8 << 20), 60
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?(?:([kmgt]?)(i?)b?)", re.IGNORECASE)
 _NO_LIMIT = 1 << 60
 _THREAD = 16 << 20
-_MOST_ARENAS = -8
-"""M_ARENA_MAX, as malloc.h has it."""
+_MOST_ARENAS, _LEAST_MAPPED, _MOST_KEPT = -8, -3, -1
+"""M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, as malloc.h has them."""
 
 
 def require(need: float, what: str, remedy: str = FEWER) -> None:
@@ -97,8 +97,21 @@ def spare_address_space() -> None:
     Threads that run already keep what they have: call it before libraries start theirs.
     """
     if _limits():
-        with contextlib.suppress(OSError, AttributeError, TypeError):
-            ctypes.CDLL(None).mallopt(_MOST_ARENAS, 1)
+        _tell_malloc(_MOST_ARENAS, 1)
+
+
+def reuse_memory() -> None:
+    """Let C's allocator keep what is freed for what comes next: the system would clear every page anew.
+
+    As for `spare_address_space`, call it early.
+    """
+    for option, value in ((_MOST_ARENAS, 1), (_LEAST_MAPPED, 1 << 25), (_MOST_KEPT, 1 << 28)):
+        _tell_malloc(option, value)
+
+
+def _tell_malloc(option: int, value: int) -> None:
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # where it is not glibc's
+        ctypes.CDLL(None).mallopt(option, value)
 
 
 def shown_size(number: float, rounded: Callable[[float], int] = round) -> str:

@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oddsmith.data.ahead import read_ahead
 from oddsmith.data.block import Block, Codes, Floats, of_rows, rows_of_block
 from oddsmith.data.memory import shown_size
 from oddsmith.errors import InputError, counted, visible
-
-Item = TypeVar("Item")
 
 CHUNK = 8 << 20
 _SEEK = 1 << 14
@@ -161,27 +157,3 @@ def blocks_of(
                 start, held, n_held = start + size, [], 0
     if n_held:
         yield block(np.concatenate(held))
-
-
-def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The items in order, made in a thread of their own, some before they are asked for."""
-    nothing = object()
-
-    def one() -> object:
-        return next(items, nothing)
-
-    at_work: deque[Future[Any]] = deque()
-    with ThreadPoolExecutor(1, "oddsmith-reading") as thread:
-        try:
-            at_work.append(thread.submit(copy_context().run, one))
-        except RuntimeError:  # the system gives no thread
-            yield from items
-            return
-        try:
-            at_work.append(thread.submit(copy_context().run, one))
-            while (item := at_work.popleft().result()) is not nothing:
-                at_work.append(thread.submit(copy_context().run, one))
-                yield item
-        finally:
-            for future in at_work:
-                future.cancel()

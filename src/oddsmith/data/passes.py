@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oddsmith.data.ahead import read_ahead
 from oddsmith.data.block import ArraySource, Block, Codes, Floats, Source, of_rows
 from oddsmith.data.design import Design
-from oddsmith.data.packed import PackedSource, blocks_of, read_ahead
+from oddsmith.data.packed import PackedSource, blocks_of
 from oddsmith.data.survey import Survey
 
 

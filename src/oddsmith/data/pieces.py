@@ -16,6 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from oddsmith.data.ahead import read_ahead
+from oddsmith.data.doubles import Doubles
 from oddsmith.data.memory import piece_size
 from oddsmith.data.native import are_paths, as_table
 from oddsmith.data.read import File, Reading
@@ -60,19 +62,34 @@ class Pieces:
         """Rows of all files; known after the first reading."""
         return sum(file.n_rows for file in self._files)
 
+    @property
+    def expected(self) -> float:
+        """About how many rows there are, by what is known of their beginning."""
+        return sum(file.expected for file in self._files)
+
+    def head(self) -> Table:
+        """The first rows of all files; of files without rows one table that has none."""
+        heads = self._heads if self._heads is not None else [self._files[0].head()]
+        return self._joined(next((head for head in heads if head.frame.height), heads[0]))
+
     def __iter__(self) -> Iterator[Table]:
         """Every row with every column. Of files without rows one table that has none."""
         return self.read()
 
-    def read(self, only: Collection[str] | None = None) -> Iterator[Table]:
+    def read(self, only: Collection[str] | None = None, doubles: Doubles | None = None) -> Iterator[Table]:
         """Every row in order, with `only` these columns; from the second reading on no other is parsed.
+
+        Columns of texts may come as `doubles`, in any of the pieces.
 
         Raises:
             InputError: as for `read_table`; or a file has changed since it was first opened.
         """
+        if doubles is not None and self._alike is not None:
+            doubles.leave_all_but(self._alike.texts)
         empty, rows = None, False
         for file in self._files:
-            for table in file.tables(only):
+            tables = file.tables(only, doubles)
+            for table in read_ahead(tables) if file.is_long else tables:
                 if table.frame.height:
                     rows = True
                     yield self._joined(table)
@@ -88,9 +105,13 @@ class Pieces:
             return table
         table = table.completed(self._heads[0].frame.columns)
         names = [name for name in self._heads[0].frame.columns if name in table.frame.columns]
-        return replace(
-            table, frame=table.frame.select(self._alike.cells(table.frame[name]) for name in names)
+        # Texts that came as doubles remain so.
+        as_they_are = self._alike.texts if table.written is not None else set()
+        columns = (
+            table.frame[name] if name in as_they_are else self._alike.cells(table.frame[name])
+            for name in names
         )
+        return replace(table, frame=table.frame.select(columns))
 
     @cached_property
     def _heads(self) -> list[Table] | None:
@@ -119,12 +140,16 @@ class OnePiece:
         self.columns = tuple(table.frame.columns)
         self.digests = table.digests
         self.notes = table.notes
-        self.n_rows = table.frame.height
+        self.n_rows = self.expected = table.frame.height
+
+    def head(self) -> Table:
+        """The table."""
+        return self.table
 
     def __iter__(self) -> Iterator[Table]:
         return self.read()
 
-    def read(self, only: Collection[str] | None = None) -> Iterator[Table]:
+    def read(self, only: Collection[str] | None = None, doubles: Doubles | None = None) -> Iterator[Table]:
         """The table, with `only` these columns."""
         yield self.table if only is None else self.table.only(only)
 

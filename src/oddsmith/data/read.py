@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal, get_args
 
-from oddsmith.data.content import HEAD, Digest, InMemory, content_at, ended, read_bytes
+from oddsmith.data.content import HEAD, START, InMemory, content_at, digest_of, ended, read_bytes
 from oddsmith.data.decode import utf8_chunks
 from oddsmith.data.delimited import Delimited, refuse_other_dialect
+from oddsmith.data.doubles import Doubles
 from oddsmith.data.parquet import is_parquet, parquet_tables
 from oddsmith.data.scan import Dialect
 from oddsmith.data.sources import Paths, files_of, joined
@@ -30,8 +31,6 @@ from oddsmith.errors import InputError, visible
 Format = Literal["auto", "csv", "parquet", "svmlight"]
 
 _SVMLIGHT_NAMES = (".svm", ".svmlight", ".libsvm")
-_START = 1 << 16
-"""Bytes from its start that tell a file's columns, more if that is no row."""
 _DELIMITER_NAMES = {"comma": ",", "semicolon": ";", "space": " ", "tab": "\t", "\\t": "\t"}
 
 
@@ -78,6 +77,8 @@ class File:
     digest: str | None = None
     """SHA-256 of its bytes as they lie on disk, in hexadecimal."""
     n_rows = 0
+    expected = 0.0
+    """About how many rows there are, once the first ones have been read."""
     notes: tuple[str, ...] = ()
 
     def __init__(self, path: str, reading: Reading, size: int | None = None) -> None:
@@ -94,27 +95,33 @@ class File:
         self._text = Delimited(dialect(reading, self.name), strip=reading.strip)
         self._svmlight: Table | None = None
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it has more bytes than one of its tables."""
+        return self.size is not None and self._content.n_bytes > self.size
+
     def whole(self) -> Table:
         """All rows at once, as one table with all that is known of the file."""
         (table,) = self.tables()
         return replace(table, digests=((self.name, str(self.digest)),), notes=self.notes)
 
-    def tables(self, only: Collection[str] | None = None) -> Iterator[Table]:
+    def tables(self, only: Collection[str] | None = None, doubles: Doubles | None = None) -> Iterator[Table]:
         """The rows in order; of a file without rows one table with none.
 
-        `only` these columns are parsed, from the second reading on: the first one looks at everything.
+        `only` these columns are parsed, from the second reading on: the first one looks at everything. Of a text,
+        columns may come as `doubles`, in any of the tables.
 
         Raises:
             InputError: as for `read_table`; or the file has changed since it was first opened.
         """
         self._content.refuse_changes()
         if self.digest is not None:
-            yield from self._tables(only, self.size)
+            yield from self._tables(only, self.size, doubles, ahead=self.is_long)
             self._content.refuse_changes()
             return
-        digest, n_rows = Digest(self._content), 0
+        digest, n_rows = digest_of(self._content), 0
         try:
-            for table in self._tables(None, self.size):
+            for table in self._tables(None, self.size, doubles, ahead=self.is_long):
                 n_rows += table.frame.height
                 yield table if only is None else table.only(only)
             self._content.refuse_changes()
@@ -124,9 +131,19 @@ class File:
 
     def head(self) -> Table:
         """The first rows; none where the file has none. What follows them has not been looked at."""
-        return next(self._tables(None, _START if self.size is None else min(self.size, _START)))
+        size = START if self.size is None else min(self.size, START)
+        found = next(self._tables(None, size))
+        self.expected = found.frame.height * max(self._content.n_bytes / size, 1.0)
+        return found
 
-    def _tables(self, only: Collection[str] | None, size: int | None) -> Iterator[Table]:
+    def _tables(
+        self,
+        only: Collection[str] | None,
+        size: int | None,
+        doubles: Doubles | None = None,
+        *,
+        ahead: bool = False,
+    ) -> Iterator[Table]:
         if self._svmlight is not None:
             yield self._svmlight if only is None else self._svmlight.only(only)
             return
@@ -147,7 +164,7 @@ class File:
             yield table
             return
         refuse_other_dialect(start, self._text.dialect, strip=self.reading.strip)
-        yield from self._text.tables(chunks, only)
+        yield from self._text.tables(chunks, only, doubles, ahead=ahead)
         self.notes = self._text.notes
 
 

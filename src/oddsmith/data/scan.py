@@ -83,6 +83,8 @@ class Structure:
     """No record has more bytes than this."""
     recheck: Callable[[], object]
     """For a text that the parser refuses: looks at each record, and raises InputError where one is at fault."""
+    quoted: bool
+    """Whether there is a quote in it."""
     broken: bool
     """Whether a cell may hold a line end."""
     end: int
@@ -91,14 +93,16 @@ class Structure:
     """For the piece that follows."""
 
 
-def scan(body: bytes, dialect: Dialect, before: Before = Before()) -> Structure:
+def scan(body: bytes, dialect: Dialect, before: Before = Before(), *, plain: bool = False) -> Structure:
     """The number of records and cells in `body`, and the line of each record: counted, else proved.
+
+    `plain`: it is known already to hold no quote.
 
     As `prove`, but in counted text a record too short goes unnoticed where another is too long: a parser
     that refuses long records has the last word, and `recheck` then names the first record at fault.
     """
     start = text_start(body) if before.at_start else 0
-    found = counted(body, start, dialect.delimiter, dialect.quote, before.n_fields)
+    found = counted(body, start, dialect.delimiter, "" if plain else dialect.quote, before.n_fields)
     if found is None or found.n_fields > MAX_FIELDS or body.startswith(2 * BYTE_ORDER_MARK):
         return prove(body, dialect, before)
     lines = range(before.next_line, before.next_line + found.n_records)
@@ -109,6 +113,7 @@ def scan(body: bytes, dialect: Dialect, before: Before = Before()) -> Structure:
         lambda record: lines[record],
         found.longest,
         lambda: prove(body, dialect, before),
+        quoted=False,
         broken=False,
         end=len(body),
         after=Before(lines.stop, found.n_fields, at_start=False),
@@ -215,6 +220,7 @@ class _Scanner:
             self.lines,
             self.longest,
             lambda: None,
+            self.quote >= 0 and bytes([self.quote]) in body,
             self.broken,
             position if position > self.start else 0,
             Before(self.next_line, self.n_fields, at_start=self.before.at_start and position == self.start),

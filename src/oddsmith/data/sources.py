@@ -13,6 +13,7 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,6 +162,13 @@ class Alike:
             ]
             for name in tables[0].frame.columns
         }
+
+    @cached_property
+    def texts(self) -> set[str]:
+        """Columns that are text in every file that has rows."""
+        import polars as pl
+
+        return {name for name, dtypes in self._types.items() if set(dtypes) <= {pl.String}}
 
     def cells(self, part: pl.Series) -> pl.Series:
         """The cells of a column of one of the files, or of some of its rows."""

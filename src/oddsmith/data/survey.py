@@ -8,7 +8,7 @@ something is wrong another one finds the place of the first cell at fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +23,9 @@ from oddsmith.data.cells import (
     refuse_nested,
     wrong_cell,
 )
+from oddsmith.data.doubles import Doubles
 from oddsmith.data.facts import LevelFacts, NumberFacts
+from oddsmith.data.kept import Kept
 from oddsmith.data.row_numbers import OFFSET, WEIGHT, RowNumbers
 from oddsmith.errors import InputError
 
@@ -70,6 +72,11 @@ class ColumnFacts:
         """Whether texts came after numbers, which were not looked at as texts."""
         return self.levels is None and not (self.numbers.all_numbers or self.numbers.forced)
 
+    @property
+    def takes_numbers(self) -> bool:
+        """Whether its cells have been numbers so far."""
+        return self.levels is None and not self.lacks_levels
+
     def look_at_levels(self) -> None:
         """Take the cells as texts in the next read, and no longer as numbers."""
         self.levels = LevelFacts(self.markers, self.most_levels)
@@ -110,8 +117,8 @@ class Survey:
         offset: str | None = None,
         room: float = 0.0,
     ) -> None:
-        """`weight`, `offset`: the columns of weights and offsets; `room`: bytes of cells that may be kept for the design matrix."""
-        self.rows, self.markers, self.labels, self.room = rows, markers, labels, room
+        """`weight`, `offset`: columns of such numbers; `room`: bytes of cells that may be kept for the design matrix."""
+        self.rows, self.markers, self.labels = rows, markers, labels
         self.weight, self.offset = (
             None if name is None else RowNumbers(name, meaning, markers.of(name))
             for name, meaning in ((weight, WEIGHT), (offset, OFFSET))
@@ -122,10 +129,8 @@ class Survey:
         """For each batch, which of its rows (b,) count; None where all do."""
         self.heights: list[int] = []
         """For each batch, how many of its rows count."""
-        self.kept: list[dict[str, Cells]] | None = []
-        """For each batch, the cells of each column in rows that count; None where there was no room."""
-        self.held = 0.0
-        """Bytes of the cells that were kept."""
+        self.kept: Kept | None = Kept(rows.expected, room)
+        """The cells of each column in rows that count; None where there was no room."""
         self._is_read = False
 
     def look(self, columns: Sequence[ColumnFacts]) -> None:
@@ -139,7 +144,9 @@ class Survey:
         if first:
             names += self.labels.columns if self.labels else ()
             names += [column.name for column in self._of_rows]
-        for number, (_, batch) in enumerate(self.rows.read(list(dict.fromkeys(names)))):
+        numeric = [*(facts for facts in columns if facts.takes_numbers), *(self._of_rows if first else ())]
+        doubles = Doubles({column.name: column.markers for column in numeric})
+        for number, (_, batch) in enumerate(self.rows.read(list(dict.fromkeys(names)), doubles)):
             if first:
                 self._begin(batch)
             weight = self.weight.parts[number] if self.weight else None
@@ -180,6 +187,11 @@ class Survey:
         return column.whole
 
     @property
+    def held(self) -> float:
+        """Bytes of the cells that are kept."""
+        return 0.0 if self.kept is None else self.kept.held
+
+    @property
     def n_rows(self) -> int:
         """Rows that count."""
         return sum(self.heights)
@@ -190,17 +202,33 @@ class Survey:
         return float(sum(float(part.sum()) for part in self.weight.parts) if self.weight else self.n_rows)
 
     def cells(
-        self, columns: Sequence[str], reader: Callable[[Table, str], Cells]
+        self,
+        columns: Sequence[str],
+        reader: Callable[[Table, str], Cells],
+        numeric: Mapping[str, frozenset[str]] = {},
     ) -> Iterator[tuple[int, list[Cells]]]:
-        """For each batch, how many rows count, and these columns' cells: kept ones, or read by `reader` once more."""
+        """For each batch, how many rows count, and these columns' cells: kept ones, or read by `reader` once more.
+
+        Texts of the `numeric` columns, with what means missing there, may come to the reader as doubles.
+        """
         if self.kept is not None:
-            for number, kept in enumerate(self.kept):
-                yield self.heights[number], [kept[name] for name in columns]
+            for number, height in enumerate(self.heights):
+                yield height, self.kept.cells(number, columns)
             return
-        for number, (_, batch) in enumerate(self.rows.read(columns)):
+        for number, (_, batch) in enumerate(self.rows.read(columns, Doubles(numeric))):
             known = self.known[number]
             counting = batch if known is None else batch.take(np.flatnonzero(known))
             yield counting.frame.height, [reader(counting, name) for name in columns]
+
+    def filled(self, gaps: Mapping[str, float]) -> Floats | None:
+        """The kept numbers (n, p) of these columns, and of no others, with these values where they are missing.
+
+        None where they do not lie so in memory. They are kept no longer.
+        """
+        X = None if self.kept is None else self.kept.filled(gaps)
+        if X is not None:
+            self.kept = None
+        return X
 
     def first(self, name: str, chosen: Callable[[pl.Series], int | None]) -> tuple[str, str]:
         """Place, and the cell as it is written, of the first that is `chosen` from a batch of a column."""
@@ -222,7 +250,7 @@ class Survey:
         self.known.append(known)
         self.heights.append(batch.frame.height if known is None else int(known.sum()))
         if self.kept is not None:
-            self.kept.append({})
+            self.kept.begin(self.heights[-1])
         for column in self._of_rows:
             refuse_nested(batch, column.name)
             column.add(self._counting(batch, column.name, len(self.known) - 1))
@@ -236,10 +264,9 @@ class Survey:
     def _keep(self, number: int, name: str, cells: Cells) -> None:
         if self.kept is None:
             return
-        self.kept[number][name] = cells
-        self.held += cells.nbytes if isinstance(cells, np.ndarray) else cells.estimated_size()
-        if self.held > self.room:
-            self.kept, self.held = None, 0.0
+        self.kept.add(number, name, cells)
+        if not self.kept.fits:
+            self.kept = None
 
     def _refuse_wrong(self, column: RowNumbers) -> None:
         name, markers, meaning = column.name, column.markers, column.meaning

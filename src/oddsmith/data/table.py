@@ -28,7 +28,7 @@ INDEXED = re.compile(r"x(0|[1-9][0-9]{0,8})")
 
 @dataclass(frozen=True)
 class Table:
-    """Rows and named columns, held by Polars; every column is a String column when read from text."""
+    """Rows and named columns, held by Polars; when read from text, String columns, and doubles that were asked for."""
 
     frame: pl.DataFrame
     name: str
@@ -41,6 +41,8 @@ class Table:
     """Sentences about what was left out while reading, each opening with the file's name."""
     counted_from: int | None = None
     """The first index, 0 or 1, of columns x0, x1, ... that are 0 where rows leave them unsaid (svmlight)."""
+    written: Callable[[str], pl.Series] | None = None
+    """The cells of a column as texts, also where it came as doubles; None where no texts were read."""
 
     def place(self, row: int, column: str) -> str:
         """Where a cell stands, as the start of a message: `file:line:column`, or `table: row 17, column 'x'`.
@@ -59,14 +61,17 @@ class Table:
             f"{visible(self.name, 200)}: {counted(len(kept), 'row')} of it",
         )
         return replace(
-            self, frame=self.frame[kept], place_of=lambda row, column: self.place(int(kept[row]), column)
+            self,
+            frame=self.frame[kept],
+            place_of=lambda row, column: self.place(int(kept[row]), column),
+            written=None,
         )
 
     def parts(self, n_rows: int) -> Iterator[Table]:
         """The rows in order, at most so many at a time; of no rows one part."""
         for start in range(0, max(self.frame.height, 1), n_rows):
             place = partial(self._place_after, start)
-            yield replace(self, frame=self.frame.slice(start, n_rows), place_of=place)
+            yield replace(self, frame=self.frame.slice(start, n_rows), place_of=place, written=None)
 
     def _place_after(self, start: int, row: int, column: str) -> str:
         return self.place(start + row, column)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.batches import Batches
-from oddsmith.data.cells import MissingMarkers, by_meaning, exact_number, plain, plainly, shown
+from oddsmith.data.cells import MissingMarkers, by_meaning, exact_number, places_of, plain, plainly, shown
 from oddsmith.data.expression import as_shell_word, sql_name, target_reader
 from oddsmith.errors import InputError, visible
 
@@ -86,16 +86,15 @@ class Labels:
 
     def add(self, table: Table) -> NDArray[np.bool_]:
         """Take in a batch; returns which of its rows (n,) have a label."""
-        import polars as pl
-
         labels = self.reader(table)
-        if len(self.seen) <= MOST_SEEN:
-            for label in labels.drop_nulls().unique(maintain_order=True):
-                self.seen.setdefault(label, len(self.seen))
+        found = places_of(labels, self.seen)
+        if found.null_count() > labels.null_count() and len(self.seen) <= MOST_SEEN:
+            for label in labels.filter(found.is_null()).drop_nulls().unique(maintain_order=True):
+                self.seen[label] = len(self.seen)
                 if len(self.seen) > MOST_SEEN:
                     break
-        found = labels.replace_strict(self.seen, default=MOST_SEEN, return_dtype=pl.Int32)
-        places = found.set(labels.is_null(), -1).to_numpy()
+            found = places_of(labels, self.seen)
+        places = found.fill_null(MOST_SEEN).set(labels.is_null(), -1).to_numpy()
         self.places.append(places.astype(np.min_scalar_type(-1 - len(self.seen))))
         return np.asarray(places >= 0)
 

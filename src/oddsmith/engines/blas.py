@@ -6,6 +6,7 @@ enter saves what was set, the last to leave restores it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,17 @@ def _let_any_thread_set() -> None:
     for library in _libraries().lib_controllers:
         if hasattr(library, "clear_controlling_thread"):
             library.clear_controlling_thread(force=True)
+
+
+def load_ahead() -> None:
+    """Begin to load SciPy's BLAS in a thread of its own, for a fit that is to come."""
+
+    def load() -> None:
+        with contextlib.suppress(Exception):  # who needs it meets the same
+            _libraries()
+
+    with contextlib.suppress(RuntimeError):  # no more threads can be started
+        threading.Thread(target=load, daemon=True).start()
 
 
 @cache

@@ -248,7 +248,8 @@ def squared_lengths(Z: Columns, d: Floats) -> Floats:
     elif isinstance(Z, SparseRows):
         _by_column(Z.squared, d, out=out[:, 1:])
     else:
-        out[:, 1:] = d @ np.square(Z)
+        squares = np.square(Z, out=workspace(WEIGHTED, Z.shape, Z.dtype))
+        out[:, 1:] = d.astype(Z.dtype, copy=False) @ squares
     return out
 
 

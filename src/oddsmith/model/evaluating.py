@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from oddsmith.data.batches import Batches
 from oddsmith.data.cells import refuse_nested, shown
+from oddsmith.data.doubles import Doubles
 from oddsmith.data.encoding import Unseen
 from oddsmith.data.memory import available, require
 from oddsmith.data.pieces import OnePiece, Pieces
@@ -76,7 +77,10 @@ def evaluate_pieces(
     needed |= {record.weight} if weighted and record.weight is not None else set()
     needed |= set() if record.offset is None else {record.offset}
     at_a_time = max(_FEWEST, pieces.size // (2 * len(model.terms) + 8 * len(classes)))
-    for piece in pieces.read(needed):
+    numeric = model.numeric
+    if weighted and record.weight is not None:
+        numeric[record.weight] = labels.markers.of(record.weight)
+    for piece in pieces.read(needed, Doubles(numeric)):
         for table in piece.parts(at_a_time):
             n_rows += table.frame.height
             table = table.completed(model.known_columns())
@@ -143,7 +147,7 @@ class _Labels:
         self.columns = list(target.columns)
         known: pl.DataFrame | None = None
         n_rows = 0
-        for piece in pieces.read():
+        for piece in pieces.read(None, Doubles(model.numeric)):
             table = piece.completed(model.known_columns())
             self._refuse_others(table)
             different = table.frame.select(self.columns).with_row_index(_ROW, offset=n_rows)

@@ -200,6 +200,12 @@ class Model:
             warnings.warn(note, DataWarning, stacklevel=2)
         return found
 
+    @property
+    def numeric(self) -> dict[str, frozenset[str]]:
+        """Columns whose cells must be numbers, with what means missing in each."""
+        name = self.record.offset
+        return self.design.numeric | ({} if name is None else {name: self.design.markers.of(name)})
+
     def known_columns(self) -> set[str]:
         """Every column that the training table had."""
         record = self.record
