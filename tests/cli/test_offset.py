@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from oddsmith.data import pieces
 from oddsmith.workflow import training
 
 TRAIN = "train rows.csv --target y --offset prior -o model.json"
@@ -35,6 +36,21 @@ def offsets(command):
     assert outcome.code == 0, outcome.err
     assert " with the offset alone\n" in outcome.err
     return command
+
+
+@pytest.mark.parametrize("size", [300, 2000])
+def test_nothing_depends_on_where_a_file_is_cut(offsets, monkeypatch, size):
+    lines = [
+        *(f"{verb} model.json rows.csv" for verb in ("predict --proba --explain", "evaluate --json")),
+        *(TRAIN.replace("rows", name) for name in ("gap", "words", "far", "endless")),
+        *(f"predict model.json {name}.csv -o never.csv" for name in ("gap", "far", "endless")),
+        TRAIN,
+    ]
+    expected, before = [offsets(line) for line in lines], Path("model.json").read_bytes()
+    monkeypatch.setattr(pieces, "piece_size", lambda memory=None: size)
+    for line, outcome in zip(lines, expected, strict=True):
+        assert offsets(line) == outcome
+    assert Path("model.json").read_bytes() == before
 
 
 def test_predictions_are_those_of_a_stream_and_of_little_memory(offsets):

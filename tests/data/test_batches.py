@@ -99,6 +99,9 @@ OPTIONS = [
     {"target": "y", "numeric": ["late"]},
     {"target": "y", "weight": "z"},
     {"target": "y", "weight": "x"},
+    {"target": "y", "offset": "weight", "alpha": 0.01},
+    {"target": "y", "weight": "weight", "offset": "z"},
+    {"target": "y", "offset": "x"},
     {"target": "z"},
     {"target": "name", "map_label": ["n1=n2"]},
     {"target": "z / 0 > 1"},
@@ -150,7 +153,7 @@ def test_batches_change_no_decision_and_a_model_by_rounding_alone(small_batches,
     (ours, said), (theirs, told) = small, whole
     assert said == told
     ours, theirs = msgspec.json.decode(ours), msgspec.json.decode(theirs)
-    for key in ("target", "id", "left_out", "dropped", "weight"):
+    for key in ("target", "id", "left_out", "dropped", "weight", "offset"):
         assert ours[key] == theirs[key]
     assert ours["training"]["class_counts"] == theirs["training"]["class_counts"]
     for one, other in zip(ours["columns"], theirs["columns"], strict=True):

@@ -355,18 +355,20 @@ def test_options_of_the_users_decide_before_the_rules() -> None:
         row=[str(row) for row in range(8)],
         day=["2024-01-31", "2024-02-01"] * 4,
         w=["1", "2", "3", "9"] * 2,
+        known=["-0.5", "2"] * 4,
         y=["0", "1"] * 4,
     )
     plan = classify(
         table,
-        ColumnOptions(categorical=("code", "day"), numeric=("2",), weight="w"),
+        ColumnOptions(categorical=("code", "day"), numeric=("2",), weight="w", offset="-2"),
         reserved=("y",),
     )
     assert kinds(plan) == {"code": "categorical", "row": "numeric", "day": "categorical"}
-    assert (plan.weight, plan.id, plan.left_out) == ("w", None, ())
+    assert (plan.weight, plan.offset, plan.id, plan.left_out) == ("w", "known", None, ())
     assert kinds(classify(table, ColumnOptions(drop=("day", "row", "-1")), reserved=("y",))) == {
         "code": "numeric",
         "w": "numeric",
+        "known": "numeric",
     }
 
 
@@ -433,6 +435,8 @@ def test_a_line_number_survives_filtering_twice() -> None:
         {"id": "x", "weight": "x"},
         {"id": "y"},
         {"weight": "y"},
+        {"offset": "y"},
+        {"offset": "x", "weight": "x"},
         {"features": ("y",)},
         {"numeric": ("y",)},
         {"features": ("x",), "id": "x"},
