@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Cells = Floats | pl.Series
 
+_TILE = 1024
+"""Rows that are written together."""
 _MORE, _GROWTH = 1.1, 1.5
 """Room for rows beyond those that are expected, and beyond those that came; what is never written takes no memory."""
 
@@ -37,6 +39,8 @@ class Kept:
         self._others: list[dict[str, Cells]] = []
         self._starts = [0]
         self._with_gaps: set[str] = set()
+        self._waiting: tuple[int, dict[str, Floats]] = (0, {})
+        """Numbers of one batch on their way into the matrix: all of a row at once, for rows share cache lines."""
 
     @property
     def fits(self) -> bool:
@@ -47,6 +51,7 @@ class Kept:
         """A batch of so many rows follows."""
         if len(self._others) == 1:
             self._settle()
+        self._put_down()
         self._others.append({})
         self._starts.append(self._starts[-1] + n_rows)
         if self._places is not None:
@@ -57,14 +62,16 @@ class Kept:
         self.held += cells.nbytes if isinstance(cells, np.ndarray) else cells.estimated_size()
         if isinstance(cells, np.ndarray) and self._places is not None and name in self._places:
             self._others[batch].pop(name, None)
-            self._numbers[self._starts[batch] : self._starts[batch + 1], self._places[name]] = cells
-            if np.isnan(cells).any():
-                self._with_gaps.add(name)
+            if self._waiting[0] != batch:
+                self._put_down()
+                self._waiting = (batch, {})
+            self._waiting[1][name] = cells
         else:
             self._others[batch][name] = cells
 
     def cells(self, batch: int, names: Sequence[str]) -> list[Cells]:
         """The cells of these columns in a batch."""
+        self._put_down()
         others, rows = self._others[batch], slice(self._starts[batch], self._starts[batch + 1])
         return [
             others[name] if name in others else self._numbers[rows, (self._places or {})[name]]
@@ -75,6 +82,7 @@ class Kept:
         """The matrix (n, p) of numeric columns, these values in their gaps; None if it is not that of these columns."""
         if self._places is None or list(self._places) != list(gaps) or any(self._others):
             return None
+        self._put_down()
         X = self._numbers[: self._starts[-1]]
         for name in self._with_gaps:
             column = X[:, self._places[name]]
@@ -90,6 +98,21 @@ class Kept:
         for name in names:
             self.held -= 8 * len(first[name])
             self.add(0, name, first[name])
+
+    def _put_down(self) -> None:
+        """Write what is on its way."""
+        batch, waiting = self._waiting
+        if not waiting or self._places is None:
+            return
+        places = [self._places[name] for name in waiting]
+        where = slice(None) if places == list(range(len(self._places))) else places
+        columns = list(waiting.values())
+        self._with_gaps.update(name for name, cells in waiting.items() if np.isnan(cells).any())
+        for start in range(self._starts[batch], self._starts[batch + 1], _TILE):
+            stop = min(start + _TILE, self._starts[batch + 1])
+            first, last = start - self._starts[batch], stop - self._starts[batch]
+            self._numbers[start:stop, where] = np.array([cells[first:last] for cells in columns]).T
+        self._waiting = (batch, {})
 
     def _make_room(self, n_rows: int) -> None:
         before, width = self._numbers, len(self._places or ())
