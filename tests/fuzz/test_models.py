@@ -35,6 +35,7 @@ FREE = {
         "fit.seed",
         "fit.passes",
         "fit.message",
+        "fit.choice",
     ),
     *("fit.loss_history.*.objective", "fit.loss_history.*.objective.*"),
     # Where rows have weights, counts are bound by their sum, and two weights by their entropy.

@@ -21,7 +21,7 @@ from oddsmith.fit.losses import Loss
 from oddsmith.fit.matrix import gram
 from oddsmith.fit.objective import Objective
 from oddsmith.fit.penalties import ElasticNet
-from oddsmith.fit.stats import log_odds
+from oddsmith.fit.stats import predictors_of
 
 CURVATURE_AT_ZERO = 0.25
 
@@ -124,5 +124,5 @@ def _pieces(block: Block, coef: Floats, loss: Loss) -> Floats:
     w = np.ones(len(Z), dtype=Z.dtype)
     if block.sample_weight is not None:
         w = block.sample_weight.astype(Z.dtype, copy=False)
-    covariance, spread = class_pieces(loss.squash(log_odds(block, Z, coef)), w)
+    covariance, spread = class_pieces(loss.squash(predictors_of(block, Z, coef)), w)
     return np.concatenate([covariance.ravel(), gram(Z, spread).ravel(), [w.sum(dtype=np.float64)]])

@@ -29,7 +29,7 @@ from oddsmith.fit.matrix import gram
 from oddsmith.fit.metrics import Kronecker, Metric, class_pieces, factored, unit_trace
 from oddsmith.fit.objective import Objective
 from oddsmith.fit.sample import drawn
-from oddsmith.fit.stats import log_odds
+from oddsmith.fit.stats import predictors_of
 
 HEAD = 256
 """Columns whose Hessian is sampled."""
@@ -132,7 +132,7 @@ class Look:
         loss = objective.loss
         coef = theta.reshape(-1, objective.source.n_columns + 1)
         assert w is not None
-        eta = log_odds(self.rows, objective.standardisation.columns(self.rows.X), coef)
+        eta = predictors_of(self.rows, objective.standardisation.columns(self.rows.X), coef)
         if loss.n_coupled == 1:
             own, _ = loss.curvature(eta)
             return [self._of(self._gram(own[g] * w), diagonal[g]) for g in range(len(theta))]

@@ -49,7 +49,7 @@ class Stats:
         )
 
 
-def log_odds(block: Block, Z: Columns, coef: Floats, unit: float = 1.0) -> Floats:
+def predictors_of(block: Block, Z: Columns, coef: Floats, unit: float = 1.0) -> Floats:
     """Linear predictors (k, n) of a block's rows, their offsets among them, in units of `coef` (k, p + 1)."""
     eta = predictors(Z, coef)
     if block.offset is not None:
@@ -62,7 +62,7 @@ def accumulate(
 ) -> Stats:
     """The sums of one block at `coef` (n_problems * n_coupled, p + 1), intercept first."""
     Z = standardisation.columns(block.X)
-    eta = log_odds(block, Z, coef)
+    eta = predictors_of(block, Z, coef)
     truth = loss.truth(block.y)
     w: Floats | float = 1.0
     weight = float(len(Z))
@@ -96,7 +96,7 @@ def pull(block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisa
     `coef` is in units of the loss; z are the columns `as_is`, to which it then belongs, or standardised.
     """
     Z = block.X if as_is else standardisation.columns(block.X)
-    return _pulled(block, Z, loss, loss.squash(log_odds(block, Z, coef, loss.unit)), loss.truth(block.y))
+    return _pulled(block, Z, loss, loss.squash(predictors_of(block, Z, coef, loss.unit)), loss.truth(block.y))
 
 
 def _pulled(block: Block, Z: Columns, loss: Loss, squashed: Floats, truth: Truth) -> Floats:
@@ -118,7 +118,7 @@ def bend(
     `coef`, `step` and the sum are those of the columns `as_is`, or standardised.
     """
     Z = block.X if as_is else standardisation.columns(block.X)
-    bent = loss.bend(log_odds(block, Z, coef), predictors(Z, step))
+    bent = loss.bend(predictors_of(block, Z, coef), predictors(Z, step))
     if block.sample_weight is not None:
         bent *= block.sample_weight.astype(Z.dtype, copy=False)
     return pulled_back(Z, bent)
@@ -127,7 +127,7 @@ def bend(
 def diagonal(block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation) -> Floats:
     """The Hessian's diagonal in one block at `coef`, both (k, p + 1): sum_i w_i curvature_i a_i^2."""
     Z = standardisation.columns(block.X)
-    own, _ = loss.curvature(log_odds(block, Z, coef))
+    own, _ = loss.curvature(predictors_of(block, Z, coef))
     if block.sample_weight is not None:
         own = own * block.sample_weight
     return squared_lengths(Z, own)
@@ -136,7 +136,7 @@ def diagonal(block: Block, coef: Floats, *, loss: Loss, standardisation: Standar
 def losses_of(block: Block, coef: Floats, *, loss: Loss, standardisation: Standardisation) -> Floats:
     """Weighted sums of losses of many fits at once, (A, n_problems), at `coef` (A, k, p + 1)."""
     Z = standardisation.columns(block.X)
-    eta = log_odds(block, Z, coef.reshape(-1, coef.shape[-1])).reshape(len(coef), -1, len(Z))
+    eta = predictors_of(block, Z, coef.reshape(-1, coef.shape[-1])).reshape(len(coef), -1, len(Z))
     truth = loss.truth(block.y)
     w = np.ones(len(Z)) if block.sample_weight is None else block.sample_weight
     return np.stack([loss.loss(part, truth) @ w for part in eta])
@@ -169,7 +169,7 @@ def survey(
     """
     Z = block.X if as_is else standardisation.columns(block.X)
     truth = loss.truth(block.y)
-    value, squashed = loss.loss_and_squash(log_odds(block, Z, coef), truth)
+    value, squashed = loss.loss_and_squash(predictors_of(block, Z, coef), truth)
     if block.sample_weight is not None:
         value *= block.sample_weight.astype(Z.dtype, copy=False)
     return Survey(value.sum(axis=1, dtype=np.float64), _pulled(block, Z, loss, squashed, truth))
