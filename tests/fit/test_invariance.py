@@ -34,7 +34,7 @@ def problems(draw, classes=2, weighted=None, alpha=None):
     if alpha is None:
         alpha = draw(st.sampled_from([0.0, 0.01, 1.0]))
     y = drawn(X, eta, draw(st.integers(0, 2**32 - 1)))
-    problem = Problem("drawn", X, y, loss, weight, alpha, draw(st.booleans()))
+    problem = Problem("drawn", X, y, loss, weight, alpha, standardize=draw(st.booleans()))
     assume(fitted(problem)[2].status is Status.converged)
     return problem
 
