@@ -37,13 +37,13 @@ class Problem:
     y: np.ndarray
     loss: Loss = field(default_factory=Bernoulli)
     weight: np.ndarray | None = None
-    offset: np.ndarray | None = None
     alpha: float = 0.0
     l1_ratio: float = 0.0
     standardize: bool = True
     fit_intercept: bool = True
     status: Status = Status.converged
     block_rows: int | None = None
+    offset: np.ndarray | None = None
 
     def source(self):
         return ArraySource(

@@ -35,7 +35,7 @@ def problems(draw, classes=2, weighted=None, alpha=None, shifted=False):
         alpha = draw(st.sampled_from([0.0, 0.01, 1.0]))
     offset = np.round(rng.normal(scale=2.0, size=n) * 2.0**20) / 2.0**20 if shifted else None
     y = drawn(X, eta, draw(st.integers(0, 2**32 - 1)))
-    problem = Problem("drawn", X, y, loss, weight, offset, alpha, standardize=draw(st.booleans()))
+    problem = Problem("drawn", X, y, loss, weight, alpha, standardize=draw(st.booleans()), offset=offset)
     assume(fitted(problem)[2].status is Status.converged)
     return problem
 

@@ -50,6 +50,7 @@ def path(tmp_path_factory):
 @example([b"a,b\n", b"\r", b"1,2\r", b"3,4"], PLAIN)
 @example([b"\xef\xbb\xbf", b'"a"\n', b'""\n', b"\n", b'""'], PLAIN)
 @example([b"\t\r", b"a,b\n", b"1,2\n"], Reading(strip=True, format="csv"))
+@example([b'""\t'], Reading(delimiter=",", header=False, strip=True, format="csv"))
 @example([b"a b\n", b' "x ""y"" z"\t  1 \n'], Reading(delimiter=" ", strip=True, format="csv"))
 def test_soup_of_hostile_pieces(path, pieces, reading):
     check_table(b"".join(pieces), reading, path)

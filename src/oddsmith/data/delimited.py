@@ -223,6 +223,7 @@ def refuse_other_dialect(text: bytes, dialect: Dialect, *, strip: bool) -> None:
     bare = re.sub(sign + rb"[^" + sign + rb"]*(" + sign + rb"|$)", b"", first) if sign else first
     if delimiter.encode() in bare:
         return
+    bare = bare.strip(blanks)
     counts = {other: bare.count(other.encode()) for other in "\t;|," if other != delimiter}
     guess = max(counts, key=counts.__getitem__)
     if counts[guess]:
