@@ -19,7 +19,7 @@ from oddsmith.fit.optimality import Status, optimality
 from oddsmith.fit.penalties import ElasticNet
 from oddsmith.fit.sample import drawn, systematic
 from oddsmith.fit.solvers import SOLVERS, chosen, solve
-from oddsmith.fit.solvers.sketched_newton import sketch
+from oddsmith.fit.solvers.sketched_newton import is_wide, sketch
 
 N = 20_000
 
@@ -268,3 +268,19 @@ def test_the_rule_by_which_auto_chooses(n, p, loss, solver):
 def test_every_solver_of_the_table_is_bounded_by_its_limit():
     problem = TROUBLES["plain"][0]
     assert solve(replace(problem), "sketched-newton", **{SOLVERS["sketched-newton"].limit: 2}).n_iter <= 2
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-6, 1e-3])
+def test_levels_that_hardly_any_row_has_among_many_columns(alpha):
+    draws = np.random.default_rng(12)
+    levels = np.minimum(draws.exponential(90.0, 4000).astype(np.int64), 405)
+    X = np.column_stack([columns(4000, 8), levels[:, None] == np.unique(levels)[1:]]).astype(np.float64)
+    X = np.column_stack([X, draws.normal(size=(4000, max(0, 402 - X.shape[1])))])
+    problem = objective(X, classes(X[:, :8], 2), alpha=alpha)
+    assert is_wide(problem)
+    found, best = (solve(replace(problem), solver) for solver in ("sketched-newton", "newton"))
+    assert found.status is best.status
+    np.testing.assert_allclose(value(problem, found), value(problem, best), rtol=1e-9)
+    exact = optimality(replace(problem), found.theta)
+    if alpha:
+        assert exact.newton_decrement.max() <= 3.0 * problem.tolerance

@@ -86,12 +86,12 @@ class SketchedNewton:
             return descend_sparse(objective, draws, self.max_iter, progress)
         if is_wide(objective):
             theta, plan, held = _wide(objective, draws)
-        else:
-            m = self.sample_rows or sample_rows(objective)
-            theta, plan, held = _sampled(objective, m, draws)
-            if not is_kronecker(objective):
-                most = SHORT if m == objective.source.n_rows else self.max_iter
-                return self._to_the_end(objective, theta, plan, held, min(most, self.max_iter), progress)
+            return self._to_the_end(objective, theta, plan, held, self.max_iter, progress)
+        m = self.sample_rows or sample_rows(objective)
+        theta, plan, held = _sampled(objective, m, draws)
+        if not is_kronecker(objective):
+            most = SHORT if m == objective.source.n_rows else self.max_iter
+            return self._to_the_end(objective, theta, plan, held, min(most, self.max_iter), progress)
         theta, n_iter, nearby, _ = descend(objective, theta, plan, self.max_iter, progress)
         history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter, nearby.now.value)]
         return Path(theta, n_iter, history, held, nearby)
@@ -115,7 +115,7 @@ class SketchedNewton:
         enough = (left <= (EXACT if exact else objective.tolerance)).all()
         if enough or n_iter >= self.max_iter:
             return Path(theta, n_iter, history, held, nearby)
-        theta = np.where((left <= 1.0)[:, None], theta, 0.0)
+        theta = np.where((nearby.now.value <= objective.value_at_zero)[:, None], theta, 0.0)
         newton = Newton(min(self.max_iter - n_iter, Newton.max_iter))
         path = newton.descend(objective, theta, objective.evaluate(theta, order=2), progress)
         later = [(n_iter + n, value) for n, value in path.history]
@@ -222,14 +222,33 @@ def _wide(objective: Objective, draws: np.random.Generator) -> tuple[Floats, Pla
         found = sketch(objective, Sample(rows, None)).evaluate(theta, order=2).hessian
         ridge = objective.penalty.hessian
         found = (found - ridge) / (1.0 - (p + 1) / (len(rows) + 1)) + ridge
-        return [factored(hessian, h) for hessian, h in zip(found, held, strict=True)]
+        exact = objective.diagonal(theta)
+        return [
+            factored(_with(hessian, *row), h) for hessian, h, *row in zip(found, held, exact, strict=True)
+        ]
 
     zero = np.zeros((objective.n_problems, objective.n_coefficients))
     return (
         zero,
-        Plan([Diagonal.of(objective, h) for h in held], of_sample, worth=14.0, first_look=4, rescaled=True),
+        Plan(
+            [Diagonal.of(objective, h) for h in held],
+            of_sample,
+            worth=14.0,
+            first_look=4,
+            rescaled=True,
+            gives_up=True,
+        ),
         held,
     )
+
+
+def _with(hessian: Floats, diagonal: Floats) -> Floats:
+    """A sampled Hessian (d, d) with the diagonal (d,) of all rows: a column that few rows have is rare in a sample."""
+    own = np.diag(hessian)
+    scale = np.sqrt(np.divide(diagonal, own, out=np.zeros_like(own), where=own > 0.0))
+    found: Floats = hessian * np.outer(scale, scale)
+    np.fill_diagonal(found, diagonal)
+    return found
 
 
 def _part(whole: Objective, places: NDArray[np.intp]) -> Objective:
