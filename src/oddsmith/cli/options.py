@@ -50,12 +50,15 @@ class Voice:
         self.asides.append(message)
 
     def tell_asides(self) -> None:
-        """The asides so far: all of them under --verbose, else the first and what fits in a few lines."""
+        """The asides so far: all of them under --verbose, else the first and what fits in a few lines.
+
+        To say that one is left out would take the place that it needs.
+        """
         asides, room = self.asides.copy(), ASIDES
         self.asides.clear()
         for told, message in enumerate(asides):
             room -= len(message)
-            if told and room < 0 and not self.verbose:
+            if told and room < 0 and told < len(asides) - 1 and not self.verbose:
                 self._say(f"{counted(len(asides) - told, 'more such note')}; -v shows all.")
                 break
             self._say(message if self.verbose else visible(message, 2 * ASIDES))
