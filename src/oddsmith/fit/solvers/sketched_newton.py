@@ -61,6 +61,8 @@ SUSPECT = 1e-4
 """A pivot in single precision from which on a column may be one that others explain."""
 FINE = 1e-3
 """Decrement at which all rows in single precision have."""
+RARE = 0.5
+"""Of the median curvature of standardised columns: one that has less on a sample is one that few rows have."""
 SHORT = 30
 """Passes after which, of so few rows, Newton's Hessians are the faster way."""
 EXACT = 1e-14
@@ -219,13 +221,14 @@ def _wide(objective: Objective, draws: np.random.Generator) -> tuple[Floats, Pla
 
     def of_sample(theta: Floats) -> Sequence[Metric]:
         rows = systematic(objective.source.n_rows, 8 * (p + 1), draws)
-        found = sketch(objective, Sample(rows, None)).evaluate(theta, order=2).hessian
         ridge = objective.penalty.hessian
-        found = (found - ridge) / (1.0 - (p + 1) / (len(rows) + 1)) + ridge
-        exact = objective.diagonal(theta)
-        return [
-            factored(_with(hessian, *row), h) for hessian, h, *row in zip(found, held, exact, strict=True)
-        ]
+        found = sketch(objective, Sample(rows, None)).evaluate(theta, order=2).hessian - ridge
+        own = np.diagonal(found, axis1=1, axis2=2)
+        if (own < RARE * np.median(own, axis=1, keepdims=True)).any():
+            exact = objective.diagonal(theta) - objective.penalty.diagonal
+            found = np.stack([_with(*pair) for pair in zip(found, exact, strict=True)])
+        found = found / (1.0 - (p + 1) / (len(rows) + 1)) + ridge
+        return [factored(hessian, h) for hessian, h in zip(found, held, strict=True)]
 
     zero = np.zeros((objective.n_problems, objective.n_coefficients))
     return (
