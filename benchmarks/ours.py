@@ -63,12 +63,12 @@ def path(problem: Problem) -> Ours:
     from oddsmith.data.block import ArraySource
     from oddsmith.data.moments import measures
     from oddsmith.fit.path import fit_path
-    from oddsmith.workflow.fitting import objective_of, threads_for
+    from oddsmith.workflow.fitting import Task, threads_for
 
     source = ArraySource(problem.X, problem.y, problem.weight)
     with threads_for(None, source, 2, "softmax") as engine:
         columns = measures(source, engine)
-        objective = objective_of(
+        objective = Task(
             source,
             2,
             mean=columns.mean,
@@ -79,7 +79,7 @@ def path(problem: Problem) -> Ours:
             standardize=False,
             engine=engine,
             fit_intercept=problem.fit_intercept,
-        )
+        ).objective()
         start = perf_counter()
         found = fit_path(objective, np.array(problem.alphas), tolerance=PATH_TOLERANCE * len(problem.y))
         inside = perf_counter() - start

@@ -14,19 +14,19 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import Floats, Source
+from oddsmith.data.block import Floats
 from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers
 from oddsmith.data.design import LARGEST, Design
 from oddsmith.data.encoding import NumericColumn
 from oddsmith.data.moments import Measures, measures
 from oddsmith.data.sparse import compressed, is_sparse, place_of_cell, source_of
 from oddsmith.data.target import type_of_labels
-from oddsmith.engines import Engine
 from oddsmith.errors import FitWarning, InputError, counted, visible
 from oddsmith.fit.matrix import log_odds
 from oddsmith.fit.objective import TOLERANCE
@@ -38,7 +38,7 @@ from oddsmith.model.records import SelectionRecord, TargetRecord
 from oddsmith.report.odds_ratios import odds_ratio_table
 from oddsmith.workflow.account import KEYWORDS, divergence, message
 from oddsmith.workflow.arrays import NO_NUMBER, as_labels, as_numbers, coded, refuse_unfit
-from oddsmith.workflow.fitting import fit, threads_for
+from oddsmith.workflow.fitting import Task, fit, threads_for
 from oddsmith.workflow.offsets import about_zero, refuse_several, row_offsets
 from oddsmith.workflow.record import model_of
 from oddsmith.workflow.weights import row_weights
@@ -172,22 +172,24 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self._check_columns(X, columns)
             scale = np.where(columns.sigma > 0.0, columns.sigma, 1.0)
             self._selection: SelectionRecord | None = None
-            alpha = self._strength(source, n_classes, columns.mean, scale, centre, engine)
-            found = fit(
+            task = Task(
                 source,
                 n_classes,
                 mean=columns.mean,
                 scale=scale,
                 multi_class=self.multi_class,
-                alpha=alpha,
+                alpha=1.0,
                 l1_ratio=float(self.l1_ratio),
                 standardize=bool(self.standardize),
-                fit_intercept=bool(self.fit_intercept),
-                solver=self.solver,
-                max_iter=None if self.max_iter is None else int(self.max_iter),
                 engine=engine,
+                fit_intercept=bool(self.fit_intercept),
                 tolerance=float(self.tol),
                 offset_centre=centre,
+            )
+            found = fit(
+                replace(task, alpha=self._strength(task)),
+                solver=self.solver,
+                max_iter=None if self.max_iter is None else int(self.max_iter),
                 seed=self._seed(),
             )
         if found.status is Status.diverged:
@@ -210,15 +212,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             warnings.warn(self.message_, FitWarning, stacklevel=2)
         return self
 
-    def _strength(
-        self,
-        source: Source,
-        n_classes: int,
-        mean: Floats,
-        scale: Floats,
-        offset_centre: float,
-        engine: Engine,
-    ) -> float:
+    def _strength(self, task: Task) -> float:
         """The penalty of this fit."""
         return float(self.alpha)
 

@@ -14,14 +14,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from oddsmith.data.block import Floats, Source
+from oddsmith.data.block import Floats
 from oddsmith.data.sparse import SparseSource
-from oddsmith.engines import Engine
 from oddsmith.errors import InputError, visible
 from oddsmith.estimator import LogisticRegression
 from oddsmith.fit.objective import TOLERANCE
 from oddsmith.fit.path import grid
-from oddsmith.workflow.fitting import objective_of
+from oddsmith.workflow.fitting import Task
 from oddsmith.workflow.selection import select_alpha
 
 RULES = ("one_standard_error", "least_deviance")
@@ -84,33 +83,13 @@ class LogisticRegressionCV(LogisticRegression):
         self.n_threads = n_threads
         self.random_state = random_state
 
-    def _strength(
-        self,
-        source: Source,
-        n_classes: int,
-        mean: Floats,
-        scale: Floats,
-        offset_centre: float,
-        engine: Engine,
-    ) -> float:
-        if isinstance(source, SparseSource):
+    def _strength(self, task: Task) -> float:
+        if isinstance(task.source, SparseSource):
             raise InputError(
                 "cross-validation takes sparse rows only where they are few enough to be written out. Give X.toarray(), "
                 "or search alpha of LogisticRegression with a GridSearchCV."
             )
-        objective = objective_of(
-            source,
-            n_classes,
-            mean=mean,
-            scale=scale,
-            multi_class=self.multi_class,
-            alpha=1.0,
-            l1_ratio=float(self.l1_ratio),
-            standardize=bool(self.standardize),
-            engine=engine,
-            fit_intercept=bool(self.fit_intercept),
-            offset_centre=offset_centre,
-        )
+        objective = task.objective()
         if isinstance(self.alphas, int | np.integer):
             alphas = grid(objective, int(self.alphas))
             if not alphas[0] > 0.0:  # no column tells anything, and any penalty says so
@@ -126,7 +105,7 @@ class LogisticRegressionCV(LogisticRegression):
         self.standard_error_ = found.validation.standard_error
         fits = [objective.on_user_scale(theta) for theta in found.path.theta]
         intercepts, coefs = (np.array([fit[part] for fit in fits]) for part in (0, 1))
-        if n_classes > 2 and self.multi_class == "softmax" and objective.penalty.is_smooth:
+        if task.n_classes > 2 and self.multi_class == "softmax" and objective.penalty.is_smooth:
             intercepts, coefs = (_of_all_classes(part) for part in (intercepts, coefs))
         self.intercepts_paths_, self.coefs_paths_ = intercepts, coefs
         return found.alpha

@@ -106,103 +106,93 @@ def threads_for(
     return threads(max(1, min(n_threads, int(AT_WORK / (2.0 * hessian)))))
 
 
-def objective_of(
-    source: Source,
-    n_classes: int,
-    *,
-    mean: Floats,
-    scale: Floats,
-    multi_class: Literal["softmax", "ovr"],
-    alpha: float,
-    l1_ratio: float,
-    standardize: bool,
-    engine: Engine,
-    fit_intercept: bool = True,
-    tolerance: float = TOLERANCE,
-    offset_centre: float = 0.0,
-) -> Objective:
-    """What is to be minimised over the rows of a source; arguments as for `fit`.
+@dataclass(frozen=True)
+class Task:
+    """What is to be fitted: the rows of a source, in which every one of `n_classes` classes has weight, and a penalty.
 
-    Raises:
-        InputError: a column's scale leaves a penalty no room, or there are offsets for three classes or more.
+    `mean` and `scale` (p,) are those of the columns. `offset_centre` is what has been taken from every offset, and is
+    taken from the intercept in the end.
     """
-    if source.offset is not None:
-        refuse_several(n_classes)
-    form: Form = "binary" if n_classes == 2 else multi_class
-    symmetric = form == "softmax" and alpha * l1_ratio > 0.0
-    losses: dict[Form, Loss] = {
-        "binary": Bernoulli(),
-        "softmax": Softmax(n_classes, symmetric),
-        "ovr": Bernoulli(tuple(range(n_classes))),
-    }
-    standardisation = Standardisation(mean if fit_intercept else np.zeros_like(mean), scale)
-    narrow = np.flatnonzero(scale < NARROW)
-    if alpha > 0.0 and not standardize and len(narrow):
-        raise InputError(
-            f"a column's numbers differ by {scale[narrow[0]]:.2g} only, and a penalty on the user's scale squares "
-            f"their inverse, beyond the range of a double. Give it in another unit, or let the penalty act on "
-            f"standardised columns."
+
+    source: Source
+    n_classes: int
+    mean: Floats
+    scale: Floats
+    multi_class: Literal["softmax", "ovr"]
+    alpha: float
+    l1_ratio: float
+    standardize: bool
+    engine: Engine
+    fit_intercept: bool = True
+    tolerance: float = TOLERANCE
+    offset_centre: float = 0.0
+
+    @property
+    def form(self) -> Form:
+        """Of the equations."""
+        return "binary" if self.n_classes == 2 else self.multi_class
+
+    def objective(self) -> Objective:
+        """What is to be minimised.
+
+        Raises:
+            InputError: a column's scale leaves a penalty no room, or there are offsets for three classes or more.
+        """
+        if self.source.offset is not None:
+            refuse_several(self.n_classes)
+        symmetric = self.form == "softmax" and self.alpha * self.l1_ratio > 0.0
+        losses: dict[Form, Loss] = {
+            "binary": Bernoulli(),
+            "softmax": Softmax(self.n_classes, symmetric),
+            "ovr": Bernoulli(tuple(range(self.n_classes))),
+        }
+        narrow = np.flatnonzero(self.scale < NARROW)
+        if self.alpha > 0.0 and not self.standardize and len(narrow):
+            raise InputError(
+                f"a column's numbers differ by {self.scale[narrow[0]]:.2g} only, and a penalty on the user's scale "
+                f"squares their inverse, beyond the range of a double. Give it in another unit, or let the penalty act "
+                f"on standardised columns."
+            )
+        loss = losses[self.form]
+        return Objective(
+            self.source,
+            loss,
+            Standardisation(self.mean if self.fit_intercept else np.zeros_like(self.mean), self.scale),
+            ElasticNet.of(
+                self.alpha,
+                self.scale,
+                loss.n_coupled,
+                standardize=self.standardize,
+                l1_ratio=self.l1_ratio,
+                symmetric=symmetric,
+            ),
+            fit_intercept=self.fit_intercept,
+            tolerance=self.tolerance,
+            engine=self.engine,
+            offset_centre=self.offset_centre,
         )
-    loss = losses[form]
-    penalty = ElasticNet.of(
-        alpha, scale, loss.n_coupled, standardize=standardize, l1_ratio=l1_ratio, symmetric=symmetric
-    )
-    return Objective(
-        source,
-        loss,
-        standardisation,
-        penalty,
-        fit_intercept=fit_intercept,
-        tolerance=tolerance,
-        engine=engine,
-        offset_centre=offset_centre,
-    )
 
 
 def fit(
-    source: Source,
-    n_classes: int,
+    task: Task,
     *,
-    mean: Floats,
-    scale: Floats,
-    multi_class: Literal["softmax", "ovr"],
-    alpha: float,
-    l1_ratio: float = 0.0,
-    standardize: bool,
     solver: str,
-    engine: Engine,
     settings: Mapping[str, float] = {},
     max_iter: int | None = None,
-    fit_intercept: bool = True,
-    tolerance: float = TOLERANCE,
-    offset_centre: float = 0.0,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Fit:
-    """Fit the rows of a source, in which every one of `n_classes` classes occurs with positive weight.
+    """The coefficients of a task, with their evidence.
 
-    `mean` and `scale` (p,) are those of the columns; `solver` is one of the table or "auto"; `settings` are the
-    solver's that differ from its own; `max_iter` bounds whatever counts as an iteration. `offset_centre` is what has
-    been taken from every offset, and is taken from the intercept in the end.
+    `solver` is one of the table or "auto"; `settings` are the solver's that differ from its own; `max_iter` bounds
+    whatever counts as an iteration.
 
     Raises:
         InputError: offsets for three classes or more, more coefficients than can be fitted at once, or columns that overflow.
     """
-    form: Form = "binary" if n_classes == 2 else multi_class
-    objective = objective_of(
-        source,
-        n_classes,
-        mean=mean,
-        scale=scale,
-        multi_class=multi_class,
-        alpha=alpha,
-        l1_ratio=l1_ratio,
-        standardize=standardize,
-        engine=engine,
-        fit_intercept=fit_intercept,
-        tolerance=tolerance,
-        offset_centre=offset_centre,
-    )
+    source, form, alpha, l1_ratio = task.source, task.form, task.alpha, task.l1_ratio
+    mean, n_classes = task.mean, task.n_classes
+    objective = task.objective()
     loss, standardisation = objective.loss, objective.standardisation
     n_rows, n_terms = source.n_rows, source.n_columns
     rotation = None
@@ -272,7 +262,7 @@ def fit(
         if form == "softmax" and objective.penalty.is_smooth:
             intercept, at_centre, coef = (_centred(part) for part in (intercept, at_centre, coef))
         average = at_centre + coef @ (mean - standardisation.centre)
-        intercept, average = intercept - offset_centre, average - offset_centre
+        intercept, average = intercept - task.offset_centre, average - task.offset_centre
     still = (
         (solution.held & objective.free & (solution.theta == 0.0))
         .all(axis=0)
@@ -290,15 +280,15 @@ def fit(
         average=average,
         coef=coef,
         mean=mean,
-        scale=scale,
+        scale=task.scale,
         solver=solver,
         choice=choice,
         settings={**row.settings, **settings},
         seed=seed,
         alpha=alpha,
         l1_ratio=l1_ratio,
-        standardize=standardize,
-        tolerance=tolerance,
+        standardize=task.standardize,
+        tolerance=task.tolerance,
         solution=solution,
         not_estimable=np.flatnonzero(still) - 1,
         n_rows=objective.n_rows,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -29,7 +30,7 @@ from oddsmith.fit.solvers import MOST_COEFFICIENTS, SOLVERS, Progress, silent
 from oddsmith.model import Model
 from oddsmith.model.records import TargetRecord
 from oddsmith.workflow.account import COMMAND_LINE, divergence
-from oddsmith.workflow.fitting import fit, objective_of, threads_for
+from oddsmith.workflow.fitting import Task, fit, threads_for
 from oddsmith.workflow.offsets import about_zero
 from oddsmith.workflow.record import model_of
 from oddsmith.workflow.selection import Rule, select_alpha
@@ -181,23 +182,7 @@ def train(
             source_of(design, plan.survey, codes, sample_weight, offsets, room=room, cache=cache) as source,
             threads_for(None, source, len(found.classes), multi_class) as engine,
         ):
-            selection = None
-            if isinstance(given, str) and given in RULES:
-                objective = objective_of(
-                    source,
-                    len(found.classes),
-                    mean=design.mean,
-                    scale=design.scale,
-                    multi_class=multi_class,
-                    alpha=alpha,
-                    l1_ratio=l1_ratio,
-                    standardize=standardize,
-                    engine=engine,
-                    offset_centre=centre,
-                )
-                selection = select_alpha(objective, RULES[given], seed=seed, progress=progress)
-                alpha = selection.alpha
-            fitted = fit(
+            task = Task(
                 source,
                 len(found.classes),
                 mean=design.mean,
@@ -206,13 +191,14 @@ def train(
                 alpha=alpha,
                 l1_ratio=l1_ratio,
                 standardize=standardize,
-                solver=solver,
-                settings=settings,
                 engine=engine,
                 offset_centre=centre,
-                seed=seed,
-                progress=progress,
             )
+            selection = None
+            if isinstance(given, str) and given in RULES:
+                selection = select_alpha(task.objective(), RULES[given], seed=seed, progress=progress)
+                task = replace(task, alpha=selection.alpha)
+            fitted = fit(task, solver=solver, settings=settings, seed=seed, progress=progress)
     if fitted.status is Status.diverged:
         remedy = "Give columns in other units, or add a penalty (--alpha 0.01)."
         if "learning_rate" in settings:
