@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import Codes
+from oddsmith.data.block import Codes, Floats
 from oddsmith.data.native import is_missing
 from oddsmith.data.sparse import is_sparse
 from oddsmith.errors import InputError, visible
@@ -96,6 +96,25 @@ def as_labels(y: Any) -> Any:
     if y.dtype.kind == "f":
         _refuse_gaps(np.isnan(y))
     return _of_one_kind(y) if y.dtype.kind == "O" else y
+
+
+def one_a_row(given: Any, name: str, n_rows: int) -> Floats:
+    """Numbers (n,) as a caller in Python gives them under this name: one for each row, or one for all.
+
+    Raises:
+        InputError: it holds something that is no number, or there are too many or too few.
+    """
+    try:
+        found = np.asarray(given)
+        found = found.astype(np.float64, casting="unsafe" if found.dtype.kind in "OUS" else "same_kind")
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{name} holds something that is no number. Give one number for each of {n_rows:,} rows."
+        ) from None
+    found = np.full(n_rows, float(found)) if found.ndim == 0 else found
+    if found.shape != (n_rows,):
+        raise InputError(f"{name} has the shape {found.shape}. Give one number for each of {n_rows:,} rows.")
+    return found
 
 
 def coded(y: NDArray[Any]) -> tuple[NDArray[Any], Codes]:

@@ -14,6 +14,7 @@ import numpy as np
 from oddsmith.data.block import Floats
 from oddsmith.data.row_numbers import FARTHEST, OFFSETS
 from oddsmith.errors import InputError
+from oddsmith.workflow.arrays import one_a_row
 
 ENOUGH = 1 << 16
 """Rows that tell where the middle is, about."""
@@ -27,16 +28,7 @@ def row_offsets(offset: Any, n_rows: int) -> Floats | None:
     """
     if offset is None:
         return None
-    try:
-        given = np.asarray(offset)
-        found = given.astype(np.float64, casting="unsafe" if given.dtype.kind in "OUS" else "same_kind")
-    except (TypeError, ValueError):
-        raise InputError(
-            f"offset holds something that is no number. Give one number for each of {n_rows:,} rows."
-        ) from None
-    found = np.full(n_rows, float(found)) if found.ndim == 0 else found
-    if found.shape != (n_rows,):
-        raise InputError(f"offset has the shape {found.shape}. Give one number for each of {n_rows:,} rows.")
+    found = one_a_row(offset, "offset", n_rows)
     fit = np.abs(found) <= FARTHEST
     if not fit.all():
         row = int(np.argmin(fit))

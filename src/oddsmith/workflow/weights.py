@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from oddsmith.data.block import Codes, Floats
 from oddsmith.data.design import LARGEST
 from oddsmith.errors import InputError, visible
+from oddsmith.workflow.arrays import one_a_row
 
 _WEIGHTS = "Weights are finite numbers, 0 or more."
 
@@ -48,18 +49,7 @@ def row_weights(
 
 
 def _given(sample_weight: Any, n_rows: int) -> Floats:
-    try:
-        weight = np.asarray(sample_weight)
-        weight = weight.astype(np.float64, casting="unsafe" if weight.dtype.kind in "OUS" else "same_kind")
-    except (TypeError, ValueError):
-        raise InputError(
-            f"sample_weight holds something that is no number. Give one number for each of {n_rows:,} rows."
-        ) from None
-    weight = np.full(n_rows, float(weight)) if weight.ndim == 0 else weight
-    if weight.shape != (n_rows,):
-        raise InputError(
-            f"sample_weight has the shape {weight.shape}. Give one number for each of {n_rows:,} rows."
-        )
+    weight = one_a_row(sample_weight, "sample_weight", n_rows)
     if not (np.isfinite(weight).all() and (weight >= 0.0).all()):
         row = int(np.argmin(np.isfinite(weight) & (weight >= 0.0)))
         raise InputError(f"sample_weight: row {row} (from 0) has {weight[row]:.4g}. {_WEIGHTS}")
