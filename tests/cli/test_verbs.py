@@ -154,6 +154,7 @@ def test_an_unfinished_fit_is_a_warning_and_a_model_all_the_same(command):
     Path("rows.csv").write_text("x,y\n1,a\n2,b\n3,a\n4,b\n")
     stopped = done(command("train rows.csv --target y --solver sgd --epochs 1 -o model.json"))
     assert "warning: stopped after 1 iteration" in stopped.err
+    assert "--solver newton goes on to it." in stopped.err
 
 
 QUIET = [

@@ -16,7 +16,7 @@ from oddsmith.data.block import Floats
 from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers
 from oddsmith.errors import counted, visible
 from oddsmith.fit.optimality import Status
-from oddsmith.fit.solvers import SOLVERS
+from oddsmith.fit.solvers import MOST_COEFFICIENTS, SOLVERS
 from oddsmith.model.records import (
     ColumnMarkers,
     Equation,
@@ -38,10 +38,11 @@ class Wording:
 
     option: str
     leave_out: str
+    solver: str
 
 
-COMMAND_LINE = Wording("--{} {}", "leave it out with --drop")
-KEYWORDS = Wording("{}={}", "leave it out")
+COMMAND_LINE = Wording("--{} {}", "leave it out with --drop", "--solver {}")
+KEYWORDS = Wording("{}={}", "leave it out", "solver='{}'")
 
 
 def equations(fit: Fit, terms: Sequence[str], classes: Sequence[str]) -> list[Equation]:
@@ -90,6 +91,14 @@ def fit_record(
     )
 
 
+def _further(fit: Fit, wording: Wording) -> str:
+    """What leads on from where a fit has stopped."""
+    exact = "proximal-newton" if fit.alpha * fit.l1_ratio > 0.0 else "newton"
+    if fit.solver == exact or fit.coef.size > MOST_COEFFICIENTS:
+        return "More iterations may lead to it."
+    return f"{wording.solver.format(exact)} goes on to it."
+
+
 def message(fit: Fit, terms: Sequence[str], classes: Sequence[str], wording: Wording) -> str:
     """One sentence on how the fit ended, with the figure that proves it."""
     evidence = fit.solution.optimality
@@ -102,7 +111,7 @@ def message(fit: Fit, terms: Sequence[str], classes: Sequence[str], wording: Wor
         distance = math.sqrt(2.0 * max(decrement, 0.0))
         return (
             f"stopped after {counted(fit.solution.n_iter, 'iteration')}, {distance:.2g} standard errors from the optimum: "
-            f"newton decrement {decrement:.1e}"
+            f"newton decrement {decrement:.1e}. {_further(fit, wording)}"
         )
     names = ["intercept", *terms]
     columns = list(dict.fromkeys(names[int(evidence.drifting[k]) % len(names)] for k in concerned))
