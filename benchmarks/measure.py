@@ -5,7 +5,8 @@
    rows of the same kind: compilation is not timed. A peer that uses up its budget on the way shows the best
    that it reached.
 2. Rounds of those that are correct. oddsmith, peer 1, peer 2, ..., oddsmith, ...: the speed of the machine
-   drifts for everyone. A participant that has used its budget sits out the rounds that are left. The figure
+   drifts for everyone. Before each turn there is a tenth of a second of rest, in which the threads of the one
+   before come to an end. A participant that has used its budget sits out the rounds that are left. The figure
    is the median.
 
 `X @ w` is timed in every round too, with BLAS on one thread.
@@ -20,7 +21,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,9 @@ from benchmarks.reference import Reference, references
 
 SHORT = 0.02
 """Seconds: what is faster is repeated within a round until it has taken this long."""
+
+REST = 0.1
+"""Seconds between participants: threads of BLAS and OpenMP spin on for a while after their work is done."""
 
 PATIENCE = 5.0
 """A peer's budget is at least this many times what oddsmith takes."""
@@ -168,6 +172,7 @@ def measured(case: Case, problem: Problem, rounds: int, budget: float, peers: Se
             if figure.calibration and figure.calibration[-1][1] > budget:
                 continue
             times = max(1, int(SHORT / max(figure.calibration[-1][1], 1e-6)))
+            sleep(REST)
             with quiet():
                 seconds, found = clock(runs[figure.name], min(times, 100))
             figure.seconds.append(seconds)

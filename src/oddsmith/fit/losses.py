@@ -207,8 +207,18 @@ class Bernoulli:
         return np.tanh(scaled, out=scaled)
 
     def loss_and_squash(self, eta: Floats, truth: Truth) -> tuple[Floats, Floats]:
-        """softplus(-margin), and tanh(eta / 2)."""
-        value = self.loss(eta, truth)
+        """softplus(-margin) as log(1 + exp(-|eta|)) + (|eta| / 2 - aim eta), whose bracket is 0 or |eta| to the bit; and
+        tanh(eta / 2).
+        """
+        size = np.abs(eta)
+        tail = np.negative(size)
+        np.exp(tail, out=tail)
+        np.log1p(tail, out=tail)
+        size *= 0.5
+        value = self.aim(truth, eta.dtype)
+        value *= eta
+        np.subtract(size, value, out=value)
+        value += tail
         eta *= self.unit
         return value, self.squash(eta)
 

@@ -87,8 +87,13 @@ class Standardisation:
         if isinstance(X, SparseRows):
             return Implicit(X, self)
         Z = np.subtract(X, self.centre, out=workspace(STANDARDISED, X.shape))
-        Z /= self.scale
+        Z *= self._inverse
         return np.asarray(Z)
+
+    @cached_property
+    def _inverse(self) -> Floats:
+        """1 / scale (p,): products are several times faster than quotients."""
+        return np.reciprocal(self.scale)
 
     def raw(self, coef: Floats) -> Floats:
         """Coefficients (k, p + 1) of [1, X] that give the predictors of `coef` (k, p + 1) on A."""
@@ -191,7 +196,7 @@ def predictors(Z: Columns, coef: Floats) -> Floats:
     coef = coef.astype(Z.dtype, copy=False)
     k = len(coef)
     if k == 1:
-        alone = Z @ coef[0, 1:]
+        alone: Floats = np.dot(Z, coef[0, 1:])
         alone += coef[0, 0]
         return alone[None]
     eta = np.empty((k, len(Z)), dtype=Z.dtype)
@@ -215,11 +220,11 @@ def pulled_back(Z: Columns, residual: Floats) -> Floats:
         _by_column(Z.turned, residual, out=pulled[:, 1:])
     elif k <= FEW:
         for j in range(k):
-            pulled[j, 1:] = residual[j] @ Z
+            pulled[j, 1:] = np.dot(residual[j], Z)
     elif p > WIDE:
-        pulled[:, 1:] = (Z.T @ np.ascontiguousarray(residual.T)).T
+        pulled[:, 1:] = np.dot(Z.T, np.ascontiguousarray(residual.T)).T
     else:
-        pulled[:, 1:] = residual @ Z
+        pulled[:, 1:] = np.dot(residual, Z)
     return pulled
 
 
@@ -249,7 +254,7 @@ def squared_lengths(Z: Columns, d: Floats) -> Floats:
         _by_column(Z.squared, d, out=out[:, 1:])
     else:
         squares = np.square(Z, out=workspace(WEIGHTED, Z.shape, Z.dtype))
-        out[:, 1:] = d.astype(Z.dtype, copy=False) @ squares
+        out[:, 1:] = np.dot(d.astype(Z.dtype, copy=False), squares)
     return out
 
 
@@ -267,8 +272,8 @@ def gram(Z: Columns, d: Floats) -> Floats:
     weighted = np.multiply(Z, root[:, None], out=workspace(WEIGHTED, Z.shape, Z.dtype))
     out = np.empty((Z.shape[1] + 1,) * 2)
     out[0, 0] = d.sum(dtype=np.float64)
-    out[0, 1:] = out[1:, 0] = root @ weighted
-    out[1:, 1:] = weighted.T @ weighted
+    out[0, 1:] = out[1:, 0] = np.dot(root, weighted)
+    out[1:, 1:] = np.dot(weighted.T, weighted)
     return out
 
 
@@ -292,7 +297,7 @@ def coupled_gram(Z: Columns, share: Floats) -> Floats:
         for j in range(k):
             np.multiply(Z[rows], share[j, rows, None], out=products[j, :, 1:])
             for m in range(j):
-                out[j, :, m] += products[j].T @ products[m]
+                out[j, :, m] += np.dot(products[j].T, products[m])
     for j in range(k):
         for m in range(j):
             out[m, :, j] = out[j, :, m].T

@@ -38,8 +38,8 @@ from oddsmith.fit.stats import (
     survey,
 )
 
-TOLERANCE = 1e-7
-"""Converged within sqrt(2e-7) = 4.5e-4 standard errors."""
+TOLERANCE = 1e-6
+"""Converged within sqrt(2e-6) = 1.4e-3 standard errors."""
 
 
 CHEAP = 1e8

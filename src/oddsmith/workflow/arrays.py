@@ -122,7 +122,7 @@ def coded(y: NDArray[Any]) -> tuple[NDArray[Any], Codes]:
     least = int(y.min()) if y.dtype.kind in "iu" and len(y) else None
     if least is not None and int(y.max()) - least < NARROW:  # counting is faster than sorting or hashing
         places = (y - y.dtype.type(least) if y.itemsize == 8 else y.astype(np.int64) - least).astype(np.int64)
-        found = np.flatnonzero(np.bincount(places)).tolist()
+        found = [0, 1] if places.max() == 1 else np.flatnonzero(np.bincount(places)).tolist()
         classes = np.array([least + place for place in found], dtype=y.dtype)
         if len(found) == found[-1] + 1:
             return classes, places

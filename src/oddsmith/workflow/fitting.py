@@ -46,8 +46,8 @@ _VECTORS = 100
 
 NARROW = 1e-150
 """A sigma whose inverse squared still leaves room."""
-FEW_CELLS = 1_000_000
-"""Cells up to which a standardised copy (8 MB) is cheaper than standardising in every pass."""
+FEW_CELLS = 300_000
+"""Cells up to which a standardised copy (2.4 MB) is cheaper than standardising in every pass."""
 AT_WORK = 1e9
 """Bytes that the Hessians of the blocks at work may take together."""
 

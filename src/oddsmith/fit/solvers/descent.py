@@ -37,6 +37,8 @@ FLOOR = 1e-18
 """The decrement to which cheap descents go on."""
 STALLED = 0.25
 """A decrement within the user's tolerance that falls no further than this has met rounding."""
+LATER = 5
+"""Passes with a metric before those to come are foretold."""
 PATIENCE = 12
 """Passes without a halved decrement after which the loss is asked."""
 EARLY = 2.0
@@ -93,8 +95,8 @@ class Plan:
     """Metrics at some coefficients (G, d)."""
     worth: float = np.inf
     """Passes still to come, as the decrements foretell, that a rebuild is cheaper than."""
-    first_look: int = 5
-    """Passes with one metric before they are foretold."""
+    first_look: int = LATER
+    """Passes with the first metric before those to come are foretold."""
     rescaled: bool = False
     """Whether the first metrics are right in shape and not in size, and those due as well."""
     due: tuple[int, ...] = ()
@@ -122,11 +124,12 @@ def descend(
     active = np.ones(len(theta), dtype=bool)
     before = first = best = unknown
     since, best_at, n_iter, checked, lost = 0, 0, 0, False, False
+    looks = plan.first_look
     look = _look(objective, theta, False)
     while True:
         gradient = look.gradient
         steps, decrement = _steps(objective, memories, gradient, active)
-        foretold = since >= plan.first_look and _to_come(decrement, first, since, tolerance)[active].max()
+        foretold = since >= looks and _to_come(decrement, first, before, since, tolerance)[active].max()
         pays = foretold > plan.worth or (checked and plan.worth < np.inf)
         due = n_iter in plan.due
         if plan.rebuild is not None and (pays or due):
@@ -135,7 +138,7 @@ def descend(
                 for metric, memory in zip(plan.rebuild(theta), memories, strict=True)
             ]
             steps, decrement = _steps(objective, memories, gradient, active)
-            since = 0
+            since, looks = 0, max(plan.first_look, LATER)
         if since <= 1:
             first = decrement
         gain = _gain(decrement, before)
@@ -207,10 +210,11 @@ def _gain(decrement: Floats, before: Floats) -> Floats:
         return np.where(np.isfinite(before), np.fmin(1.0, decrement / before), 1.0)
 
 
-def _to_come(decrement: Floats, first: Floats, since: int, tolerance: float) -> Floats:
-    """Passes (G,) that are still to come at the rate of the last `since`."""
+def _to_come(decrement: Floats, first: Floats, before: Floats, since: int, tolerance: float) -> Floats:
+    """Passes (G,) that are still to come at the rate of the last `since`; a metric's first is left out, if it can be."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        rate = np.clip((decrement / first) ** (1.0 / (since - 1)), 1e-3, 0.999)
+        rate = (decrement / first) ** (1.0 / (since - 1)) if since > 1 else decrement / before
+        rate = np.clip(rate, 1e-3, 0.999)
         return np.nan_to_num(np.log(np.maximum(decrement / tolerance, 1.0)) / -np.log(rate))
 
 

@@ -7,8 +7,8 @@ The optimum of a statistical problem needs few looks at all its rows: 1e6 x 50 c
 X, where Newton pays p^2 multiplications a row. How many rows the sample has, and which metric, is a matter of
 the numbers of rows n, columns p and classes K; q = p + 1:
 
-    binary, one-vs-rest, p <= 400    m = max(50 q, min(n / 16, 2 n / (q K)), 4096); the sample's Hessian, and all
-                                     rows' where that saves 4 + q / 8 passes or more
+    binary, one-vs-rest, p <= 400    m = max(50 q, min(n / 12, 4 n / (q K)), 4096); the sample's Hessian, and all
+                                     rows' where that saves as many passes as it costs
     binary, one-vs-rest, p > 400     no sample; a diagonal, and the Hessian of 8 q rows where that saves 14
     softmax, (K - 1) q <= 700        m = max(30 q, min(n / 16, 2 n / (q (K - 1)^2)), 4096); the sample's Hessian
     sparse rows, p <= 400            m = max(20 q, 4096) unless softmax, whose samples are as above: here passes cost
@@ -154,7 +154,7 @@ def _needed(objective: Objective) -> int:
     if coupled == 1 and isinstance(objective.source, SparseSource):
         return max(20 * q, LEAST)
     if coupled == 1:
-        return int(max(50 * q, min(n / 16, 2 * n / (q * objective.n_problems)), LEAST))
+        return int(max(50 * q, min(n / 12, 4 * n / (q * objective.n_problems)), LEAST))
     if not is_kronecker(objective):
         return int(max(30 * q, min(n / 16, 2 * n / (q * coupled**2)), LEAST))
     return int(max(6 * q, min(n / 16, 2 * n / q), LEAST))
@@ -209,8 +209,17 @@ def _sampled(
             for hessian, h in zip(objective.evaluate(theta, order=2).hessian, held, strict=True)
         ]
 
-    worth = 4.0 + objective.n_coefficients / 8.0
-    return theta, Plan(metrics, all_rows, worth=worth, gives_up=True), held
+    return theta, Plan(metrics, all_rows, worth=_hessian_passes(objective), first_look=1, gives_up=True), held
+
+
+def _hessian_passes(objective: Objective) -> float:
+    """Passes that the Hessian of all rows costs as much as, and two that follow it.
+
+    It has (M + 1) / 2 blocks for each of M coupled predictors; several problems share a pass, and no Hessian.
+    """
+    block = 4.0 + (objective.source.n_columns + 1) / 25.0
+    shared = 2.0 if objective.n_problems > 1 else 1.0
+    return 2.0 + 0.5 * (objective.loss.n_coupled + 1) * block * shared
 
 
 def _wide(objective: Objective, draws: np.random.Generator) -> tuple[Floats, Plan, NDArray[np.bool_]]:
