@@ -226,7 +226,7 @@ def test_adult_is_judged_on_its_test_rows_whose_labels_end_in_a_dot(trained, com
     # "?" as a level: 13881 right, log loss .3242, AUC .9043. Without a penalty there is no finite optimum,
     # and the loss on other rows depends on how far out a fit stops.
     assert found["accuracy"]["correct"] == pytest.approx(13881, abs=5)
-    assert found["log_loss"] == pytest.approx(0.3242, abs=2e-3)
+    assert found["log_loss"] == pytest.approx(0.3242, abs=4e-3)
     assert found["auc"] == pytest.approx(0.9043, abs=1e-4)
     without = command(f"evaluate {path} {DATA / 'csv/adult-test.csv'}")
     assert without.code == 2

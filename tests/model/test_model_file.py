@@ -399,7 +399,7 @@ CONTRADICTIONS = [
     ("$.fit.message", "perfect", "$.fit.message does not say what $.fit.status says."),
     ("$.fit.iterations", 99, "$.fit.loss_history does not go from 0 up to $.fit.iterations."),
     ("$.fit.tolerance", 0.0, "$.fit.newton_decrement is too large for a fit that converged."),
-    ("$.fit.newton_decrement[0]", 1e-6, "$.fit.newton_decrement is too large for a fit that converged."),
+    ("$.fit.newton_decrement[0]", 1e-5, "$.fit.newton_decrement is too large for a fit that converged."),
     ("$.fit.newton_decrement", [], "$.fit has figures of another number of problems than $.multi_class."),
     ("$.fit.mean_loss", [0.1, 0.1], "$.fit has figures of another number of problems than $.multi_class."),
     ("$.fit.mean_loss[0]", 0.5, "$.fit.loss_history does not end at the mean loss plus the penalty."),
