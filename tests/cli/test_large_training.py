@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from oddsmith.cli.options import Working
@@ -25,6 +26,33 @@ def test_the_model_file_is_the_same(shop, without_room, options):
     outcome = shop(f"{TRAIN} {options}")
     assert (outcome.code, outcome.out) == (0, "")
     assert Path("again.json").read_bytes() == Path("review.json").read_bytes()
+
+
+@pytest.mark.slow
+def test_no_byte_depends_on_threads_or_on_where_the_rows_are(command, tmp_path, monkeypatch):
+    """Many blocks of a file, in memory and packed."""
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((200_000, 8))
+    y = rng.random(len(X)) < 1.0 / (1.0 + np.exp(-X @ rng.standard_normal(8)))
+    table = pl.DataFrame({f"x{j}": column for j, column in enumerate(X.T)} | {"y": y.astype(int)})
+    table.write_csv(tmp_path / "rows.csv")
+    models = set()
+    for room in (1.0, 0.0):
+        if not room:
+            monkeypatch.setattr(training, "KEPT", room)
+            monkeypatch.setattr(training, "HELD", room)
+        for threads in (1, 2, 8):
+            outcome = command(
+                f"train {tmp_path / 'rows.csv'} --target y --threads {threads} -o {tmp_path / 'm.json'}"
+            )
+            assert outcome.code == 0, outcome.err
+            models.add((tmp_path / "m.json").read_bytes())
+    assert len(models) == 1
+
+
+def test_no_threads_are_refused(shop):
+    outcome = shop(f"{TRAIN} --threads 0")
+    assert (outcome.code, outcome.err) == (2, "oddsmith: --threads 0: give a whole number, 1 or more.\n")
 
 
 def test_from_standard_input_and_in_parts(shop, without_room):

@@ -132,6 +132,13 @@ MOST_CLASSES = 6
     is_flag=True,
     help="What memory doesn't hold is read in every pass, not packed into a temporary file (in TMPDIR).",
 )
+@click.option(
+    "--threads",
+    "n_threads",
+    type=int,
+    metavar="N",
+    help="Threads that share the rows; no bit of the model depends on it. [default: the machine's cores]",
+)
 @click.option("--flat", is_flag=True, help="Write the flat form: thetas_dict, houses, subjects, mu, sigma.")
 @voiced
 def train(

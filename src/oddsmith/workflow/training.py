@@ -71,6 +71,7 @@ def train(
     reading: Reading | None = None,
     memory: str | float | None = None,
     cache: bool = True,
+    n_threads: int | None = None,
     progress: Progress = silent,
 ) -> Model:
     """Train on every row that has a target.
@@ -106,6 +107,7 @@ def train(
         memory: that the process may take, in bytes or as in "1GB"; by itself what the machine can give. Files are
             read in pieces, and what a fit reads again and again and has no room is packed into a temporary file.
         cache: False to read the data in every pass rather than to pack it.
+        n_threads: threads that share the rows; None is as many as there are cores. No bit of the model depends on it.
         progress: called after each iteration.
 
     Warns:
@@ -127,6 +129,8 @@ def train(
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
         raise InputError(f"--seed {seed}: give a whole number, 0 or more.")
     seed = int(seed)
+    if n_threads is not None and not (isinstance(n_threads, int | np.integer) and n_threads >= 1):
+        raise InputError(f"--threads {visible(str(n_threads))}: give a whole number, 1 or more.")
     if multi_class not in ("softmax", "ovr"):
         raise InputError(f"multi_class '{visible(str(multi_class))}' is neither softmax nor ovr.")
     bytes_given = size_of(memory) if isinstance(memory, str) else memory
@@ -180,7 +184,7 @@ def train(
             )
         with (
             source_of(design, plan.survey, codes, sample_weight, offsets, room=room, cache=cache) as source,
-            threads_for(None, source, len(found.classes), multi_class) as engine,
+            threads_for(n_threads, source, len(found.classes), multi_class) as engine,
         ):
             task = Task(
                 source,
