@@ -295,7 +295,7 @@ def test_large_numbers_that_a_double_holds_are_no_cause_for_a_word(cells: list[s
         ([str(2**80 * row) for row in (1, 2, 3)], "", ""),
         ([f"user{row}" for row in range(8)], "an identifier", "--categorical x"),
         ([f"{row:05d}" for row in range(8)], "an identifier", "--categorical x"),
-        ([f"level {row % 51}" for row in range(200)], "free text", "--categorical x"),
+        ([f"level {row % 51}" for row in range(200)], "text of more than 50 levels", "--categorical x"),
         (["a", "a", "b", "c"], "free text", "--categorical x"),
         (["2024-01-31", "2024-2-1"], "dates", "--categorical x"),
         (["2024/01/31", None, "2024/02/01"], "dates", "--categorical x"),

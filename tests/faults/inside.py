@@ -119,8 +119,6 @@ def _serve():
             importlib.import_module(module.name)
     for name in (
         "polars",
-        "scipy.linalg",
-        "scipy.special",
         "threadpoolctl",
         "rich.table",
         "gzip",

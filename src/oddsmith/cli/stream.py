@@ -123,10 +123,10 @@ class _Answers:
         if self.defused:
             self.voice.aside(defused(self.defused))
         blank = self.arriving.blank_lines
-        if blank and self.arriving.n_fields == 1:
+        if blank:
             from oddsmith.data.delimited import blank_lines_skipped
 
-            self.voice.aside(f"{_NAME}: {blank_lines_skipped(blank)}")
+            self.voice.aside(f"{_NAME}: {blank_lines_skipped(blank, self.arriving.n_fields)}")
 
     def _begin(self) -> None:
         """Check the header against the model; only then is the file of rejects made, and anything written."""

@@ -172,7 +172,6 @@ def train(
     digest_ahead(data)
 
     from oddsmith.data.batches import Batches
-    from oddsmith.engines.blas import load_ahead
     from oddsmith.errors import DataWarning, FitWarning, InputError, counted, visible
     from oddsmith.report.card import draw_path, selection_sentence
     from oddsmith.workflow import train as fit
@@ -191,7 +190,6 @@ def train(
         voice.detail(f"{table.name}: reading {counted(table.frame.width, 'column')}")
         warnings.simplefilter("always", FitWarning)
         warnings.simplefilter("always", DataWarning)
-        load_ahead()
         model = fit(
             rows,
             target,

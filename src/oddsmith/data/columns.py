@@ -359,9 +359,10 @@ def _decide_texts(survey: Survey, facts: ColumnFacts, forced: Kind | None) -> _D
     n_levels = f"{'' if found.is_counted else 'about '}{found.n_levels:,}"
     remedy = f"To use it, say --categorical {argument}."
     told = f"({n_levels} different texts in {n_cells:,} cells). {remedy}"
-    return _Decision(
-        None, f"{'an identifier' if found.all_differ else 'free text'} {told}", is_identifier=found.all_differ
-    )
+    what = "an identifier" if found.all_differ else "free text"
+    if n_cells >= MIN_ROWS_PER_LEVEL * found.n_levels:
+        what = f"text of more than {MAX_LEVELS} levels"
+    return _Decision(None, f"{what} {told}", is_identifier=found.all_differ)
 
 
 def _refuse_mixed_codes(survey: Survey, name: str, writing: Writing) -> None:

@@ -82,8 +82,8 @@ class Delimited:
         if not n_records:
             raise InputError(f"{self.dialect.name}: no header and no rows: the file holds only blanks.")
         notes = _notes(len(self.columns), self._header) if self.dialect.header else ()
-        if n_fields == 1 and not quoted and line > n_records:
-            notes = (blank_lines_skipped(line - n_records), *notes)
+        if not quoted and line > n_records:
+            notes = (blank_lines_skipped(line - n_records, n_fields), *notes)
         self.notes = tuple(f"{self.dialect.name}: {note}" for note in notes)
         if empty is not None and n_records == int(self.dialect.header):
             yield empty
@@ -335,9 +335,10 @@ def _named(rows: pl.DataFrame, names: list[str], name: str, line: int) -> pl.Dat
     return rows
 
 
-def blank_lines_skipped(blank: int) -> str:
-    """In a single column a blank line might mean a missing cell: that it counts as no row is said."""
-    return f"{counted(blank, 'blank line')} skipped. A missing cell in a single column is written as NA."
+def blank_lines_skipped(blank: int, n_fields: int) -> str:
+    """That they count as no rows is said; in a single column one might mean a missing cell."""
+    remedy = " A missing cell in a single column is written as NA." if n_fields == 1 else ""
+    return f"{counted(blank, 'blank line')} skipped.{remedy}"
 
 
 def _notes(kept: int, names: list[str]) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ enter saves what was set, the last to leave restores it.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ _saved: Any = None
 
 @contextmanager
 def blas_on_one_thread() -> Iterator[None]:
-    """While the body runs, every BLAS that NumPy and SciPy have loaded computes on one thread."""
+    """While the body runs, NumPy's BLAS computes on one thread, and so do those that others have loaded by now."""
     global _inside, _saved
     with _lock:
         if not _inside:
@@ -58,21 +57,9 @@ def _let_any_thread_set() -> None:
             library.clear_controlling_thread(force=True)
 
 
-def load_ahead() -> None:
-    """Begin to load SciPy's BLAS in a thread of its own, for a fit that is to come."""
-
-    def load() -> None:
-        with contextlib.suppress(Exception):  # who needs it meets the same
-            _libraries()
-
-    with contextlib.suppress(RuntimeError):  # no more threads can be started
-        threading.Thread(target=load, daemon=True).start()
-
-
 @cache
 def _libraries() -> Any:
-    """What is loaded is looked for once, since that takes milliseconds; SciPy brings a BLAS of its own."""
-    import scipy.linalg  # noqa: F401
+    """What is loaded is looked for once, since that takes milliseconds."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

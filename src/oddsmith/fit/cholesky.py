@@ -19,6 +19,10 @@ DEPENDENT = 1e-11
 """A unit-diagonal pivot at or below this is a column that the earlier ones explain: R^2 >= 1 - 1e-11."""
 
 
+BLOCK = 64
+"""Rows of a triangle that are solved for at once."""
+
+
 def refuse_overflow(hessian: Floats) -> None:
     """Raise InputError where squares of a column are beyond the range of a double."""
     if not np.isfinite(hessian).all():
@@ -46,13 +50,53 @@ def dependent_columns(hessian: Floats, pivot: float = DEPENDENT) -> NDArray[np.b
     return dependent
 
 
+class Triangle:
+    """The lower triangle L of a positive definite matrix L L' (d, d); NumPy raises LinAlgError where it is none.
+
+    NumPy solves no triangles: the blocks on the diagonal are inverted once.
+    """
+
+    def __init__(self, matrix: Floats) -> None:
+        lower: Floats = np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
+        self._lower = lower
+        self._parts = [slice(start, min(start + BLOCK, len(lower))) for start in range(0, len(lower), BLOCK)]
+        self._inverses = [np.linalg.inv(lower[part, part]) for part in self._parts]
+
+    @property
+    def least_pivot(self) -> float:
+        """The smallest square on its diagonal."""
+        return float(self._lower.diagonal().min()) ** 2
+
+    def solve(self, target: Floats) -> Floats:
+        """L^-1 target, for `target` (d,) or (d, k)."""
+        if len(self._inverses) == 1:
+            return self._inverses[0] @ target
+        found = np.array(target)
+        for part, inverse in zip(self._parts, self._inverses, strict=True):
+            if part.start:
+                found[part] -= self._lower[part, : part.start] @ found[: part.start]
+            found[part] = inverse @ found[part]
+        return found
+
+    def solve_transposed(self, target: Floats) -> Floats:
+        """L'^-1 target, for `target` (d,) or (d, k)."""
+        if len(self._inverses) == 1:
+            return self._inverses[0].T @ target
+        found = np.array(target)
+        for part, inverse in zip(reversed(self._parts), reversed(self._inverses), strict=True):
+            if part.stop < len(found):
+                found[part] -= self._lower[part.stop :, part].T @ found[part.stop :]
+            found[part] = inverse.T @ found[part]
+        return found
+
+
 @dataclass(frozen=True)
 class Factor:
     """A Cholesky factor of the Hessian over the columns that are not held."""
 
     free: NDArray[np.bool_]
     scale: Floats
-    lower: Floats
+    triangle: Triangle
 
     @classmethod
     def of(cls, hessian: Floats, held: NDArray[np.bool_]) -> "Factor":
@@ -64,15 +108,8 @@ class Factor:
         Raises:
             InputError: the Hessian overflows, and nothing can mend that.
         """
-        from scipy.linalg.lapack import dpotrf
-
         free = ~held
-        if free.all():
-            part = hessian
-        elif free.any():
-            part = hessian[np.ix_(free, free)]
-        else:
-            return cls(free, np.empty(0), np.empty((0, 0)))
+        part = hessian if free.all() else hessian[np.ix_(free, free)]
         refuse_overflow(part)
         diagonal = part.diagonal()
         scale = np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
@@ -80,20 +117,19 @@ class Factor:
         unit /= scale[:, None]
         ridge = 0.0
         while True:
-            lower, fault = dpotrf(unit + ridge * np.eye(len(unit)) if ridge else unit, lower=1)
-            if not fault:
-                return cls(free, scale, lower)
-            ridge = max(10.0 * ridge, 1e-15)
+            try:
+                triangle = Triangle(unit + ridge * np.eye(len(unit)) if ridge else unit)
+            except np.linalg.LinAlgError:
+                ridge = max(10.0 * ridge, 1e-15)
+            else:
+                return cls(free, scale, triangle)
 
     def solve(self, gradient: Floats) -> Floats:
         """H^-1 gradient (d,), 0 for held columns."""
-        from scipy.linalg.lapack import dpotrs
-
-        if self.free.all():
-            inner, _ = dpotrs(self.lower, gradient / self.scale, lower=1)
-            return np.asarray(inner / self.scale)
+        part = gradient if len(self.scale) == len(gradient) else gradient[self.free]
+        inner = self.triangle.solve_transposed(self.triangle.solve(part / self.scale)) / self.scale
+        if len(inner) == len(gradient):
+            return np.asarray(inner)
         step = np.zeros(len(gradient))
-        if self.free.any():
-            inner, _ = dpotrs(self.lower, gradient[self.free] / self.scale, lower=1)
-            step[self.free] = inner / self.scale
+        step[self.free] = inner
         return step

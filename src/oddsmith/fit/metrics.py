@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Block, Floats
-from oddsmith.fit.cholesky import Factor
+from oddsmith.fit.cholesky import Factor, Triangle
 from oddsmith.fit.losses import Loss
 from oddsmith.fit.matrix import gram
 from oddsmith.fit.objective import Objective
@@ -93,10 +93,9 @@ class Kronecker:
     @classmethod
     def mixed(cls, covariance: Floats, penalty: ElasticNet, block: Callable[[float], Metric]) -> Self:
         """From the classes' covariance (k, k) in units of its trace; `block` gives w S + alpha P for a size w."""
-        from scipy.linalg import eigh
-
-        sizes, mix = eigh(covariance, penalty.coupling)
-        return cls(mix, tuple(block(float(size)) for size in sizes))
+        triangle = Triangle(penalty.coupling)
+        sizes, turned = np.linalg.eigh(triangle.solve(triangle.solve(covariance).T))
+        return cls(triangle.solve_transposed(turned), tuple(block(float(size)) for size in sizes))
 
     def solve(self, gradient: Floats) -> Floats:
         """One solve with (q, q) for each predictor."""

@@ -62,7 +62,7 @@ class ElasticNet:
         coupling = np.eye(n_coupled) if free else softmax_coupling(n_coupled + 1)
         return cls(alpha, np.concatenate([[0.0], unit]), coupling, l1_ratio, symmetric)
 
-    @property
+    @cached_property
     def ridge(self) -> Floats:
         """Curvature of each column's coefficient, (p + 1,)."""
         return np.asarray(self.alpha * (1.0 - self.l1_ratio) * self.unit**2)
@@ -86,7 +86,7 @@ class ElasticNet:
     def gradient(self, coef: Floats) -> Floats:
         """Derivative of the smooth part at `coef` (G, d), same shape."""
         shaped = coef.reshape(len(coef), len(self.coupling), -1)
-        slope = self.ridge * (self.coupling @ shaped)
+        slope = self.ridge * (shaped if len(self.coupling) == 1 else self.coupling @ shaped)
         if self.anchored:
             slope[:, :, 0] += shaped[:, :, 0].mean(axis=1, keepdims=True)
         return np.asarray(slope).reshape(coef.shape)
@@ -99,9 +99,9 @@ class ElasticNet:
     @cached_property
     def hessian(self) -> Floats:
         """Second derivative of the smooth part, (d, d), the same for every problem."""
-        found = np.asarray(np.kron(self.coupling, np.diag(self.ridge)), dtype=np.float64)
+        k, q = len(self.coupling), len(self.unit)
+        found: Floats = np.einsum("kl,ij->kilj", self.coupling, np.diag(self.ridge)).reshape(k * q, k * q)
         if self.anchored:
-            q = len(self.unit)
             found[::q, ::q] += 1.0 / len(self.coupling)
         return found
 

@@ -19,11 +19,13 @@ Every step lowers the objective, and there are finitely many faces.
 Source: Lee, Battle, Raina and Ng (2007), Efficient sparse coding algorithms (feature-sign search).
 """
 
+import contextlib
+
 import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
-from oddsmith.fit.cholesky import refuse_overflow
+from oddsmith.fit.cholesky import Triangle, refuse_overflow
 
 SLACK = 1e-13
 """Relative excess of a slope over its weight that is rounding."""
@@ -123,13 +125,12 @@ def _cut(
 
 def _solve(B: Floats, target: Floats) -> Floats:
     """B^-1 target (f,) for `B` (f, f) of unit diagonal; columns that explain each other share what is theirs."""
-    from scipy.linalg.lapack import dposv
-
     if not len(target):
         return target
     ridge = 0.0
     while True:
-        factor, found, fault = dposv(B + ridge * np.eye(len(B)) if ridge else B, target, lower=1)
-        if not fault and factor.diagonal().min() ** 2 > SINGULAR:
-            return np.asarray(found)
+        with contextlib.suppress(np.linalg.LinAlgError):
+            triangle = Triangle(B + ridge * np.eye(len(B)) if ridge else B)
+            if triangle.least_pivot > SINGULAR:
+                return triangle.solve_transposed(triangle.solve(target))
         ridge = max(10.0 * ridge, 10.0 * SINGULAR)

@@ -37,12 +37,10 @@ class RowSpace:
     @classmethod
     def of(cls, X: NDArray[Any], standardisation: Standardisation, weight: Floats) -> Self:
         """Rotate rows `X` (n, p) of fewer rows than columns; `weight` (p,) is each column's in the penalty."""
-        from scipy.linalg import qr
-
         unit = np.sqrt(weight)
         A = np.subtract(X, standardisation.centre, dtype=np.float64)
         A /= standardisation.scale * unit
-        Q, R = qr(A.T, mode="economic", overwrite_a=True, check_finite=False)
+        Q, R = np.linalg.qr(A.T)
         return cls(np.ascontiguousarray(R.T), Q / unit[:, None])
 
     def standardised(self, theta: Floats) -> Floats:
