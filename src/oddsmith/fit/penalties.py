@@ -86,7 +86,8 @@ class ElasticNet:
     def gradient(self, coef: Floats) -> Floats:
         """Derivative of the smooth part at `coef` (G, d), same shape."""
         shaped = coef.reshape(len(coef), len(self.coupling), -1)
-        slope = self.ridge * (shaped if len(self.coupling) == 1 else self.coupling @ shaped)
+        coupled = self.coupling * shaped if len(self.coupling) == 1 else self.coupling @ shaped
+        slope = self.ridge * coupled
         if self.anchored:
             slope[:, :, 0] += shaped[:, :, 0].mean(axis=1, keepdims=True)
         return np.asarray(slope).reshape(coef.shape)
