@@ -140,12 +140,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("ODDSMITH_DATA"), metavar="FOLDER")
     parser.add_argument("--rounds", type=int, help="rounds at most [default: 7, quick 3]")
     parser.add_argument(
-        "--budget", type=float, help="seconds a participant, case and phase [default: 5, quick 1]"
+        "--budget", type=float, help="seconds a participant, case and phase [default: 10, quick 1]"
     )
     parser.add_argument("--list", action="store_true", help="name all items and stop")
     told = parser.parse_args()
     logging.disable(logging.INFO)
-    rounds, budget = told.rounds or (3 if told.quick else 7), told.budget or (1.0 if told.quick else 5.0)
+    rounds, budget = told.rounds or (3 if told.quick else 7), told.budget or (1.0 if told.quick else 10.0)
     data = None if told.data is None else Path(told.data)
     todo = chosen(items(told.quick, data, rounds, budget), told.only)
     if told.list or not todo:
