@@ -27,7 +27,7 @@ class Ours:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-PATH_TOLERANCE = 1e-10
+PATH_TOLERANCE = 1e-12
 """Decrement for each row at which a fit of a path ends."""
 
 
