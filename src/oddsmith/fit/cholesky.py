@@ -17,8 +17,6 @@ from oddsmith.errors import InputError
 
 DEPENDENT = 1e-11
 """A unit-diagonal pivot at or below this is a column that the earlier ones explain: R^2 >= 1 - 1e-11."""
-
-
 BLOCK = 64
 """Rows of a triangle that are solved for at once."""
 

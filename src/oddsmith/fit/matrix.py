@@ -13,6 +13,9 @@ Where every centre is near zero, in units of its scale, the change of coefficien
 
 Sparse rows always go that way, for centring them would fill them; what needs Z itself sees a few rows at a time.
 
+Products are np.dot's: the operator @ keeps Python's lock where its result has fewer than some 500 numbers (NumPy 2.4),
+as r A and A' diag(d) A mostly have, and the other threads would wait for it.
+
 A fitted model scores rows about their training means, where log-odds far from zero keep their digits:
 
     log_odds(X) = average + (X - mean) @ coef'

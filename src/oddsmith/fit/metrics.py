@@ -114,7 +114,7 @@ def class_pieces(proba: Floats, w: Floats) -> tuple[Floats, Floats]:
     reference = 1.0 - proba.sum(axis=0)
     spread = np.maximum(1.0 - (proba**2).sum(axis=0) - reference**2, 0.0)
     weighted = proba * w
-    return np.diag(weighted.sum(axis=1)) - weighted @ proba.T, spread * w
+    return np.diag(weighted.sum(axis=1)) - np.dot(weighted, proba.T), spread * w
 
 
 def _pieces(block: Block, coef: Floats, loss: Loss) -> Floats:

@@ -139,7 +139,7 @@ def losses_of(block: Block, coef: Floats, *, loss: Loss, standardisation: Standa
     eta = predictors_of(block, Z, coef.reshape(-1, coef.shape[-1])).reshape(len(coef), -1, len(Z))
     truth = loss.truth(block.y)
     w = np.ones(len(Z)) if block.sample_weight is None else block.sample_weight
-    return np.stack([loss.loss(part, truth) @ w for part in eta])
+    return np.stack([np.dot(loss.loss(part, truth), w) for part in eta])
 
 
 def spread(block: Block, standardisation: Standardisation) -> Floats:
