@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic
@@ -66,17 +66,15 @@ class _Threads:
         from concurrent.futures import ThreadPoolExecutor, wait
 
         if self.pool is None:
-            self.pool = ThreadPoolExecutor(self.n_threads, "oddsmith", initializer=limit_blas)
+            self.pool = ThreadPoolExecutor(self.n_threads - 1, "oddsmith", initializer=limit_blas)
         total = _InOrder(chain(first, blocks), kernel, look_ahead=2 * self.n_threads)
         at_work: list[Future[None]] = []
         try:
-            try:
+            with suppress(RuntimeError):  # the system gives no more threads
                 at_work.extend(
-                    self.pool.submit(copy_context().run, total.work) for _ in range(self.n_threads)
+                    self.pool.submit(copy_context().run, total.work) for _ in range(self.n_threads - 1)
                 )
-            except RuntimeError:  # the system gives no more threads
-                if not at_work:
-                    total.work()
+            total.work()
             wait(at_work)
         except BaseException as error:
             total.stop(error)

@@ -197,7 +197,7 @@ class Bernoulli:
         value += np.maximum(wrong, 0.0)
         residual = np.where(wrong >= 0.0, 1.0, small)
         residual /= both
-        np.negative(residual, out=residual, where=truth)
+        np.copysign(residual, -self.aim(truth, eta.dtype), out=residual)
         small /= both
         small /= both
         return value, residual, (small, None)

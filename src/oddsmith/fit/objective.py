@@ -42,8 +42,8 @@ TOLERANCE = 1e-6
 """Converged within sqrt(2e-6) = 1.4e-3 standard errors."""
 
 
-CHEAP = 1e8
-"""n d^2 below which a fit costs so little that it goes on to the noise floor."""
+CHEAP, FEW_CELLS = 1e8, 6e5
+"""n d^2 and n d below which a fit costs so little that it goes on to the noise floor: a Hessian, and some ten passes."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ class Objective:
     @property
     def is_cheap(self) -> bool:
         """Whether the noise floor costs nothing worth saving."""
-        return self.n_rows * self.n_coefficients**2 < CHEAP
+        cells = self.n_rows * self.n_coefficients
+        return cells < FEW_CELLS and cells * self.n_coefficients < CHEAP
 
     @property
     def mean_weight(self) -> float:

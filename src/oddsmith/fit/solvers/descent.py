@@ -122,7 +122,8 @@ def descend(
     memories = [Memory(metric, plan.rescaled) for metric in plan.metrics]
     unknown = np.full(len(theta), np.inf)
     active = np.ones(len(theta), dtype=bool)
-    before = first = best = unknown
+    before = first = best = least = unknown
+    risen = np.ones(len(theta))
     since, best_at, n_iter, checked, lost = 0, 0, 0, False, False
     looks = plan.first_look
     look = _look(objective, theta, False)
@@ -139,16 +140,18 @@ def descend(
             ]
             steps, decrement = _steps(objective, memories, gradient, active)
             since, looks = 0, max(plan.first_look, LATER)
+            least, risen = unknown, np.ones(len(theta))
         if since <= 1:
             first = decrement
+        least, risen = _risen(decrement, least, risen)
         gain = _gain(decrement, before)
-        arrived = decrement * gain <= tolerance
+        arrived = decrement * gain * risen <= tolerance
         arrived |= (
             (decrement <= max(objective.tolerance, plan.rough)) & (gain >= STALLED) & np.isfinite(before)
         )
         moves = np.where(active[:, None], steps, 0.0)
         if arrived.all() and active.all() and look.value.size and (decrement <= KNOWN * tolerance).all():
-            return theta - moves, n_iter, _foretold(objective, look, moves, decrement, gain), memories
+            return theta - moves, n_iter, _foretold(objective, look, moves, decrement, gain * risen), memories
         if arrived[active].all() or lost or n_iter >= max_iter:
             theta = theta - np.where(arrived[:, None], moves, 0.0)
             now = objective.survey(theta)
@@ -208,6 +211,15 @@ def _gain(decrement: Floats, before: Floats) -> Floats:
     """What the next step makes of a decrement if it gains as much as the last one; 1 where none was taken."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(np.isfinite(before), np.fmin(1.0, decrement / before), 1.0)
+
+
+def _risen(decrement: Floats, least: Floats, risen: Floats) -> tuple[Floats, Floats]:
+    """The least decrement so far, and the most by which one was above an earlier one: a metric that is too large in
+    some direction hides what is left there until the others are done, and has been wrong by so much.
+    """
+    least = np.minimum(least, decrement)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return least, np.fmax(risen, decrement / least)
 
 
 def _to_come(decrement: Floats, first: Floats, before: Floats, since: int, tolerance: float) -> Floats:

@@ -68,8 +68,8 @@ SHORT = 30
 EXACT = 1e-14
 """A decrement with which a cheap fit is content."""
 HALVINGS = 12
-SLICE = 4_000_000
-"""Bytes of a sample's rows that are in double precision at once."""
+SLICE = 1_000_000
+"""Bytes of a sample's rows that a thread has in double precision at once."""
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,13 @@ def sketch(objective: Objective, sample: Sample) -> Objective:
     source, rows = objective.source, sample.rows
     Z = np.empty((len(rows), source.n_columns), dtype=np.float32)
     each = max(1, SLICE // (8 * max(source.n_columns, 1)))
-    for start in range(0, len(rows), each):
+
+    def fill(start: int) -> int:
         part = slice(start, start + each)
         Z[part] = written_out(objective.standardisation.columns(source.take(rows[part]).X))
+        return len(Z[part])
+
+    objective.engine(range(0, len(rows), each), fill)
     objective.n_passes += len(rows) / source.n_rows
     weight = of_rows(source.sample_weight, rows)
     if sample.weight is not None:
