@@ -158,7 +158,7 @@ def test_what_is_left_of_the_memory_given_is_a_limit():
 def test_pieces_are_a_small_part_of_the_memory_given():
     resident = memory._resident()
     assert memory.piece_size(resident + 60 * 3e6) == pytest.approx(3e6, rel=0.1)
-    assert memory.piece_size(1e15) == 8 << 20
+    assert memory.piece_size(1e15) == 16 << 20
 
 
 def test_a_record_longer_than_a_piece_is_read_all_the_same(shop, cut):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 BUG, INTERRUPTED, USAGE = 101, 130, 2
+_ALLOCATIONS = 50_000
+"""Objects, more than were freed, between two looks for cycles among them."""
 
 _FAREWELLS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal has gone"}
 _farewell_of: dict[int, str] = {}
@@ -36,7 +38,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def program() -> NoReturn:
-    """`main` for a process that ends with it: the system takes back what Python and libraries would take apart."""
+    """`main` for a process that ends with it: the system takes back what Python and libraries would take apart.
+
+    So Python looks for cycles of dead objects seldom: what is loaded would be gone through again and again.
+    """
+    import gc
+
+    gc.set_threshold(_ALLOCATIONS)
     try:
         main()
     except SystemExit as left:

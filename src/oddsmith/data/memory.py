@@ -26,7 +26,7 @@ SHARE = 0.9
 """Of the memory that the system can give, the part that is asked for at most."""
 LEAST = 500_000_000
 """Bytes that a process takes to read anything, piece by piece."""
-_PIECE, _COPIES = (1 << 20, 8 << 20), 60
+_PIECE, _COPIES = (1 << 20, 16 << 20), 60
 """Bytes of a file that are worked on at once, at least and at most, and all that is made of each of them."""
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?(?:([kmgt]?)(i?)b?)", re.IGNORECASE)
 _NO_LIMIT = 1 << 60
