@@ -251,7 +251,7 @@ def _conjugate_step(
     left = gradient.copy()
     direction = precondition(left)
     size = first = float((left * direction).sum())
-    accuracy = min(1e-2, max(1e-14, gap)) if np.isfinite(gap) else 1e-2
+    accuracy = min(1e-2, max(1e-10, gap)) if np.isfinite(gap) else 1e-2
     for _ in range(2000):
         if not size > accuracy * first:
             break
