@@ -10,10 +10,8 @@ scikit-learn's C is 1 / (alpha * sum_i w_i), class weights included. What is fit
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self
 
@@ -21,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers
+from oddsmith.data.cells import MissingMarkers
 from oddsmith.data.design import LARGEST, Design
 from oddsmith.data.encoding import NumericColumn
 from oddsmith.data.moments import Measures, measures
@@ -31,7 +29,6 @@ from oddsmith.errors import FitWarning, InputError, counted, visible
 from oddsmith.fit.matrix import log_odds
 from oddsmith.fit.objective import TOLERANCE
 from oddsmith.fit.optimality import Status
-from oddsmith.fit.solvers import SOLVERS
 from oddsmith.model import Model
 from oddsmith.model.probabilities import log_probabilities, predicted_codes, probabilities
 from oddsmith.model.records import SelectionRecord, TargetRecord
@@ -39,7 +36,9 @@ from oddsmith.report.odds_ratios import odds_ratio_table
 from oddsmith.workflow.account import KEYWORDS, divergence, message
 from oddsmith.workflow.arrays import NO_NUMBER, as_labels, as_numbers, coded, refuse_unfit
 from oddsmith.workflow.fitting import Task, fit, threads_for
+from oddsmith.workflow.names import FileNames, texts_of
 from oddsmith.workflow.offsets import about_zero, refuse_several, row_offsets
+from oddsmith.workflow.parameters import is_seed, refuse_parameters
 from oddsmith.workflow.record import model_of
 from oddsmith.workflow.weights import row_weights
 
@@ -205,7 +204,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.not_estimable_ = [
             "intercept" if j < 0 else self._names()[j] for j in found.not_estimable.tolist()
         ]
-        self.message_ = message(found, self._names(), _texts(self.classes_), KEYWORDS)
+        self.message_ = message(found, self._names(), texts_of(self.classes_), KEYWORDS)
         self._fitted = found
         self._has_offset = known is not None
         if found.status is not Status.converged:
@@ -282,30 +281,6 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(
                 "coef_ or intercept_ was changed after the fit, so that the evidence no longer fits. Fit again."
             )
-        names = _named("feature_names", self._names() if feature_names is None else feature_names)
-        labels = _named("class_names", _texts(self.classes_) if class_names is None else class_names)
-        for option, given, needed in (
-            ("feature_names", names, self.n_features_in_),
-            ("class_names", labels, len(self.classes_)),
-        ):
-            if len(given) != needed:
-                raise InputError(f"{option}: {counted(len(given), 'name')}, where {needed:,} are needed.")
-        missing = next((label for label in labels if label.strip() in DEFAULT_MISSING), None)
-        if missing is not None:
-            raise InputError(
-                f"class_names: '{visible(missing)}' in a file says that there is no label. Give class_names another."
-            )
-        padded = next((label for label in labels if label != label.strip()), None)
-        if padded is not None:
-            raise InputError(
-                f"class_names: '{visible(padded)}' has blanks at its ends, which do not count in a file. Give "
-                f"class_names another."
-            )
-        [target] = _named("target_name", [target_name])
-        if target in names:
-            raise InputError(
-                f"target_name: '{visible(target)}' is the name of a feature too. Give target_name another."
-            )
         if self._has_offset != (offset_name is not None):
             raise InputError(
                 "offset_name: the fit had no offset. Leave it out."
@@ -313,22 +288,27 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 else "the fit had an offset, which files have to give as a column too. Name it: "
                 "to_model(offset_name='log_odds_before')."
             )
-        offset = None if offset_name is None else _named("offset_name", [offset_name])[0]
-        if offset is not None and offset in {*names, target}:
-            raise InputError(
-                f"offset_name: '{visible(offset)}' is the name of another column too. Give offset_name another."
-            )
+        names = FileNames.of(
+            self._names() if feature_names is None else feature_names,
+            texts_of(self.classes_) if class_names is None else class_names,
+            target_name,
+            offset_name,
+            n_features=self.n_features_in_,
+            n_classes=len(self.classes_),
+        )
         found = self._fitted
         columns = [
             NumericColumn(name, mean, scale)
-            for name, mean, scale in zip(names, found.mean.tolist(), found.scale.tolist(), strict=True)
+            for name, mean, scale in zip(
+                names.features, found.mean.tolist(), found.scale.tolist(), strict=True
+            )
         ]
         return model_of(
             found,
             Design(columns, MissingMarkers.from_options((), ())),
-            TargetRecord(target, [target], labels, type_of_labels(labels), []),
+            TargetRecord(names.target, [names.target], names.labels, type_of_labels(names.labels), []),
             KEYWORDS,
-            offset=offset,
+            offset=names.offset,
             selection=self._selection,
         )
 
@@ -418,15 +398,12 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _seed(self) -> int:
         if self.random_state is None:
             return 0
-        if _is_seed(self.random_state):
+        if is_seed(self.random_state):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _check_parameters(self) -> None:
-        for name, is_sound, wanted in _PARAMETERS:
-            value = getattr(self, name, None)
-            if hasattr(self, name) and not is_sound(value):
-                raise InputError(f"{name}={visible(repr(value))}: give {wanted}.")
+        refuse_parameters(self)
 
     def _repr_html_inner(self) -> str:
         return self._under(super()._repr_html_inner())
@@ -441,89 +418,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """scikit-learn's diagram of the estimator, with the odds ratios under it once there are some."""
         if not hasattr(self, "_fitted"):
             return diagram
-        labels = _texts(self.classes_)[-len(self.coef_) :]
+        labels = texts_of(self.classes_)[-len(self.coef_) :]
         table = odds_ratio_table(
             self._names(), labels, self.coef_, self._fitted.scale, self.message_, self.not_estimable_
         )
         return diagram.removesuffix("</body>") + table + "</body>"
-
-
-def _is_number(value: Any, least: float, most: float = math.inf) -> bool:
-    is_real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    return is_real and least <= value <= most and math.isfinite(value)
-
-
-def _is_count(value: Any) -> bool:
-    return value is None or (
-        isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 1
-    )
-
-
-def _is_seed(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 0 <= int(value) < 2**32
-
-
-_PARAMETERS: list[tuple[str, Callable[[Any], bool], str]] = [
-    ("alpha", lambda value: _is_number(value, 0.0), "a finite number, 0 or more"),
-    ("l1_ratio", lambda value: _is_number(value, 0.0, 1.0), "a number from 0 to 1"),
-    ("standardize", lambda value: isinstance(value, bool | np.bool_), "True or False"),
-    (
-        "solver",
-        lambda value: isinstance(value, str) and value in {"auto", *SOLVERS},
-        f"'auto' or one of {', '.join(map(repr, SOLVERS))}",
-    ),
-    (
-        "multi_class",
-        lambda value: isinstance(value, str) and value in {"softmax", "ovr"},
-        "'softmax' or 'ovr'",
-    ),
-    ("fit_intercept", lambda value: isinstance(value, bool | np.bool_), "True or False"),
-    (
-        "class_weight",
-        lambda value: (
-            value is None or isinstance(value, Mapping) or (isinstance(value, str) and value == "balanced")
-        ),
-        "None, 'balanced' or a mapping from labels to weights",
-    ),
-    ("max_iter", _is_count, "None or a whole number, 1 or more"),
-    ("tol", lambda value: _is_number(value, math.ulp(0.0)), "a finite number above 0"),
-    ("n_threads", _is_count, "None, for all cores, or a whole number, 1 or more"),
-    (
-        "random_state",
-        lambda value: (
-            value is None or value is np.random or isinstance(value, np.random.RandomState) or _is_seed(value)
-        ),
-        "None, a whole number from 0 to 4294967295, or a numpy.random.RandomState",
-    ),
-]
-"""What each parameter must be."""
-
-
-def _named(option: str, given: Sequence[str]) -> list[str]:
-    """Names as a file can hold them: texts of Unicode, none of them empty, each once."""
-    if isinstance(given, str):
-        raise InputError(f"{option} is one text. Give a list of names.")
-    if isinstance(given, Mapping) or not isinstance(given, Iterable):
-        raise InputError(f"{option} is of type {type(given).__name__}. Give a list of names, in order.")
-    names = [str(name) for name in given]
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise InputError(f"{option}: '{visible(name)}' is there twice. Give each a name of its own.")
-        if not name.strip() or not _is_unicode(name):
-            raise InputError(
-                f"{option}: '{visible(name)}' is no name that a file can hold. Give {option} another."
-            )
-    return names
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether a text can be written: half a surrogate pair cannot."""
-    return not any("\ud800" <= sign <= "\udfff" for sign in text)
-
-
-def _texts(classes: NDArray[Any]) -> list[str]:
-    """Labels as the texts that a file shows: a whole number has no decimal point."""
-    return [
-        str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
-        for label in classes.tolist()
-    ]
