@@ -148,6 +148,15 @@ def test_a_number_marks_equal_cells_of_typed_columns(series: pl.Series) -> None:
     assert numbers(series, MARKERS | {"0.00"}).values.to_list() == [None, 1.0, 2.0]
 
 
+@pytest.mark.parametrize("dtype", [pl.Float32, pl.Float64])
+def test_an_infinity_of_a_typed_column_is_missing_where_that_is_told(dtype: type[pl.DataType]) -> None:
+    series = pl.Series([1.5, float("inf"), -float("inf"), 0.0], dtype=dtype)
+    found = numbers(series, MARKERS | {"inf"})
+    assert found.values.to_list() == [1.5, None, -float("inf"), 0.0]
+    assert (found.n_cells, found.first_infinite) == (3, 2)
+    assert numbers(series, MARKERS | {"inf", "-inf", "0"}).values.to_list() == [1.5, None, None, None]
+
+
 def test_nan_in_a_typed_column_is_missing_and_infinity_is_named() -> None:
     series = pl.Series("x", [1.5, float("nan"), None, float("inf")])
     found = numbers(series, MARKERS)

@@ -41,6 +41,8 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 EMPTY_IF_UNKNOWN = "Correct the cell, or leave it empty if it is unknown."
 LEADING_ZEROS = r"^[+-]?0[0-9]"
+_INFINITIES = {"inf", "-inf"}
+"""How a double that is no finite number is written."""
 EXACT = 2.0**53
 """Whole numbers below are doubles; those above may differ where their doubles do not."""
 _SHORT, _OFTEN = 1000, 8
@@ -356,7 +358,8 @@ def _missing(series: pl.Series, markers: frozenset[str]) -> pl.Series:
     if series.dtype.is_float():
         blank |= series.is_nan().fill_null(value=True)
     numeric = {exact for marker in markers if (exact := exact_number(marker.strip(BLANKS))) is not None}
-    if series.dtype.is_numeric() and not numeric:
+    is_told = bool(numeric) or (series.dtype.is_float() and not _INFINITIES.isdisjoint(markers))
+    if series.dtype.is_numeric() and not is_told:
         return blank
     cells, tokens = as_written(series), pl.Series(sorted(markers), dtype=pl.String)
     blank |= cells.is_in(tokens.implode()).fill_null(value=True)
