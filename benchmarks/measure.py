@@ -40,6 +40,8 @@ SHORT = 0.02
 REST = 0.1
 """Seconds between participants: threads of BLAS and OpenMP spin on for a while after their work is done."""
 
+LEAST_ITERATIONS = 20
+"""Of a peer, whatever the budget: Newton's methods need no more, and each may take seconds."""
 PATIENCE = 5.0
 """A peer's budget is at least this many times what oddsmith takes."""
 
@@ -222,7 +224,9 @@ def _calibrated(
 ) -> tuple[Figure, int]:
     """The loosest tolerance that reaches the bar, and the iterations that the budget allows."""
     figure = Figure(peer.name)
-    most = int(min(1e6, max(100, budget / (peer.products * product + 1e-4) / len(problem.members))))
+    most = int(
+        min(1e6, max(LEAST_ITERATIONS, budget / (peer.products * product + 1e-4) / len(problem.members)))
+    )
     spent = 0.0
     with suppress(Exception), quiet():  # what goes wrong goes wrong again below, and is told there
         peer.fit(problem.few(), peer.ladder[0], 10)
