@@ -295,3 +295,13 @@ def test_levels_that_hardly_any_row_has_among_many_columns(alpha):
     exact = optimality(replace(problem), found.theta)
     if alpha:
         assert exact.newton_decrement.max() <= 3.0 * problem.tolerance
+
+
+def test_small_sums_of_losses_are_found_to_their_own_digits():
+    X = columns(200_000, 20, seed=11)
+    rare = np.zeros(len(X), dtype=np.int64)
+    rare[np.random.default_rng(12).choice(np.flatnonzero(X[:, 0] > 0.0), 20, replace=False)] = 1
+    problem = objective(X, rare, alpha=1e-6, tolerance=1e-5)
+    assert not problem.is_cheap
+    found, best = solve(problem, "sketched-newton"), solve(replace(problem), "newton")
+    np.testing.assert_allclose(value(problem, found), value(problem, best), rtol=1e-9)

@@ -37,6 +37,8 @@ FLOOR = 1e-18
 """The decrement to which cheap descents go on."""
 STALLED = 0.25
 """A decrement within the user's tolerance that falls no further than this has met rounding."""
+RELATIVE = 1e-10
+"""Of the objective, what may be left where it is known: the losses of rare events sum to little."""
 LATER = 5
 """Passes with a metric before those to come are foretold."""
 PATIENCE = 12
@@ -149,6 +151,8 @@ def descend(
         arrived |= (
             (decrement <= max(objective.tolerance, plan.rough)) & (gain >= STALLED) & np.isfinite(before)
         )
+        if look.value.size and not plan.rough:
+            arrived &= ~_matters(objective, decrement * gain * risen, look.value, gain)
         moves = np.where(active[:, None], steps, 0.0)
         if arrived.all() and active.all() and look.value.size and (decrement <= KNOWN * tolerance).all():
             return theta - moves, n_iter, _foretold(objective, look, moves, decrement, gain * risen), memories
@@ -157,6 +161,8 @@ def descend(
             now = objective.survey(theta)
             steps, left = _steps(objective, memories, now.gradient, np.ones_like(active))
             again = active & (left > max(objective.tolerance, plan.rough))
+            if not plan.rough:
+                again |= active & _matters(objective, left, now.value, _gain(left, decrement))
             if not again.any() or lost or n_iter >= max_iter or n_iter - best_at > PATIENCE:
                 return theta, n_iter, Nearby(now, steps), memories
             lengths, look = np.asarray(active, dtype=np.float64), replace(now, value=np.empty(0))
@@ -211,6 +217,12 @@ def _gain(decrement: Floats, before: Floats) -> Floats:
     """What the next step makes of a decrement if it gains as much as the last one; 1 where none was taken."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(np.isfinite(before), np.fmin(1.0, decrement / before), 1.0)
+
+
+def _matters(objective: Objective, left: Floats, value: Floats, gain: Floats) -> NDArray[np.bool_]:
+    """Whether a decrement `left` (G,) is more than objectives of this `value` may lack, and another pass would tell."""
+    exact = objective.source.dtype == np.float64
+    return exact & (gain < STALLED) & (left > RELATIVE * value * objective.n_rows)
 
 
 def _risen(decrement: Floats, least: Floats, risen: Floats) -> tuple[Floats, Floats]:
