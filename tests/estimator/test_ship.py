@@ -100,6 +100,21 @@ def test_every_kind_of_fit_is_a_sound_model_file(tmp_path, options, target):
         assert sum(record.training.class_weights) == pytest.approx(WEIGHT.sum(), rel=1e-12)
 
 
+@pytest.mark.parametrize("solver", ["auto", "sketched-newton", "proximal-newton", "lbfgs"])
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize("shape", [(10_000, 79), (20_000, 40), (400, 2)])
+def test_a_fit_that_is_at_its_optimum_at_once_ships_all_the_same(tmp_path, shape, alpha, solver):
+    rows = np.random.default_rng(0).normal(size=shape)
+    told = (rows[:, 0] + np.random.default_rng(1).logistic(size=len(rows)) > 0).astype(int)
+    if len(rows) == 400:  # nothing is told: the optimum is where every solver begins
+        rows, told = np.repeat(np.sign(rows[:200]), 2, axis=0), np.tile([0, 1], 200)
+    fitted = LogisticRegression(alpha=alpha, solver=solver).fit(rows, told)
+    fitted.to_model().save(tmp_path / "m.json")
+    frame = pd.DataFrame(rows[:50], columns=[f"x{j}" for j in range(shape[1])])
+    found = oddsmith.load(tmp_path / "m.json").predict_proba(frame)
+    assert found.tolist() == fitted.predict_proba(rows[:50]).tolist()
+
+
 def test_a_fit_without_an_optimum_ships_with_its_verdict(tmp_path):
     x = pd.DataFrame({"x": np.arange(20.0), "noise": np.cos(np.arange(20.0))})
     with pytest.warns(FitWarning):

@@ -358,8 +358,8 @@ def _missing(series: pl.Series, markers: frozenset[str]) -> pl.Series:
     if series.dtype.is_float():
         blank |= series.is_nan().fill_null(value=True)
     numeric = {exact for marker in markers if (exact := exact_number(marker.strip(BLANKS))) is not None}
-    is_told = bool(numeric) or (series.dtype.is_float() and not _INFINITIES.isdisjoint(markers))
-    if series.dtype.is_numeric() and not is_told:
+    can_mark = bool(numeric) or (series.dtype.is_float() and not _INFINITIES.isdisjoint(markers))
+    if series.dtype.is_numeric() and not can_mark:
         return blank
     cells, tokens = as_written(series), pl.Series(sorted(markers), dtype=pl.String)
     blank |= cells.is_in(tokens.implode()).fill_null(value=True)

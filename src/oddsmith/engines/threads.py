@@ -36,9 +36,9 @@ def available_cores() -> int:
 
 @contextmanager
 def threads(n_threads: int) -> Iterator[Engine]:
-    """An engine of `n_threads` threads, which end with the context; BLAS runs on one thread in it.
+    """An engine of `n_threads` threads, that of the caller and others; BLAS runs on one thread in it.
 
-    They start with the first source of two blocks or more.
+    The others start with the first source of two blocks or more, and end with the context.
     """
     engine = _Threads(n_threads)
     with blas_on_one_thread():

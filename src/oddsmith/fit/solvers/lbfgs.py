@@ -26,5 +26,4 @@ class LBFGS:
         held = np.tile(~objective.free, (len(theta), 1))
         plan = Plan([Diagonal.of(objective, h) for h in held], rescaled=True)
         theta, n_iter, nearby, _ = descend(objective, theta, plan, self.max_iter, progress)
-        history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter, nearby.now.value)]
-        return Path(theta, n_iter, history, held, nearby)
+        return Path.from_zero(objective, theta, n_iter, nearby.now.value, held, nearby)

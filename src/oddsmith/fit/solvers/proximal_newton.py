@@ -115,9 +115,7 @@ class ProximalNewton:
         walk.move_to(penalty, tolerance, exact=True)
         nearby = walk.nearby()
         objective.n_passes += walk.n_passes
-        n_iter = max(1, walk.n_iter)
-        history = [(0, np.full(objective.n_problems, objective.value_at_zero)), (n_iter, walk.value)]
-        return Path(walk.theta, n_iter, history, walk.held(), nearby)
+        return Path.from_zero(objective, walk.theta, walk.n_iter, walk.value, walk.held(), nearby)
 
 
 def walk_for(objective: Objective, seed: int = 0, max_iter: int = 1000, progress: Progress = silent) -> Walk:

@@ -95,8 +95,7 @@ class SketchedNewton:
             most = SHORT if m == objective.source.n_rows else self.max_iter
             return self._to_the_end(objective, theta, plan, held, min(most, self.max_iter), progress)
         theta, n_iter, nearby, _ = descend(objective, theta, plan, self.max_iter, progress)
-        history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter, nearby.now.value)]
-        return Path(theta, n_iter, history, held, nearby)
+        return Path.from_zero(objective, theta, n_iter, nearby.now.value, held, nearby)
 
     def _to_the_end(
         self,
@@ -113,15 +112,15 @@ class SketchedNewton:
         if left is None:
             left = 0.5 * (nearby.steps * nearby.now.gradient).sum(axis=1) * objective.n_rows
         exact = objective.is_cheap and objective.source.dtype == np.float64
-        history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter, nearby.now.value)]
+        path = Path.from_zero(objective, theta, n_iter, nearby.now.value, held, nearby)
         enough = (left <= (EXACT if exact else objective.tolerance)).all()
-        if enough or n_iter >= self.max_iter:
-            return Path(theta, n_iter, history, held, nearby)
+        if enough or path.n_iter >= self.max_iter:
+            return path
         theta = np.where((nearby.now.value <= objective.value_at_zero)[:, None], theta, 0.0)
-        newton = Newton(min(self.max_iter - n_iter, Newton.max_iter))
-        path = newton.descend(objective, theta, objective.evaluate(theta, order=2), progress)
-        later = [(n_iter + n, value) for n, value in path.history]
-        return replace(path, n_iter=n_iter + path.n_iter, history=[history[0], *later])
+        newton = Newton(min(self.max_iter - path.n_iter, Newton.max_iter))
+        further = newton.descend(objective, theta, objective.evaluate(theta, order=2), progress)
+        later = [(path.n_iter + n, value) for n, value in further.history]
+        return replace(further, n_iter=path.n_iter + further.n_iter, history=[path.history[0], *later])
 
 
 def is_wide(objective: Objective) -> bool:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from oddsmith.data.block import Floats
-from oddsmith.fit.objective import Evaluation
+from oddsmith.fit.objective import Evaluation, Objective
 from oddsmith.fit.optimality import Nearby, Optimality, Status
 
 Progress = Callable[[int, int, Floats], None]
@@ -32,6 +33,24 @@ class Path:
     """Coefficients (G, d) that stayed at zero, where that is not for the objective to find out."""
     nearby: Nearby | Evaluation | None = None
     """What the solver knows of where it ended: its last evaluation, or what stands for it without a Hessian."""
+
+    @classmethod
+    def from_zero(
+        cls,
+        objective: Objective,
+        theta: Floats,
+        n_iter: int,
+        value: Floats,
+        held: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | None,
+        nearby: Nearby | Evaluation | None,
+    ) -> Self:
+        """The path of a solver that knows the objectives (G,) at zero and, `value`, where it ended.
+
+        It took one iteration at least: a sample may have led it there, or nothing away from zero.
+        """
+        n_iter = max(1, n_iter)
+        history = [(0, np.full(objective.n_problems, objective.value_at_zero)), (n_iter, value)]
+        return cls(theta, n_iter, history, held, nearby)
 
 
 @dataclass(frozen=True)

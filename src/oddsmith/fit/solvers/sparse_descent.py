@@ -65,9 +65,8 @@ def descend_sparse(
     theta, n_iter, nearby, memories = descend(objective, theta, plan, min(max_iter, LONG), progress)
     theta, more, nearby = finish(objective, theta, nearby, memories, max_iter - n_iter)
     n_iter += more
-    history = [(0, np.full(len(theta), objective.value_at_zero)), (n_iter, nearby.now.value)]
     held = np.tile(flat, (objective.n_problems, objective.loss.n_coupled))
-    return Path(theta, n_iter, history, held, nearby)
+    return Path.from_zero(objective, theta, n_iter, nearby.now.value, held, nearby)
 
 
 def _spread(objective: Objective) -> Floats:
