@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 BUG, INTERRUPTED, USAGE = 101, 130, 2
-_ALLOCATIONS = 50_000
+_ALLOCATIONS = 200_000
 """Objects, more than were freed, between two looks for cycles among them."""
 
 _FAREWELLS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal has gone"}

@@ -18,6 +18,8 @@ Codes = NDArray[np.integer[Any]]
 
 BLOCK_BYTES = 2_400_000
 """A block stays in the cache, and outlasts the calls it takes : rows = clip(2.4 MB / (8 p), 512, 32768)."""
+_COUNTED = 1 << 20
+"""Classes that are counted together: NumPy makes integers of 8 bytes of them first."""
 
 
 def rows_of_block(n_columns: int) -> int:
@@ -30,7 +32,10 @@ def class_counts(y: Codes, n_classes: int) -> NDArray[np.intp]:
     if n_classes == 2:
         positive = np.count_nonzero(y)
         return np.array([len(y) - positive, positive])
-    return np.bincount(y, minlength=n_classes)
+    counts = np.zeros(n_classes, dtype=np.intp)
+    for start in range(0, len(y), _COUNTED):
+        counts += np.bincount(y[start : start + _COUNTED], minlength=n_classes)
+    return counts
 
 
 def of_rows(numbers: Floats | None, rows: slice | NDArray[Any]) -> Floats | None:

@@ -172,7 +172,8 @@ def train(
             )
         found = plan.survey.target
         assert found is not None
-        codes = found.codes[found.codes >= 0]
+        labelled = found.codes >= 0
+        codes = found.codes if labelled.all() else found.codes[labelled]
         sample_weight = _sample_weight(plan, codes, found)
         offsets, centre = about_zero(plan.survey.offsets())
         design = Design.learn(plan, markers, missing_indicator=missing_indicator)

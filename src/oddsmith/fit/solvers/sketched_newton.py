@@ -7,14 +7,16 @@ The optimum of a statistical problem needs few looks at all its rows: 1e6 x 50 c
 X, where Newton pays p^2 multiplications a row. How many rows the sample has, and which metric, is a matter of
 the numbers of rows n, columns p and classes K; q = p + 1:
 
-    binary, one-vs-rest, p <= 400    m = max(50 q, min(n / 12, 4 n / (q K)), 4096); the sample's Hessian, and all
+    binary, one-vs-rest, p <= 400    m = max(50 q, min(n / 12, 4 n / (q K), M), 4096); the sample's Hessian, and all
                                      rows' where that saves as many passes as it costs
     binary, one-vs-rest, p > 400     no sample; a diagonal, and the Hessian of 8 q rows where that saves 14
-    softmax, (K - 1) q <= 700        m = max(30 q, min(n / 16, 2 n / (q (K - 1)^2)), 4096); the sample's Hessian
+    softmax, (K - 1) q <= 700        m = max(30 q, min(n / 16, 2 n / (q (K - 1)^2), M), 4096); the sample's Hessian
     sparse rows, p <= 400            m = max(20 q, 4096) unless softmax, whose samples are as above: here passes cost
                                      less than Hessians
     sparse rows, p > 400             metrics of head and tail, conjugate gradients at the end: `sparse_descent.py`
-    softmax, beyond                  m = max(6 q, min(n / 16, 2 n / q), 4096); the Kronecker metric
+    softmax, beyond                  m = max(6 q, min(n / 16, 2 n / q, M), 4096); the Kronecker metric
+
+M = 2^24 / q: a sample takes 64 MB at most, however many rows there are.
 
 Where the sample would be 0.3 n or more it is all rows, in single precision: that halves what Newton's Hessians cost,
 of which a thinned sample's first steps leave few, and the descent in double precision makes the optimum exact. Where
@@ -53,6 +55,8 @@ WIDE = 400
 MOST_COUPLED = 700
 """Coupled coefficients up to which their Hessian is sampled whole."""
 LEAST = 4096
+MOST = 1 << 24
+"""Rows of a sample times q, at most, unless so few would not do."""
 WORTH_ALL = 0.3
 """Share of the rows from which on a sample saves nothing."""
 LOOSE = 0.1
@@ -153,10 +157,10 @@ def _needed(objective: Objective) -> int:
     if coupled == 1 and isinstance(objective.source, SparseSource):
         return max(20 * q, LEAST)
     if coupled == 1:
-        return int(max(50 * q, min(n / 12, 4 * n / (q * objective.n_problems)), LEAST))
+        return int(max(50 * q, min(n / 12, 4 * n / (q * objective.n_problems), MOST / q), LEAST))
     if not is_kronecker(objective):
-        return int(max(30 * q, min(n / 16, 2 * n / (q * coupled**2)), LEAST))
-    return int(max(6 * q, min(n / 16, 2 * n / q), LEAST))
+        return int(max(30 * q, min(n / 16, 2 * n / (q * coupled**2), MOST / q), LEAST))
+    return int(max(6 * q, min(n / 16, 2 * n / q, MOST / q), LEAST))
 
 
 def sketch(objective: Objective, sample: Sample) -> Objective:
