@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import oddsmith
 from oddsmith import FitWarning, LogisticRegression
 from oddsmith.fit.objective import TOLERANCE
 
@@ -111,3 +112,14 @@ def test_a_small_fit_takes_about_a_millisecond():
         LogisticRegression().fit(rows, y)
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 0.005
+
+
+@pytest.mark.parametrize("solver", ["sgd", "mini-batch"])
+def test_stochastic_steps_where_nothing_can_be_learned_end_near_the_optimum_and_say_so(tmp_path, solver):
+    rows = np.repeat(np.sign(np.random.default_rng(0).normal(size=(200, 2))), 2, axis=0)
+    with pytest.warns(FitWarning, match=r"stopped after 50 iterations, 0\.\d+ standard errors from"):
+        fitted = LogisticRegression(alpha=0.0, solver=solver).fit(rows, np.tile([0, 1], 200))
+    assert fitted.status_ == "iteration_limit"
+    assert np.abs(fitted.coef_).max() < 0.1
+    fitted.to_model().save(tmp_path / "m.json")
+    assert oddsmith.load(tmp_path / "m.json").record.fit.status == "iteration_limit"

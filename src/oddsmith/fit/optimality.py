@@ -10,7 +10,7 @@ there the rows keep moving. So
     converged           decrement <= tolerance and max |X step| < 0.1, or more as a loose tolerance allows
     no_finite_optimum   no penalty, and every margin is positive (a proof); or the decrement is small and
                         rows still move that have no curvature left
-    diverged            the loss ended above where it started, or isn't a number
+    diverged            the loss ended a hundredth or more above where it started, or isn't a number
     iteration_limit     everything else, with its distance
 """
 
@@ -31,6 +31,9 @@ STRAIN = 1e-6
 """A row that adds this much to the decrement is not one that separation drives away."""
 CONTRADICTION = 1e4
 """A row's strain in units of the tolerance that a decrement within the tolerance can't leave."""
+
+WANDERED = 0.01
+"""The share of the first loss that stochastic steps may end above it, where there is little to learn."""
 
 
 class Status(IntEnum):
@@ -166,8 +169,8 @@ def optimality(objective: Objective, theta: Floats, nearby: Nearby | Evaluation 
 
 
 def _sound(objective: Objective, now: Evaluation) -> NDArray[np.bool_]:
-    """Whether the objective (G,) is a number, and no more than where all coefficients are 0."""
-    return np.asarray(np.isfinite(now.value) & (now.value <= objective.value_at_zero + 1e-12))
+    """Whether the objective (G,) is a number, and not well above that of coefficients that are all 0."""
+    return np.asarray(np.isfinite(now.value) & (now.value <= (1.0 + WANDERED) * objective.value_at_zero))
 
 
 def _verdict(objective: Objective, decrement: float, move: float, strain: float, margin: float) -> Status:
