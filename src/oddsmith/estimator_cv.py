@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 
 from oddsmith.data.block import Floats
-from oddsmith.data.sparse import SparseSource
 from oddsmith.errors import InputError, visible
 from oddsmith.estimator import LogisticRegression
 from oddsmith.fit.objective import TOLERANCE
@@ -84,11 +83,6 @@ class LogisticRegressionCV(LogisticRegression):
         self.random_state = random_state
 
     def _strength(self, task: Task) -> float:
-        if isinstance(task.source, SparseSource):
-            raise InputError(
-                "cross-validation takes sparse rows only where they are few enough to be written out. Give X.toarray(), "
-                "or search alpha of LogisticRegression with a GridSearchCV."
-            )
         objective = task.objective()
         if isinstance(self.alphas, int | np.integer):
             alphas = grid(objective, int(self.alphas))

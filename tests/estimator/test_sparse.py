@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import oddsmith.data.sparse
+import oddsmith.fit.matrix
 from oddsmith import FitWarning, InputError, LogisticRegression, LogisticRegressionCV
 
 N, P = 900, 420
@@ -189,11 +190,71 @@ def test_more_columns_than_a_hessian_could_hold():
         LogisticRegression(alpha=1e-3, solver="newton").fit(rows, y)
 
 
-def test_a_lasso_and_a_cross_validation_take_few_sparse_cells_only():
-    with pytest.raises(InputError, match="a lasso takes sparse rows only where they are few"):
-        LogisticRegression(alpha=0.01, l1_ratio=1.0).fit(ROWS, BINARY)
-    with pytest.raises(InputError, match="cross-validation takes sparse rows only where they are few"):
-        LogisticRegressionCV().fit(ROWS, BINARY)
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.4])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["bare", "weighted"])
+@pytest.mark.parametrize(
+    ("y", "options"),
+    [
+        (BINARY, {}),
+        (BINARY, {"fit_intercept": False}),
+        (BINARY, {"standardize": True, "alpha": 0.02}),
+        (BINARY, {"class_weight": "balanced"}),
+        pytest.param(THREE, {}, marks=pytest.mark.slow),
+        pytest.param(THREE, {"multi_class": "ovr"}, marks=pytest.mark.slow),
+    ],
+    ids=["binary", "no intercept", "standardized", "balanced", "softmax", "ovr"],
+)
+def test_a_lasso_of_sparse_rows_is_that_of_dense_ones(y, options, weight, l1_ratio):
+    options = {"alpha": 0.005, "tol": 1e-17, "l1_ratio": l1_ratio, **options}
+    found, expected = (LogisticRegression(**options).fit(rows, y, weight) for rows in (ROWS, X))
+    assert (found.status_, found.solver_) == ("converged", "proximal-newton")
+    np.testing.assert_array_equal(found.coef_ != 0.0, expected.coef_ != 0.0)
+    assert 0 < np.count_nonzero(found.coef_) < found.coef_.size
+    agree(found, expected)
+
+
+@pytest.mark.usefixtures("_always_sparse")
+def test_a_lasso_of_few_sparse_columns_and_one_far_from_zero_is_that_of_dense_ones():
+    rows = np.column_stack([X[:, 200:260], 5e4 + 3.0 * X[:, 30]])
+    assert (rows != 0.0).mean() < oddsmith.fit.matrix.THIN
+    options = {"alpha": 0.005, "l1_ratio": 1.0, "standardize": True, "tol": 1e-17}
+    found, expected = (LogisticRegression(**options).fit(of, BINARY) for of in (sp.csr_array(rows), rows))
+    np.testing.assert_allclose(found.decision_function(rows), expected.decision_function(rows), atol=1e-8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.1, 0.02])
+def test_a_lasso_of_more_columns_than_a_hessian_could_hold_is_optimal_in_all_of_them(share):
+    rng = np.random.default_rng(3)
+    n, p = 40_000, 20_000
+    often = 1.0 / (10.0 + np.arange(p))
+    rows = sp.csr_array(
+        (np.ones(20 * n), (np.repeat(np.arange(n), 20), rng.choice(p, 20 * n, p=often / often.sum()))),
+        shape=(n, p),
+    )
+    y = (rows @ (rng.normal(size=p) * (rng.random(p) < 0.02)) + rng.logistic(size=n) > 0.0).astype(int)
+    alpha = share * np.abs(rows.T @ (y - y.mean())).max() / n
+    found = LogisticRegression(alpha=alpha, l1_ratio=1.0).fit(rows, y)
+    assert found.status_ == "converged"
+    residual = found.predict_proba(rows)[:, 1] - y
+    slope, coef = rows.T @ residual / n, found.coef_[0]
+    on = coef != 0.0
+    assert 20 < on.sum() < p
+    np.testing.assert_allclose(slope[on], -alpha * np.sign(coef[on]), rtol=1e-4)
+    assert np.abs(slope[~on]).max() <= alpha * (1.0 + 1e-6)
+    assert abs(residual.mean()) < 1e-6
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.0])
+def test_a_cross_validation_of_sparse_rows_is_that_of_dense_ones(l1_ratio):
+    options = {"alphas": [0.1, 0.03, 0.01], "cv": 3, "l1_ratio": l1_ratio}
+    found, expected = (LogisticRegressionCV(**options).fit(rows, BINARY) for rows in (ROWS, X))
+    np.testing.assert_allclose(found.deviances_, expected.deviances_, rtol=1e-6)
+    assert found.alpha_ == expected.alpha_
+    agree(found, expected, rtol=1e-5)
+
+
+def test_a_small_lasso_of_sparse_rows_is_the_dense_one_to_the_bit():
     found, expected = (
         LogisticRegression(alpha=0.01, l1_ratio=1.0).fit(rows[:, :30], BINARY) for rows in (ROWS, X)
     )

@@ -66,6 +66,11 @@ class SparseRows:
     def __getitem__(self, rows: NDArray[np.intp]) -> "SparseRows":
         return SparseRows(self.matrix[rows])
 
+    def is_below(self, share: float) -> bool:
+        """Whether less than this share of the cells is stored."""
+        n, p = self.shape
+        return bool(self.matrix.nnz < share * n * p)
+
     @classmethod
     def of(cls, cells: Floats, columns: NDArray[Any], borders: NDArray[Any], n_columns: int) -> "SparseRows":
         """Rows from the arrays of a `csr_array`, which are kept as they are."""

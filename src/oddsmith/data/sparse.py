@@ -7,7 +7,7 @@ Small problems of few columns are written out, and take the ways of dense rows:
     p <= 400  and  n p <= 1e6        8 MB, in which Newton's method is exact and as fast
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import ArraySource, Block, Codes, Floats, Source, SparseRows, of_rows
+from oddsmith.data.block import ArraySource, Block, Codes, Floats, Part, Source, SparseRows, of_rows
 from oddsmith.errors import InputError
 
 FEW_COLUMNS = 400
@@ -52,6 +52,13 @@ def place_of_cell(X: Any, number: int) -> tuple[int, int]:
     return int(np.searchsorted(X.indptr, number, side="right")) - 1, int(X.indices[number])
 
 
+def has_sparse_rows(source: Source) -> bool:
+    """Whether the rows of a source, or of the one that it is a part of, are sparse."""
+    while isinstance(source, Part):
+        source = source.whole
+    return isinstance(source, SparseSource)
+
+
 def pays_threads(source: Source) -> bool:
     """Whether a pass over a source takes long enough for threads to share it."""
     return not isinstance(source, SparseSource) or source.n_stored >= SHARED
@@ -84,6 +91,13 @@ def compressed(X: Any) -> Any:
         rows = csr_array(parts, shape=rows.shape)
         rows.has_canonical_format = True
     return rows
+
+
+def stacked(parts: Iterable[SparseRows]) -> Any:
+    """The rows of all parts, of equal width, one below the other: a `csr_array`."""
+    from scipy.sparse import vstack
+
+    return vstack([part.matrix for part in parts], format="csr")
 
 
 @dataclass(frozen=True)

@@ -198,11 +198,6 @@ def fit(
     rotation = None
     exact = objective.penalty.l1_ratio == 0.0 and (solver == "auto" or SOLVERS[solver].width(objective) > 0)
     sparse = isinstance(source, SparseSource)
-    if sparse and not objective.penalty.is_smooth:
-        raise InputError(
-            "a lasso takes sparse rows only where they are few enough to be written out. Give X.toarray(), or a "
-            "ridge (l1_ratio=0), which takes them all."
-        )
     if alpha > 0.0 and exact and not sparse and RowSpace.fits(n_rows, objective.penalty.unit[1:] ** 2):
         require(
             _COPIES * 8.0 * n_rows * n_terms,

@@ -13,7 +13,8 @@ A step is accepted when the slope along it has turned by half at most, else it i
 alone don't prove that the objective falls: where progress stalls, Newton takes over, with exact Hessians and
 steps that the objective itself approves of.
 
-Where a sample would be most of the rows, or there are more columns than rows: `working_set`, with exact Hessians.
+Where a sample would be most of the rows, there are more columns than rows, or many of them that are sparse:
+`working_set`, with exact Hessians.
 
 Sources: Lee, Sun and Saunders (2014), Proximal Newton-type methods for minimizing composite functions; Nocedal
 and Wright (2006), Numerical Optimization, chapter 6 (BFGS).
@@ -28,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import ArraySource, Floats
+from oddsmith.data.sparse import FEW_COLUMNS
 from oddsmith.fit.cholesky import Factor
 from oddsmith.fit.matrix import written_out
 from oddsmith.fit.objective import Evaluation, Objective
@@ -38,6 +40,7 @@ from oddsmith.fit.sample import drawn
 from oddsmith.fit.solvers.newton import Newton
 from oddsmith.fit.solvers.sketched_newton import sketch
 from oddsmith.fit.solvers.solution import Path, Progress, silent
+from oddsmith.fit.solvers.sparse_descent import is_sparse
 from oddsmith.fit.solvers.working_set import WorkingSet
 
 CHEAP = 1e8
@@ -47,7 +50,7 @@ MODERATE, FOR_EACH, FOR_EACH_OF_MANY, LEAST = 200, 50, 16, 8192
 WORTH_ALL = 0.5
 """Share of the rows from which on a sample saves nothing."""
 MOST = 5000
-"""Coefficients beyond which their Hessian is out of proportion."""
+"""Coefficients beyond which their Hessian is out of proportion, unless those of few columns are made of sparse rows."""
 POINTS = 6
 """Penalties on the way from the largest to a small one, at least, where columns are many."""
 ON_THE_WAY = 1e-2
@@ -122,7 +125,8 @@ def walk_for(objective: Objective, seed: int = 0, max_iter: int = 1000, progress
     """A walk at zero, of the kind that suits the numbers of rows and coefficients."""
     n, d = objective.source.n_rows, objective.n_coefficients
     m = max((FOR_EACH if d <= MODERATE else FOR_EACH_OF_MANY) * d, LEAST)
-    if n * d**2 < CHEAP or m >= WORTH_ALL * n or d > MOST:
+    most = FEW_COLUMNS if is_sparse(objective) else MOST
+    if n * d**2 < CHEAP or m >= WORTH_ALL * n or d > most:
         return WorkingSet(objective, max_iter, progress)
     return Sampled(objective, m, np.random.default_rng(seed), max_iter, progress)
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.block import Block, Floats
-from oddsmith.data.sparse import FEW_COLUMNS, SparseSource
+from oddsmith.data.sparse import FEW_COLUMNS, has_sparse_rows
 from oddsmith.fit.matrix import LEAST_SQUARE, Standardisation, squared_lengths
 from oddsmith.fit.metrics import Metric
 from oddsmith.fit.objective import Objective
@@ -41,7 +41,7 @@ LONG = 200
 
 def is_sparse(objective: Objective) -> bool:
     """Whether the rows are sparse and of so many columns that no sample is written out whole."""
-    return isinstance(objective.source, SparseSource) and objective.source.n_columns > FEW_COLUMNS
+    return has_sparse_rows(objective.source) and objective.source.n_columns > FEW_COLUMNS
 
 
 def descend_sparse(

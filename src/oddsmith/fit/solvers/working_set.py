@@ -17,8 +17,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.block import ArraySource, Floats
+from oddsmith.data.block import ArraySource, Floats, SparseRows
 from oddsmith.data.memory import require
+from oddsmith.data.sparse import SparseSource, stacked
 from oddsmith.fit.matrix import Standardisation, written_out
 from oddsmith.fit.objective import Evaluation, Objective
 from oddsmith.fit.optimality import Nearby
@@ -135,10 +136,14 @@ def strongest(objective: Objective, gradient: Floats) -> float:
 
 
 def _gathered(whole: Objective, columns: NDArray[np.intp]) -> Objective:
-    """The objective of some columns, which are standardised and held in memory: one pass."""
+    """The objective of some columns, held in memory, and standardised unless they are sparse: one pass."""
     whole.n_passes += 1
     narrow = whole.narrowed(columns)
-    blocks = [written_out(block.X) for block in narrow.source]
+    parts = [block.X for block in narrow.source]
+    if isinstance(parts[0], SparseRows):
+        source, X = whole.source, stacked(parts)
+        return replace(narrow, source=SparseSource(X, source.y, source.sample_weight, offset=source.offset))
+    blocks = [written_out(X) for X in parts]
     Z = blocks[0].astype(np.float64) if len(blocks) == 1 else np.concatenate(blocks, dtype=np.float64)
     Z -= narrow.standardisation.centre
     Z /= narrow.standardisation.scale
