@@ -305,3 +305,21 @@ def test_small_sums_of_losses_are_found_to_their_own_digits():
     assert not problem.is_cheap
     found, best = solve(problem, "sketched-newton"), solve(replace(problem), "newton")
     np.testing.assert_allclose(value(problem, found), value(problem, best), rtol=1e-9)
+
+
+def test_rows_that_come_in_order_are_read_once_for_a_sample_which_is_the_same():
+    class InOrder(ArraySource):
+        taken = 0
+        in_order = True
+
+        def take(self, rows):
+            InOrder.taken += 1
+            return super().take(rows)
+
+    X = columns(60_000, 40)
+    at_hand = objective(X, classes(X, 2))
+    in_order = replace(at_hand, source=InOrder(X, at_hand.source.y))
+    sample = drawn(at_hand.source.y, 2, 5000, np.random.default_rng(0))
+    found, expected = (sketch(of, sample).source.X for of in (in_order, at_hand))
+    assert found.tobytes() == expected.tobytes()
+    assert InOrder.taken == 1

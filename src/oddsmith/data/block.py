@@ -148,6 +148,11 @@ class Source(Protocol):
         """Offsets of all rows (n_rows,), or None for zeros."""
         ...
 
+    @property
+    def in_order(self) -> bool:
+        """Whether rows come in order only, so that to take some is a pass."""
+        ...
+
     def __iter__(self) -> Iterator[Block]: ...
 
     def take(self, rows: NDArray[np.intp]) -> Block:
@@ -190,6 +195,11 @@ class Part:
     def offset(self) -> Floats | None:
         """Offsets of all rows, or None for zeros."""
         return self.whole.offset
+
+    @property
+    def in_order(self) -> bool:
+        """Whether to take some rows is a pass."""
+        return self.whole.in_order
 
 
 @dataclass(frozen=True)
@@ -327,6 +337,11 @@ class ArraySource:
     def dtype(self) -> np.dtype[Any]:
         """Single precision where `X` is, else doubles."""
         return np.dtype(np.float32 if self.X.dtype == np.float32 else np.float64)
+
+    @property
+    def in_order(self) -> bool:
+        """No: any row is at hand."""
+        return False
 
     def __iter__(self) -> Iterator[Block]:
         rows = self.block_rows or rows_of_block(self.n_columns)

@@ -85,6 +85,11 @@ class PackedSource:
         """Bytes of a row."""
         return 8 * self.n_columns
 
+    @property
+    def in_order(self) -> bool:
+        """No: any row can be sought."""
+        return False
+
     def __iter__(self) -> Iterator[Block]:
         return blocks_of(read_ahead(self._chunks()), self.y, self.sample_weight, self.offset)
 

@@ -77,6 +77,11 @@ class RowsSource:
         """Doubles."""
         return np.dtype(np.float64)
 
+    @property
+    def in_order(self) -> bool:
+        """Yes: the rows are read again."""
+        return True
+
     def __iter__(self) -> Iterator[Block]:
         return blocks_of(read_ahead(self.design.parts(self.survey)), self.y, self.sample_weight, self.offset)
 

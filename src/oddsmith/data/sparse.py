@@ -157,6 +157,11 @@ class SparseSource:
             blocks.append(SparseRows.of(X.data[cells], X.indices[cells], borders, self.n_columns))
         return blocks
 
+    @property
+    def in_order(self) -> bool:
+        """No: any row is at hand."""
+        return False
+
     def __iter__(self) -> Iterator[Block]:
         double = self.X.dtype == np.float64
         for rows, (start, end) in zip(self._blocks, pairwise(self.borders.tolist()), strict=True):

@@ -73,7 +73,7 @@ EXACT = 1e-14
 """A decrement with which a cheap fit is content."""
 HALVINGS = 12
 SLICE = 1_000_000
-"""Bytes of a sample's rows that a thread has in double precision at once."""
+"""Bytes of a sample's rows that a thread has in double precision at once, unless each time is a pass."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def sketch(objective: Objective, sample: Sample) -> Objective:
     """The objective as a sample of its rows estimates it: standardised columns in single precision."""
     source, rows = objective.source, sample.rows
     Z = np.empty((len(rows), source.n_columns), dtype=np.float32)
-    each = max(1, SLICE // (8 * max(source.n_columns, 1)))
+    each = len(rows) if source.in_order else max(1, SLICE // (8 * max(source.n_columns, 1)))
 
     def fill(start: int) -> int:
         part = slice(start, start + each)

@@ -140,14 +140,15 @@ def _gathered(whole: Objective, columns: NDArray[np.intp]) -> Objective:
     whole.n_passes += 1
     narrow = whole.narrowed(columns)
     parts = [block.X for block in narrow.source]
-    if isinstance(parts[0], SparseRows):
-        source, X = whole.source, stacked(parts)
+    source = whole.source
+    if sparse := [X for X in parts if isinstance(X, SparseRows)]:
+        X = stacked(sparse)
         return replace(narrow, source=SparseSource(X, source.y, source.sample_weight, offset=source.offset))
     blocks = [written_out(X) for X in parts]
     Z = blocks[0].astype(np.float64) if len(blocks) == 1 else np.concatenate(blocks, dtype=np.float64)
     Z -= narrow.standardisation.centre
     Z /= narrow.standardisation.scale
-    source, as_is = whole.source, np.ones(len(columns))
+    as_is = np.ones(len(columns))
     return replace(
         narrow,
         source=ArraySource(Z, source.y, source.sample_weight, offset=source.offset),
