@@ -107,6 +107,7 @@ def test_few_cells_of_few_columns_are_written_out():
         source = source_of(sp.csr_array(shape), np.zeros(shape[0], dtype=np.int64))
         assert isinstance(source, SparseSource)
         assert not pays_threads(source)
+    assert not pays_threads(source_of(X, Y))
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["bare", "weighted"])
