@@ -29,6 +29,21 @@ from .forge import changed, leaves, objects, refusal, sealed, with_value, writte
 pytestmark = pytest.mark.slow
 
 
+SHARES = {"calibrate": 0.2, "select": 0.0, "audit": 0.2}
+BY_ROW = {"by": "rows", "key": ["flag", "x"], "shares": SHARES, "seed": 0, "group": None}
+COUNTS = {"train": [5, 3], "calibrate": [1, 1], "select": [0, 0], "audit": [2, 1]}
+
+
+def roles(class_counts=None, **changes):
+    """What a model says of roles that has some."""
+    return {"split": BY_ROW | changes, "class_counts": COUNTS | (class_counts or {})}
+
+
+def by_time(audit, clock, calibrate=None):
+    split = {"by": "time", "column": "x", "clock": clock, "starts": [calibrate, None, audit]}
+    return {"split": split, "class_counts": COUNTS}
+
+
 @pytest.fixture
 def saved(any_model, tmp_path):
     """(path of a model file, its document)"""
@@ -458,6 +473,30 @@ CONTRADICTIONS = [
     ("$.training.class_weights[0]", 6.0, "$.training.null_loss is not the loss of a fit without columns."),
     ("$.training.null_loss", 0.5, "$.training.null_loss is not the loss of a fit without columns."),
     ("$.training.digests", ["abc"], "$.training.digests has an entry that is no SHA-256."),
+    ("$.training.roles", roles(key=[]), "$.training.roles.split tells no rows apart."),
+    ("$.training.roles", roles(key=["x", "flag"]), "$.training.roles.split tells no rows apart."),
+    (
+        "$.training.roles",
+        roles(shares=SHARES | {"audit": 0.9}),
+        "$.training.roles.split tells no rows apart.",
+    ),
+    ("$.training.roles", roles(seed=-1), "$.training.roles.split tells no rows apart."),
+    ("$.training.roles", by_time("2024-13-01", "date"), "$.training.roles.split tells no rows apart."),
+    ("$.training.roles", by_time("nan", "number"), "$.training.roles.split tells no rows apart."),
+    ("$.training.roles", by_time("1.0", "number", "2.0"), "$.training.roles.split tells no rows apart."),
+    ("$.training.roles", roles(key=["x", "y"]), "$.training.roles.split reads the target or the weight."),
+    ("$.training.roles", roles(group="y"), "$.training.roles.split reads the target or the weight."),
+    (
+        "$.training.roles",
+        roles({"train": [4, 4]}),
+        "$.training.roles.class_counts are not those of each role",
+    ),
+    ("$.training.roles", roles({"audit": [1]}), "$.training.roles.class_counts are not those of each role"),
+    (
+        "$.training.roles",
+        {"split": BY_ROW, "class_counts": {"train": [5, 3]}},
+        "$.training.roles.class_counts are not those of each role and class.",
+    ),
     ("$.reading", {"delimiter": ";"}, "$.reading lacks keys, or has keys that are not known."),
 ]
 
@@ -466,6 +505,31 @@ CONTRADICTIONS = [
 def test_contradictions_are_refused_even_with_a_new_digest(small, path, value, sentence):
     folder, _, document = small
     assert refusal(written(folder / "forged", sealed(with_value(document, path, value)))).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "stated", [roles(), roles(group="x"), by_time("2024-05-31", "date"), by_time("2.0", "number", "1.0")]
+)
+def test_roles_that_contradict_nothing_are_read(small, stated):
+    folder, _, document = small
+    path = written(folder / "forged", sealed(with_value(document, "$.training.roles", stated)))
+    assert msgspec.to_builtins(load(path).record.training.roles, str_keys=True) == stated | {
+        "split": {
+            **stated["split"],
+            **{k: tuple(v) for k, v in stated["split"].items() if isinstance(v, list)},
+        }
+    }
+
+
+def test_roles_that_leave_something_unsaid_are_refused(small):
+    folder, _, document = small
+    stated = roles()
+    for kept in (stated["split"], stated["split"]["shares"]):
+        for key in list(kept):
+            left = {name: value for name, value in kept.items() if name != key}
+            split = left if kept is stated["split"] else stated["split"] | {"shares": left}
+            forged = sealed(with_value(document, "$.training.roles", stated | {"split": split}))
+            assert refusal(written(folder / "forged", forged)), key
 
 
 def test_the_solvers_of_a_file_are_those_of_the_table():

@@ -29,6 +29,7 @@ EXAMPLES = examples(
     oddsmith train visits.csv --target ill --offset prior_log_odds -o model.json
     oddsmith train 'part-*.csv' --target y -o model.json
     oddsmith train rows.svm --target label -o model.json
+    oddsmith train requests.csv --target needs_review --split 60/20/20 --group customer -o model.json
     oddsmith train adult.data --no-header --strip --missing "?" --target -1 -o model.json
     oddsmith train requests.csv --target needs_review --solver gradient-descent --iterations 3000 -o model.json
     """
@@ -126,6 +127,14 @@ MOST_CLASSES = 6
 @click.option("--epochs", type=int, help="Passes of sgd and mini-batch. [default: 50]")
 @click.option("--batch-size", type=int, help="Rows a step of mini-batch. [default: 32]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all randomness.")
+@click.option(
+    "--split",
+    metavar="T/C/A",
+    help="Percentages of the rows that train, calibrate and audit (60/20/20), or train, calibrate, select and audit. "
+    "What a row says is what decides, in this file and in any other. [default: every row trains]",
+)
+@click.option("--group", metavar="COLUMN", help="With --split: rows of one value stay together.")
+@click.option("--time", metavar="COLUMN", help="With --split: the earliest rows train, the latest audit.")
 @memory_option
 @click.option(
     "--no-cache",
@@ -158,7 +167,7 @@ def train(
     flat: bool,
     **options: Any,
 ) -> None:
-    """Train a model on every row of DATA that has a label.
+    """Train a model on every row of DATA that has a label; with --split, on a part of them.
 
     DATA is CSV or svmlight, plain or gzip, or Parquet: a file, several files of the same columns, a pattern in
     quotes such as 'part-*.csv', or - for standard input. Missing numbers count as the training mean,
@@ -173,7 +182,7 @@ def train(
 
     from oddsmith.data.batches import Batches
     from oddsmith.errors import DataWarning, FitWarning, InputError, counted, visible
-    from oddsmith.report.card import draw_path, selection_sentence
+    from oddsmith.report.card import draw_path, role_lines, selection_sentence
     from oddsmith.workflow import train as fit
 
     if output == "-":
@@ -246,6 +255,13 @@ def train(
         f"{counted(training.rows, 'row')}{without}, {counted(len(record.columns), 'column')}, "
         f"{counted(len(model.terms), 'term')}; {counts}."
     )
+    for line in role_lines(record):
+        voice.note(line)
+    if training.roles is not None and record.id in training.roles.split.columns:
+        voice.aside(
+            f"'{visible(str(record.id))}' helps to tell rows apart: rows that differ in it alone may have different roles. "
+            f"Say --id to leave it out of that."
+        )
     if record.multi_class == "binary":
         negative, positive = (visible(label, 24) for label in record.target.classes)
         voice.note(f"probabilities are those of {positive}; for {negative}, say --positive.")

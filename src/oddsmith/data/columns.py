@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from oddsmith.data.batches import Batches
@@ -26,6 +26,7 @@ from oddsmith.data.cells import (
     texts,
 )
 from oddsmith.data.facts import NumberFacts, rounded
+from oddsmith.data.roles import Split, SplitOptions
 from oddsmith.data.survey import ColumnFacts, Survey
 from oddsmith.data.writing import OTHER_NUMBER, Writing, digits_and_codes
 from oddsmith.errors import DataWarning, InputError, visible
@@ -78,7 +79,7 @@ _MOST_COMPARED = 20_000
 
 Kind = Literal["numeric", "boolean", "categorical"]
 
-_NO_FEATURES = ("--drop", "--weight", "--offset", "--id")
+_NO_FEATURES = ("--drop", "--weight", "--offset", "--id", "--group")
 _IDENTIFIER_WORDS = frozenset({"id", "index", "key", "number", "no", "uuid"})
 
 
@@ -95,6 +96,8 @@ class ColumnOptions:
     offset: str | None = None
     missing: tuple[str, ...] = ()
     """Each "TOKEN", for all columns, or "COLUMN=TOKEN"."""
+    split: SplitOptions | None = None
+    """None where every row trains."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ def classify(
 
     Args:
         rows: a table, or the batches of one.
-        options: what the user says.
+        options: what the user says; of a split only rows that train count, and its group is no feature.
         reserved: columns that are never features: the target, or all that its expression reads.
         labels: gathered from the same read; only rows that have one count, for others must not sway a decision.
         most_features: more of them than this are refused, and few further columns are looked at.
@@ -197,7 +200,15 @@ def classify(
     weight, offset = (named[option][0] if named[option] else None for option in ("--weight", "--offset"))
     aside = {*reserved, *(name for option in _NO_FEATURES for name in named[option])}
     wanted, categorical, numeric = (set(named[f"--{x}"]) for x in ("features", "categorical", "numeric"))
-    survey = Survey(rows, markers, labels=labels, weight=weight, offset=offset, room=room)
+    survey = Survey(
+        rows,
+        markers,
+        labels=labels,
+        weight=weight,
+        offset=offset,
+        split=_split(rows, options, named, reserved, markers),
+        room=room,
+    )
     candidates = [
         _undecided(name, markers.of(name), name in numeric, name in categorical, name in wanted)
         for name in table.frame.columns
@@ -237,6 +248,21 @@ def classify(
         why = " ".join(reasons[:2]) or "Drop fewer columns, or name some with --features."
         raise InputError(f"{visible(table.name, 200)}: no column is left as a feature. {why}")
     return ColumnPlan(tuple(features), id_column, weight, offset, tuple(left_out), survey)
+
+
+def _split(
+    rows: Batches,
+    options: ColumnOptions,
+    named: dict[str, tuple[str, ...]],
+    reserved: Sequence[str],
+    markers: MissingMarkers,
+) -> Split | None:
+    """How rows get their roles, if they are to have some."""
+    if options.split is None:
+        return None
+    (group,), (time,) = (named[option] or (None,) for option in ("--group", "--time"))
+    no_key = {*reserved, *named["--weight"], *named["--id"]}
+    return replace(options.split, group=group, time=time).learn(rows, markers, no_key)
 
 
 def _undecided(
@@ -428,12 +454,18 @@ def _resolved(table: Table, options: ColumnOptions) -> dict[str, tuple[str, ...]
         "--weight": () if options.weight is None else (options.weight,),
         "--offset": () if options.offset is None else (options.offset,),
         "--id": () if options.id is None else (options.id,),
+        "--group": () if options.split is None or options.split.group is None else (options.split.group,),
+        "--time": () if options.split is None or options.split.time is None else (options.split.time,),
     }
     return {option: tuple(resolve(table, name) for name in names) for option, names in given.items()}
 
 
 def _refuse_contradictions(table: Table, named: dict[str, tuple[str, ...]], reserved: Sequence[str]) -> None:
-    agree = ({"--features", "--categorical"}, {"--features", "--numeric"}, {"--target", "--drop"})
+    agree = [{"--features", "--categorical"}, {"--features", "--numeric"}, {"--target", "--drop"}]
+    agree += [
+        {"--id", "--group"},
+        *({option, "--time"} for option in ("--features", "--drop", "--id", "--numeric")),
+    ]
     roles = {option: set(columns) for option, columns in {"--target": reserved, **named}.items()}
     for column in table.frame.columns:
         options = [option for option, columns in roles.items() if column in columns]

@@ -10,10 +10,14 @@ keep their roles. Rows of one time have one role; a border lies where two times 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from enum import IntEnum
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
 import numpy as np
@@ -25,9 +29,12 @@ from oddsmith.data.times import Clock, point, spelt, times
 from oddsmith.errors import InputError, visible
 
 if TYPE_CHECKING:
+    from oddsmith.data.batches import Batches
     from oddsmith.data.table import Table
 
 Roles = NDArray[np.int8]
+RoleName = Literal["train", "calibrate", "select", "audit"]
+ROLES: tuple[RoleName, ...] = ("train", "calibrate", "select", "audit")
 
 
 class Role(IntEnum):
@@ -39,12 +46,33 @@ class Role(IntEnum):
     audit = 3
 
 
-class Shares(msgspec.Struct, frozen=True):
+class Shares(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Shares of the rows that are set apart; the rest trains."""
 
     calibrate: float = 0.2
     select: float = 0.0
     audit: float = 0.2
+
+    @classmethod
+    def parsed(cls, text: str) -> Self:
+        """Of percentages: "60/20/20" for train, calibrate and audit; four numbers name select before audit.
+
+        Raises:
+            InputError: it is neither, or they do not add up to 100.
+        """
+        try:
+            percent = [Decimal(part) for part in text.split("/")]
+        except InvalidOperation:
+            percent = []
+        if len(percent) not in (3, 4) or not all(part.is_finite() for part in percent) or sum(percent) != 100:
+            raise InputError(
+                f"--split '{visible(text)}': give percentages that add up to 100, as in 60/20/20 for train, calibrate and "
+                f"audit, or 45/20/15/20 with rows to select on before the last."
+            )
+        calibrate, select, audit = percent[1], percent[2] if len(percent) == 4 else Decimal(0), percent[-1]
+        shares = cls(*(float(part / 100) for part in (calibrate, select, audit)))
+        shares.require_sound()
+        return shares
 
     @property
     def train(self) -> float:
@@ -61,7 +89,7 @@ class Shares(msgspec.Struct, frozen=True):
             )
 
 
-class ByRow(msgspec.Struct, frozen=True, tag="rows"):
+class ByRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="rows"):
     """Roles by a hash of what a row says in the columns `key`, or in `group` where that is not missing."""
 
     key: tuple[str, ...]
@@ -70,14 +98,26 @@ class ByRow(msgspec.Struct, frozen=True, tag="rows"):
     seed: int = 0
     group: str | None = None
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it reads of a row."""
+        return self.key if self.group is None or self.group in self.key else (*self.key, self.group)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether a hostile file could not have said anything else."""
+        with suppress(InputError):
+            self.shares.require_sound()
+            return bool(self.key) and list(self.key) == sorted(set(self.key)) and 0 <= self.seed < 2**63
+        return False
+
     def roles(self, table: Table, markers: MissingMarkers) -> Roles:
         """The role (n,) of each row.
 
         Raises:
             InputError: the table lacks a column that tells rows apart, or one is nested.
         """
-        columns = self.key if self.group is None else (*self.key, self.group)
-        _require_columns(table, columns)
+        _require_columns(table, self.columns)
         hashes = row_hashes(table, self.key, markers, self.seed)
         if self.group is not None:
             is_told = ~missing(table, self.group, markers)
@@ -89,13 +129,26 @@ class ByRow(msgspec.Struct, frozen=True, tag="rows"):
         return np.asarray(in_order[np.searchsorted(borders, u, side="right")])
 
 
-class ByTime(msgspec.Struct, frozen=True, tag="time"):
+class ByTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="time"):
     """Roles by the time in a column: from the first of `starts` on, rows calibrate, then select, then audit."""
 
     column: str
     clock: Clock
     starts: tuple[str | None, str | None, str]
     """Where calibrate, select and audit begin, as `times.spelt` writes them; None where there is no such part."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it reads of a row."""
+        return (self.column,)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the borders are times, one after the other."""
+        with suppress(ValueError, OverflowError):
+            borders = [point(start, self.clock) for start in self.starts if start is not None]
+            return all(map(math.isfinite, borders)) and all(a < b for a, b in pairwise(borders))
+        return False
 
     @classmethod
     def learn(cls, tables: Iterable[Table], column: str, markers: MissingMarkers, shares: Shares) -> ByTime:
@@ -156,6 +209,32 @@ class ByTime(msgspec.Struct, frozen=True, tag="time"):
 
 Split = ByRow | ByTime
 """How rows get their roles."""
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """What the user says about roles; columns are names."""
+
+    shares: Shares
+    seed: int = 0
+    group: str | None = None
+    time: str | None = None
+
+    def learn(self, rows: Batches, markers: MissingMarkers, no_key: Collection[str]) -> Split:
+        """How these rows, and any others, get their roles; `no_key` are columns that say nothing about it.
+
+        Raises:
+            InputError: the cells of the time column are no times, too few differ, or no column is left to tell by.
+        """
+        if self.time is not None:
+            tables = (table for _, table in rows.read([self.time]))
+            return ByTime.learn(tables, self.time, markers, self.shares)
+        key = tuple(sorted(name for name in rows.head.frame.columns if name not in no_key))
+        if not key:
+            raise InputError(
+                f"{visible(rows.head.name, 200)}: no column is left to tell rows apart by. Add one, or say --group."
+            )
+        return ByRow(key, self.shares, self.seed, self.group)
 
 
 def missing(table: Table, column: str, markers: MissingMarkers) -> NDArray[np.bool_]:

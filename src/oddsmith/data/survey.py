@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.batches import Batches
-from oddsmith.data.block import Floats
+from oddsmith.data.block import Codes, Floats, class_counts
 from oddsmith.data.cells import (
     MissingMarkers,
     as_written,
@@ -26,12 +26,14 @@ from oddsmith.data.cells import (
 from oddsmith.data.doubles import Doubles
 from oddsmith.data.facts import LevelFacts, NumberFacts
 from oddsmith.data.kept import Kept
+from oddsmith.data.roles import ROLES, Role, RoleName, Roles
 from oddsmith.data.row_numbers import OFFSET, WEIGHT, RowNumbers
 from oddsmith.errors import InputError
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from oddsmith.data.roles import Split
     from oddsmith.data.table import Table
     from oddsmith.data.target import Labels, Target
 
@@ -105,7 +107,7 @@ class ColumnFacts:
 
 
 class Survey:
-    """The rows that count: those with a label, or all where none is asked for."""
+    """The rows that count: those with a label, or all where none is asked for; of a split those that train."""
 
     def __init__(
         self,
@@ -115,16 +117,22 @@ class Survey:
         labels: Labels | None = None,
         weight: str | None = None,
         offset: str | None = None,
+        split: Split | None = None,
         room: float = 0.0,
     ) -> None:
-        """`weight`, `offset`: columns of such numbers; `room`: bytes of cells that may be kept for the design matrix."""
-        self.rows, self.markers, self.labels = rows, markers, labels
+        """`weight`, `offset`: columns of such numbers; `room`: bytes of cells that may be kept for the design matrix.
+
+        `split`: only rows that train count.
+        """
+        self.rows, self.markers, self.labels, self.split = rows, markers, labels, split
         self.weight, self.offset = (
             None if name is None else RowNumbers(name, meaning, markers.of(name))
             for name, meaning in ((weight, WEIGHT), (offset, OFFSET))
         )
         self.target: Target | None = None
         """What the labels are, after the first read."""
+        self.roles: list[Roles] = []
+        """For each batch, the role of each row; none without a split."""
         self.known: list[NDArray[np.bool_] | None] = []
         """For each batch, which of its rows (b,) count; None where all do."""
         self.heights: list[int] = []
@@ -143,6 +151,7 @@ class Survey:
         names = [facts.name for facts in columns]
         if first:
             names += self.labels.columns if self.labels else ()
+            names += self.split.columns if self.split else ()
             names += [column.name for column in self._of_rows]
         numeric = [*(facts for facts in columns if facts.takes_numbers), *(self._of_rows if first else ())]
         doubles = Doubles({column.name: column.markers for column in numeric})
@@ -158,6 +167,25 @@ class Survey:
                     self._keep(number, facts.name, cells)
         if first and self.labels is not None:
             self.target = self.labels.concluded()
+
+    def codes(self) -> Codes:
+        """(n,) Class codes of the rows that count."""
+        assert self.target is not None
+        found: Codes = self.target.codes
+        if all(known is None for known in self.known):
+            return found
+        masks = [
+            np.ones(n, dtype=bool) if k is None else k for k, n in zip(self.known, self.heights, strict=True)
+        ]
+        return np.asarray(found[np.concatenate(masks)])
+
+    def class_counts(self) -> dict[RoleName, list[int]]:
+        """How many labelled rows of each class each role has; empty without a split."""
+        if not self.roles or self.target is None:
+            return {}
+        codes, roles, K = self.target.codes, np.concatenate(self.roles), len(self.target.classes)
+        labelled = codes >= 0
+        return {name: class_counts(codes[labelled & (roles == Role[name])], K).tolist() for name in ROLES}
 
     def sample_weight(self) -> Floats | None:
         """(n,) Weights of the rows that count; None if there is no such column.
@@ -242,11 +270,13 @@ class Survey:
         raise InputError(f"{self.rows.head.name}: it changed while it was read. Read it when it is complete.")
 
     def _begin(self, batch: Table) -> None:
-        """Labels, weights and offsets of a batch."""
-        known = None
-        if self.labels is not None:
-            has_label = self.labels.add(batch)
-            known = None if has_label.all() else has_label
+        """Labels, roles, weights and offsets of a batch."""
+        known = None if self.labels is None else self.labels.add(batch)
+        if self.split is not None:
+            self.roles.append(self.split.roles(batch, self.markers))
+            trains = self.roles[-1] == Role.train
+            known = trains if known is None else known & trains
+        known = None if known is None or known.all() else known
         self.known.append(known)
         self.heights.append(batch.frame.height if known is None else int(known.sum()))
         if self.kept is not None:

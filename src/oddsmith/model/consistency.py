@@ -17,6 +17,7 @@ import numpy as np
 from oddsmith.data.block import Floats
 from oddsmith.data.cells import DEFAULT_MISSING, shown
 from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, NumericColumn, terms_of
+from oddsmith.data.roles import Role
 from oddsmith.data.target import leads_to, type_of_labels
 from oddsmith.errors import InputError
 from oddsmith.model.records import UNKNOWN_FIT, ModelRecord, PenaltyRecord, Setting, unknown_training
@@ -30,7 +31,7 @@ class _Stated:
 
     def __init__(self, record: ModelRecord) -> None:
         self.record, self.target, self.fit, self.training = record, record.target, record.fit, record.training
-        self.classes = record.target.classes
+        self.classes, self.roles = record.target.classes, record.training.roles
         self.is_known = record.fit.solver != UNKNOWN_FIT.solver
         """Whether the file says how the model was trained; a flat file does not."""
         self.n_problems = len(self.classes) if record.multi_class == "ovr" else 1
@@ -271,6 +272,25 @@ _TRAINING: list[Check] = [
     (
         lambda s: all(re.fullmatch("[0-9a-f]{64}", digest) for digest in s.training.digests),
         "$.training.digests has an entry that is no SHA-256",
+    ),
+    (
+        lambda s: s.roles is None or s.roles.split.is_sound,
+        "$.training.roles.split tells no rows apart",
+    ),
+    (
+        lambda s: s.roles is None or not {*s.target.columns, s.record.weight} & {*s.roles.split.columns},
+        "$.training.roles.split reads the target or the weight",
+    ),
+    (
+        lambda s: (
+            s.roles is None
+            or (
+                set(s.roles.class_counts) == set(Role.__members__)
+                and all(len(counts) == len(s.classes) for counts in s.roles.class_counts.values())
+                and s.roles.class_counts["train"] == s.training.class_counts
+            )
+        ),
+        "$.training.roles.class_counts are not those of each role and class",
     ),
 ]
 

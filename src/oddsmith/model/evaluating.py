@@ -20,6 +20,7 @@ from oddsmith.data.doubles import Doubles
 from oddsmith.data.encoding import Unseen
 from oddsmith.data.memory import available, require
 from oddsmith.data.pieces import OnePiece, Pieces
+from oddsmith.data.roles import Role
 from oddsmith.data.row_numbers import WEIGHT, row_numbers
 from oddsmith.data.table import Table
 from oddsmith.data.target import Labels, TargetOptions
@@ -58,7 +59,8 @@ def evaluate_pieces(
 ) -> tuple[Evaluation, list[str]]:
     """The evaluation, and sentences about rows left out, levels never seen, and weights.
 
-    Rows count by the weights that the model was trained with, where the table has that column.
+    Rows count by the weights that the model was trained with, where the table has that column. Where the model tells
+    roles apart, only rows to audit it with count.
 
     Raises:
         InputError: a column is absent, a cell cannot be read, or a label is unknown to the model.
@@ -72,10 +74,12 @@ def evaluate_pieces(
     n_tables = 1 if len(classes) == 2 else len(classes) + 1
     most = int(min(max(available() / (_SCORE * n_tables), _FEWEST_SCORES), MOST_SCORES))
     parts: list[Evidence] = []
-    n_rows = n_known = 0
+    n_rows = n_labelled = n_known = 0
     needed = {column.name for column in record.columns} | {*record.target.columns}
     needed |= {record.weight} if weighted and record.weight is not None else set()
     needed |= set() if record.offset is None else {record.offset}
+    split = None if record.training.roles is None else record.training.roles.split
+    needed |= set() if split is None else {*split.columns}
     at_a_time = max(_FEWEST, pieces.size // (2 * len(model.terms) + 8 * len(classes)))
     numeric = model.numeric
     if weighted and record.weight is not None:
@@ -83,9 +87,13 @@ def evaluate_pieces(
     for piece in pieces.read(needed, Doubles(numeric)):
         for table in piece.parts(at_a_time):
             n_rows += table.frame.height
-            table = table.completed(model.known_columns())
+            table = table.completed({*model.known_columns(), *needed})
             codes = labels.codes(table)
-            known = np.flatnonzero(codes >= 0)
+            labelled = codes >= 0
+            n_labelled += int(labelled.sum())
+            if split is not None:
+                labelled &= split.roles(table, labels.markers) == Role.audit
+            known = np.flatnonzero(labelled)
             if not len(known):
                 continue
             n_known += len(known)
@@ -116,11 +124,22 @@ def evaluate_pieces(
             if sum(part.size for part in parts) > 2 * most * n_tables:
                 parts = [Evidence.sum(parts)]
             advance(n_rows, pieces.n_rows)
+    if split is not None and not n_known:
+        raise InputError(
+            f"{visible(pieces.name, 200)}: none of its {counted(n_labelled, 'row')} with a label is there to audit the "
+            f"model with, which has roles for rows. Give it more rows."
+        )
     found_all = conclusion(Evidence.sum(parts), classes, thresholds=thresholds, cost=cost, n_bins=n_bins)
     notes = [str(unseen[column.name]) for column in record.columns if column.name in unseen]
-    if n_known < n_rows:
-        notes.append(f"left out, for want of a label: {counted(n_rows - n_known, 'row')}.")
-    notes += _flattery(pieces.digests, record.training.digests)
+    if n_labelled < n_rows:
+        notes.append(f"left out, for want of a label: {counted(n_rows - n_labelled, 'row')}.")
+    if split is None:
+        notes += _flattery(pieces.digests, record.training.digests)
+    else:
+        notes.append(
+            f"{counted(n_known, 'row')} to audit the model with; left out: {counted(n_labelled - n_known, 'row')} of other "
+            f"roles."
+        )
     if weighted:
         notes.append(f"rows count by their weight in '{visible(str(record.weight))}'.")
     elif record.weight is not None:

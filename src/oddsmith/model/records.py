@@ -12,6 +12,7 @@ from msgspec import Meta
 from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers
 from oddsmith.data.encoding import Column
 from oddsmith.data.read import Reading
+from oddsmith.data.roles import ByRow, ByTime, RoleName
 
 FORMAT: Final = "oddsmith model"
 VERSION: Final = 1
@@ -157,6 +158,15 @@ class FitRecord(Record, frozen=True):
     loss_history: list[Progress]
 
 
+class RolesRecord(Record, frozen=True):
+    """Which rows of the training files trained, and which are kept for what comes after."""
+
+    split: ByRow | ByTime
+    """How rows are told apart, these and any others."""
+    class_counts: dict[RoleName, list[Count]]
+    """Of each role, the labelled rows of each class in the training files."""
+
+
 class TrainingRecord(Record, frozen=True):
     """What the model was trained on: figures, never rows."""
 
@@ -170,6 +180,8 @@ class TrainingRecord(Record, frozen=True):
     """Mean loss of the class shares alone: what a model without any column would reach."""
     digests: list[str]
     """SHA-256 of the bytes of each training file; none for a table in memory."""
+    roles: RolesRecord | None
+    """None where every row trained."""
 
 
 UNKNOWN_FIT: Final = FitRecord(
@@ -193,7 +205,7 @@ UNKNOWN_FIT: Final = FitRecord(
 
 def unknown_training(n_classes: int) -> TrainingRecord:
     """Of a model that was read from a flat file."""
-    return TrainingRecord(0, 0, [0] * n_classes, [0.0] * n_classes, 0.0, [])
+    return TrainingRecord(0, 0, [0] * n_classes, [0.0] * n_classes, 0.0, [], None)
 
 
 class Answer(Record, frozen=True):

@@ -9,6 +9,7 @@ category: how many times the odds become when that alone changes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, NumericColumn
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 MOST_TERMS = 60
 """Terms shown, the strongest first; the rest is in the JSON."""
 MOST_CLASSES = 12
+NEEDS = {
+    "calibrate": ("a map of two numbers", 20),
+    "select": ("a certificate of 95% recall", 59),
+    "audit": ("narrow measures of calibration", 200),
+}
+"""What the rows of a role are for, and of how many of the rarest class that takes at least."""
 
 
 def sentence(record: ModelRecord) -> str:
@@ -120,17 +127,40 @@ def draw_card(model: Model, console: Console, *, coefficients: bool = False) -> 
             console.print(Text(visible(item.reason, limit=400)))
 
 
+def role_lines(record: ModelRecord) -> list[str]:
+    """How many rows each role has, and whether they are enough for what it is for; nothing where every row trained."""
+    roles = record.training.roles
+    lines = []
+    for role, counts in (roles.class_counts if roles is not None else {}).items():
+        if role == "select" and not sum(counts):
+            continue
+        need = NEEDS.get(role)
+        rarest = min(counts)
+        enough = ""
+        if need is not None:
+            purpose, least = need
+            word = "enough" if rarest >= least else "too few"
+            enough = f"; {rarest:,} of the rarest class: {word} for {purpose}, which takes {least}"
+        lines.append(f"{role:<9} {counted(sum(counts), 'row')} ({_by_class(record, counts)}){enough}")
+    return lines
+
+
+def _by_class(record: ModelRecord, counts: Sequence[int]) -> str:
+    listed = zip(record.target.classes[:MOST_CLASSES], counts, strict=False)
+    more = ", ..." if len(record.target.classes) > MOST_CLASSES else ""
+    return ", ".join(f"{visible(label)} {count:,}" for label, count in listed) + more
+
+
 def _facts(record: ModelRecord) -> list[tuple[str, str]]:
     training, fit, penalty = record.training, record.fit, record.fit.penalty
     facts = []
     if training.rows:
-        counts = zip(record.target.classes[:MOST_CLASSES], training.class_counts, strict=False)
-        by_class = ", ".join(f"{visible(label)} {count:,}" for label, count in counts)
-        by_class += ", ..." if len(record.target.classes) > MOST_CLASSES else ""
         left_out = (
             f"; {training.rows_without_target:,} without a label" if training.rows_without_target else ""
         )
+        by_class = _by_class(record, training.class_counts)
         facts.append(("trained on", f"{training.rows:,} rows ({by_class}){left_out}"))
+    facts += [("kept for" if at == 1 else "", line) for at, line in enumerate(role_lines(record)) if at]
     settings = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in fit.settings.items())
     how = {"binary": "binary", "softmax": "softmax", "ovr": "one-vs-rest"}[record.multi_class]
     facts.append(("fit", f"{fit.solver}, {how}" + (f" ({settings})" if settings else "")))

@@ -16,6 +16,7 @@ from oddsmith.model.records import (
     VERSION,
     LeftOut,
     ModelRecord,
+    RolesRecord,
     SelectionRecord,
     TargetRecord,
     TrainingRecord,
@@ -40,6 +41,7 @@ def model_of(
     rows_without_target: int = 0,
     digests: Sequence[str] = (),
     selection: SelectionRecord | None = None,
+    roles: RolesRecord | None = None,
 ) -> Model:
     """The model of a fit on the terms of `design`; `left_out` are columns with the reason for each."""
     linear = equations(fit, design.terms, target.classes)
@@ -66,6 +68,7 @@ def model_of(
             class_weights=fit.class_weights,
             null_loss=fit.null_loss,
             digests=list(digests),
+            roles=roles,
         ),
         golden=golden_rows(design, linear, target.classes, fit.form, offset),
         digest="",

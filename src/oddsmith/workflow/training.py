@@ -16,19 +16,20 @@ from typing import Any, Literal
 import numpy as np
 
 from oddsmith.data.batches import Batches
-from oddsmith.data.block import Codes, Floats
+from oddsmith.data.block import Codes, Floats, class_counts
 from oddsmith.data.cells import MissingMarkers
 from oddsmith.data.columns import ColumnOptions, ColumnPlan, classify
 from oddsmith.data.design import LARGEST, Design
 from oddsmith.data.memory import available, limited, size_of
 from oddsmith.data.passes import source_of
 from oddsmith.data.read import Reading
+from oddsmith.data.roles import Shares, SplitOptions
 from oddsmith.data.target import Labels, Target, TargetOptions
 from oddsmith.errors import DataWarning, FitWarning, InputError, visible
 from oddsmith.fit.optimality import Status
 from oddsmith.fit.solvers import MOST_COEFFICIENTS, SOLVERS, Progress, silent
 from oddsmith.model import Model
-from oddsmith.model.records import TargetRecord
+from oddsmith.model.records import RolesRecord, TargetRecord
 from oddsmith.workflow.account import COMMAND_LINE, divergence
 from oddsmith.workflow.fitting import Task, fit, threads_for
 from oddsmith.workflow.offsets import about_zero
@@ -68,13 +69,16 @@ def train(
     epochs: int | None = None,
     batch_size: int | None = None,
     seed: int = 0,
+    split: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
     reading: Reading | None = None,
     memory: str | float | None = None,
     cache: bool = True,
     n_threads: int | None = None,
     progress: Progress = silent,
 ) -> Model:
-    """Train on every row that has a target.
+    """Train on every row that has a target; of a split, on those whose role it is.
 
     Args:
         data: a pandas, Polars or Arrow table, a mapping of columns, a `Table`, a file's path, a pattern such as
@@ -102,7 +106,11 @@ def train(
         iterations: steps of gradient descent.
         epochs: passes of stochastic and mini-batch descent.
         batch_size: rows of a mini-batch.
-        seed: of all randomness: the shuffles of stochastic and mini-batch descent.
+        seed: of all randomness: samples, the shuffles of stochastic descent, folds, and the roles of a split.
+        split: percentages of the rows that train, calibrate and audit, as in "60/20/20", or train, calibrate, select and
+            audit; by itself every row trains. A row's role follows from what it says, and the model remembers how.
+        group: with a split, the column whose rows of one value stay together; it is no feature.
+        time: with a split, the column by which the earliest rows train and the latest audit.
         reading: how the text of a file is read, to be remembered for files to be predicted.
         memory: that the process may take, in bytes or as in "1GB"; by itself what the machine can give. Files are
             read in pieces, and what a fit reads again and again and has no room is packed into a temporary file.
@@ -154,6 +162,7 @@ def train(
             None if weight is None else str(weight),
             None if offset is None else str(offset),
             _texts(missing),
+            _split(split, seed, group, time),
         )
         left = available()
         plan = classify(
@@ -172,8 +181,8 @@ def train(
             )
         found = plan.survey.target
         assert found is not None
-        labelled = found.codes >= 0
-        codes = found.codes if labelled.all() else found.codes[labelled]
+        codes = plan.survey.codes()
+        _require_classes(table.name, codes, found)
         sample_weight = _sample_weight(plan, codes, found)
         offsets, centre = about_zero(plan.survey.offsets())
         design = Design.learn(plan, markers, missing_indicator=missing_indicator)
@@ -211,6 +220,7 @@ def train(
         raise InputError(f"{divergence(fitted)} {remedy}")
     used = {feature.name for feature in plan.features} | {name for name, _ in plan.left_out}
     used |= {*found.columns, plan.id or "", plan.weight or "", plan.offset or ""}
+    used |= {getattr(plan.survey.split, "group", None) or ""}
     model = model_of(
         fitted,
         design,
@@ -224,9 +234,12 @@ def train(
         reading=reading,
         left_out=plan.left_out,
         dropped=[name for name in table.frame.columns if name not in used],
-        rows_without_target=len(found.codes) - len(codes),
+        rows_without_target=int(np.count_nonzero(found.codes < 0)),
         digests=[digest for _, digest in rows.pieces.digests],
         selection=None if selection is None else selection.record,
+        roles=None
+        if plan.survey.split is None
+        else RolesRecord(split=plan.survey.split, class_counts=plan.survey.class_counts()),
     )
     if model.record.fit.status != "converged":
         warnings.warn(model.record.fit.message, FitWarning, stacklevel=2)
@@ -253,6 +266,31 @@ def _settings(solver: str, **given: float | None) -> dict[str, float]:
             raise InputError(f"{option} {value}: give a whole number below 2^63.")
         settings[name] = int(value) if counted else float(value)
     return settings
+
+
+def _split(split: str | None, seed: int, group: str | None, time: str | None) -> SplitOptions | None:
+    """What the options say about roles."""
+    if split is None:
+        for option, column in (("--group", group), ("--time", time)):
+            if column is not None:
+                raise InputError(
+                    f"{option} {visible(column)} is for --split, which says how many rows train. Add --split 60/20/20."
+                )
+        return None
+    if group is not None and time is not None:
+        raise InputError("--group and --time tell rows apart in two ways. Keep one of them.")
+    return SplitOptions(Shares.parsed(split), seed, group, time)
+
+
+def _require_classes(name: str, codes: Codes, target: Target) -> None:
+    """Raise InputError where a class has no row that trains."""
+    counts = class_counts(codes, len(target.classes))
+    if not counts.all():
+        lacking = target.classes[int(np.argmin(counts))]
+        raise InputError(
+            f"{visible(name, 200)}: no row of class '{visible(lacking)}' is among the {len(codes):,} that train. Give "
+            f"training a larger share, another --seed, or more rows of it."
+        )
 
 
 def _strength(alpha: Any) -> float:
