@@ -105,7 +105,7 @@ class ByRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
 
     @property
     def is_sound(self) -> bool:
-        """Whether a hostile file could not have said anything else."""
+        """Whether it says what a split can say: a model file may be anything."""
         with suppress(InputError):
             self.shares.require_sound()
             return bool(self.key) and list(self.key) == sorted(set(self.key)) and 0 <= self.seed < 2**63
