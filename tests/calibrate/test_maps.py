@@ -45,7 +45,8 @@ def venn_abers(draw):
     knots = draw(rising(moderate))
     middle = sorted(draw(st.lists(shares, min_size=len(knots), max_size=len(knots))))
     wide = draw(st.floats(0, 1))
-    return VennAbers(knots, [wide * p for p in middle], knots, [p + (1 - p) * wide for p in middle])
+    p1 = np.maximum.accumulate([p + (1 - p) * wide for p in middle])
+    return VennAbers(knots, [min(wide * p, p) for p in middle], knots, p1.tolist())
 
 
 maps = st.one_of(
