@@ -163,7 +163,7 @@ def test_beta_agrees_with_betacal():
 
 def test_beta_is_least_over_numbers_from_0_up():
     rng = np.random.default_rng(3)
-    for _ in range(20):
+    for _ in range(200):
         eta = rng.normal(scale=3, size=60)
         y = (rng.random(60) < expit(rng.normal(scale=0.7, size=3) @ beta_columns(eta))).astype(float)
         try:
@@ -217,6 +217,18 @@ def test_a_score_far_out_hides_nothing(far):
     residual = expit(line.slope * x + line.intercept) - target
     assert abs(residual.sum()) <= 1e-15 * len(x)
     assert abs(residual @ x) <= 1e-15 * np.abs(x).sum()
+
+
+def test_newton_finds_the_optimum_where_whole_steps_would_lead_away():
+    eta = np.array([-4.81, 0.17, -44.54, -3.23, -3.96, -2.79, 1.45, 10.32, 1.02, 3.43, -2.11, 0.09, 29.4])
+    y = np.array([0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 0, 1, 1], dtype=float)
+    weight = np.array(
+        [0.494, 0.149, 2.433, 0.462, 0.017, 0.925, 119.954, 406.505, 0.182, 15.117, 1.488, 2.344, 44.796]
+    )
+    found = fit_beta(ScoreTable.from_scores(eta, y, weight))
+    theta, columns = np.array([found.c, found.a, found.b]), beta_columns(eta)
+    terms = weight * (expit(theta @ columns) - y) * columns
+    assert (np.abs(terms.sum(axis=1)) <= 1e-13 * np.abs(terms).sum(axis=1)).all()
 
 
 def test_platt_of_classes_that_are_told_apart_is_finite():

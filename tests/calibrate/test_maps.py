@@ -133,6 +133,15 @@ def test_what_each_map_computes():
     np.testing.assert_allclose(shifted, 0.1 * p / (0.1 * p + 0.9 * (1 - p)), rtol=1e-13)
 
 
+def test_a_knot_is_met_to_the_bit_from_both_sides():
+    low, high = -1.009618183538736, -0.20917557487171307
+    assert low + (high - low) > high
+    found = calibrated(Isotonic([0.0, 1.0, 2.0], [low, high, high]), [0.0, 1.0, 1.5, 2.0, 3.0])
+    assert found.tolist() == [low, high, high, high, high]
+    ends = calibrated(Isotonic([0.0, 1.0], [low, high]), [np.nextafter(1.0, 0.0), 1.0])
+    assert ends[0] <= ends[1] == high
+
+
 def test_a_venn_abers_map_is_a_pair_of_step_functions_closed_on_the_sides_where_they_step():
     mapping = VennAbers([0.0, 2.0], [0.2, 0.6], [0.0, 2.0], [0.5, 0.75])
     low, high = mapping.interval(np.array([-1.0, 0.0, 1.0, 2.0, 3.0]))
@@ -165,7 +174,9 @@ def test_a_shift_and_back_is_where_it_was():
         ('{"method":"isotonic","knots":[0,0],"values":[0,1]}', "knots do not rise"),
         ('{"method":"isotonic","knots":[0,1],"values":[1,0]}', "values fall"),
         ('{"method":"isotonic","knots":[0,1],"values":[1,1]}', "flat"),
-        ('{"method":"isotonic","knots":[],"values":[]}', "flat"),
+        ('{"method":"isotonic","knots":[],"values":[]}', "knots are none"),
+        ('{"method":"isotonic","knots":[0],"values":[1]}', "flat"),
+        ('{"method":"venn-abers","p0_knots":[0],"p0":[0],"p1_knots":[],"p1":[]}', "p1_knots are none"),
         ('{"method":"isotonic","knots":[0,1],"values":[1]}', "1 of 2 knots"),
         ('{"method":"isotonic","knots":[0,1e300],"values":[0,1]}', "up to 1e\\+15"),
         ('{"method":"isotonic","knots":[0,1],"values":[-1e300,1e300]}', "from -10000"),

@@ -236,6 +236,8 @@ def _require_positive(mapping: _Map, **numbers: float) -> None:
 
 
 def _require_knots(mapping: _Map, name: str, knots: Sequence[float]) -> None:
+    if not knots:
+        raise InputError(f"{mapping.method} map: {name} are none. {AGAIN}")
     if not all(abs(knot) <= FARTHEST for knot in knots):
         raise InputError(f"{mapping.method} map: {name} are not all log-odds up to {FARTHEST:.0e}. {AGAIN}")
     if not all(left < right for left, right in pairwise(knots)):
