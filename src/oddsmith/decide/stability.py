@@ -142,17 +142,21 @@ def resampled(
 
 
 def whole_weights(table: ScoreTable) -> bool:
-    """Whether weights are whole numbers, as far as their sums and sums of squares at each score can tell.
+    """Whether weights are whole numbers, so that a row of weight 2 is a row that stands there twice.
 
-    A row of weight 2 is then a row that stands there twice.
+    The sums at each score tell it of a single row, and of rows that weigh the same. Of others they tell that
+    it can't be: whole numbers have squares that are even or odd as they are, and for every whole a
+    (w - a)(w - a - 1) >= 0, where the sum is the smallest for a just below their mean.
     """
-    sums = (
-        table.weight_positive,
-        table.weight_negative,
-        table.squared_weight_positive,
-        table.squared_weight_negative,
-    )
-    return all(bool((values == np.rint(values)).all()) for values in sums)
+    for count, sums, squares in (
+        (table.count_positive, table.weight_positive, table.squared_weight_positive),
+        (table.count_negative, table.weight_negative, table.squared_weight_negative),
+    ):
+        a = np.floor(sums / np.maximum(count, 1))
+        least = (2 * a + 1) * sums - a * (a + 1) * count
+        if not ((sums % 1 == 0) & (squares % 2 == sums % 2) & (squares >= least)).all():
+            return False
+    return True
 
 
 def _resampled_cuts(table: ScoreTable, kept: tuple[int, ...]) -> NDArray[np.intp]:
