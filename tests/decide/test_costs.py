@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from oddsmith.decide.costs import (
     CostMatrix,
     Reviewer,
+    RowCosts,
     expected_costs,
     parse_cost,
     parse_reviewer,
-    row_thresholds,
 )
 from oddsmith.errors import InputError
 from oddsmith.evaluate.metrics import Cost
@@ -78,15 +78,32 @@ def test_expected_costs_are_sums_over_what_can_happen(cost, defer, miss, alarm, 
 
 
 def test_rows_with_their_own_costs_have_their_own_thresholds():
-    fn, fp = np.array([120.0, 5.0, 1.0]), np.array([18.0, 1.0, 20.0])
-    each = [Cost(fn=a, fp=b, tn=-1, tp=0.5).log_odds for a, b in zip(fn, fp, strict=True)]
-    assert row_thresholds(fn, fp, tn=-1, tp=0.5) == pytest.approx(each, abs=1e-14)
-    with pytest.raises(InputError, match=r"row 2: cost fn less tp -1\.0"):
-        row_thresholds(fn, fp, tp=[0.0, 6.0, 0.0])
-    with pytest.raises(InputError, match=r"row 3: cost fp nan"):
-        row_thresholds(fn, [1.0, 1.0, math.nan])
-    with pytest.raises(InputError, match=r"shape \(2,\)"):
-        row_thresholds(fn, [1.0, 1.0])
+    columns = {"loss": [120.0, 5.0, 1.0], "effort": np.array([18.0, 1.0, 20.0])}
+    costs = RowCosts(fn="loss", fp="effort", tn=-1, tp=0.5)
+    each = [Cost(fn=fn, fp=fp, tn=-1, tp=0.5).log_odds for fn, fp in zip(*columns.values(), strict=True)]
+    assert costs.columns == ["loss", "effort"]
+    assert costs.thresholds(columns, 3) == pytest.approx(each, abs=1e-14)
+    assert RowCosts(fn=5, fp=1).thresholds({}, 2).tolist() == [Cost(fn=5, fp=1).log_odds] * 2
+
+
+@pytest.mark.parametrize(
+    ("costs", "message"),
+    [
+        (RowCosts(fn="loss", fp=1, tp="gain"), r"row 2: cost fn less tp -1\.0\. In each row"),
+        (RowCosts(fn=5, fp="gap"), r"row 3: cost fp nan\. Costs are finite"),
+        (RowCosts(fn=5, fp="short"), r"column 'short' has shape \(2,\)"),
+        (RowCosts(fn="absent", fp=1), "no column 'absent' for the cost fn"),
+    ],
+)
+def test_costs_of_rows_that_cannot_be_used_are_refused(costs, message):
+    columns = {
+        "loss": [9.0, 5.0, 1.0],
+        "gain": [0.0, 6.0, 0.0],
+        "gap": [1.0, 1.0, math.nan],
+        "short": [1.0, 1.0],
+    }
+    with pytest.raises(InputError, match=message):
+        costs.thresholds(columns, 3)
 
 
 matrices = st.integers(2, 4).flatmap(

@@ -15,7 +15,7 @@ A row's cost is a sum over its own numbers in a fixed order, so that no other ro
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -86,41 +86,73 @@ def _named(
     return values
 
 
-def expected_costs(eta: ArrayLike, cost: Cost, reviewer: Reviewer = PERFECT) -> Floats:
-    """Expected cost of each action at log-odds (n,): negative, then `defer` where it has a cost, then positive.
+def prices(cost: Cost, reviewer: Reviewer = PERFECT) -> Floats:
+    """What each action costs for a negative and for a positive, (2, 2), or (2, 3) where `defer` has a cost.
 
-    Shape (n, 2) or (n, 3), in the unit of the costs.
+    The columns are negative, `defer`, positive; that of `defer` is the mean over what the person gets wrong.
     """
-    scores = np.asarray(eta, dtype=np.float64)
-    p, q = expit(scores), expit(-scores)
-    columns = [p * cost.fn + q * cost.tn, p * cost.tp + q * cost.fp]
+    columns = [[cost.tn, cost.fn], [cost.fp, cost.tp]]
     if cost.defer is not None:
-        of_positive = cost.tp + reviewer.fn * cost.excess_fn
-        of_negative = cost.tn + reviewer.fp * cost.excess_fp
-        columns.insert(1, cost.defer + (p * of_positive + q * of_negative))
-    return np.stack(columns, axis=-1)
+        of_negative = cost.defer + cost.tn + reviewer.fp * cost.excess_fp
+        of_positive = cost.defer + cost.tp + reviewer.fn * cost.excess_fn
+        columns.insert(1, [of_negative, of_positive])
+    return np.array(columns).T
 
 
-def row_thresholds(fn: ArrayLike, fp: ArrayLike, tn: ArrayLike = 0.0, tp: ArrayLike = 0.0) -> Floats:
-    """The analytic threshold of each row's own costs, (n,) log-odds; a cost is one number or (n,) of them.
+def expected_costs(eta: ArrayLike, cost: Cost, reviewer: Reviewer = PERFECT) -> Floats:
+    """Expected cost of each action at log-odds (n,): (n, 2) or (n, 3), the columns of `prices`."""
+    scores = np.asarray(eta, dtype=np.float64)
+    of_negative, of_positive = prices(cost, reviewer)
+    return np.asarray(expit(scores)[:, None] * of_positive + expit(-scores)[:, None] * of_negative)
 
-    Raises:
-        InputError: lengths differ, a cost is not finite, or a wrong answer costs no more than the right one.
-    """
-    given = {"fn": fn, "fp": fp, "tn": tn, "tp": tp}
-    arrays = {name: np.atleast_1d(np.asarray(value, dtype=np.float64)) for name, value in given.items()}
-    n = max(len(values) for values in arrays.values())
-    for name, values in arrays.items():
-        if values.shape not in ((n,), (1,)):
-            raise InputError(f"costs {name} have shape {values.shape}. Give one for each of the {n} rows.")
+
+class RowCosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Costs of which some differ from row to row: each is a number, or the name of the column that has it."""
+
+    fn: float | str
+    fp: float | str
+    tn: float | str = 0.0
+    tp: float | str = 0.0
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that a row needs beside its features, each once."""
+        named = [value for value in (self.fn, self.fp, self.tn, self.tp) if isinstance(value, str)]
+        return list(dict.fromkeys(named))
+
+    def excess(self, columns: Mapping[str, ArrayLike], n: int) -> tuple[Floats, Floats]:
+        """What a miss and what a false alarm costs beyond the right answer in each of n rows, (n,) both.
+
+        Raises:
+            InputError: a column is absent or has another length, a cost is not finite, or a wrong answer costs
+                no more than the right one.
+        """
+        fn, fp, tn, tp = (
+            self._of_rows(name, getattr(self, name), columns, n) for name in ("fn", "fp", "tn", "tp")
+        )
+        for wrong, right, beyond in (("fn", "tp", fn - tp), ("fp", "tn", fp - tn)):
+            rule = f"In each row {wrong} costs more than {right}, or errors would be rewarded."
+            require((beyond > 0) & np.isfinite(beyond), beyond, f"cost {wrong} less {right}", rule)
+        return fn - tp, fp - tn
+
+    def thresholds(self, columns: Mapping[str, ArrayLike], n: int) -> Floats:
+        """The analytic threshold of each of n rows, (n,) log-odds; errors as `excess`."""
+        excess_fn, excess_fp = self.excess(columns, n)
+        return np.asarray(np.log(excess_fp) - np.log(excess_fn))
+
+    @staticmethod
+    def _of_rows(name: str, given: float | str, columns: Mapping[str, ArrayLike], n: int) -> Floats:
+        if not isinstance(given, str):
+            return np.full(n, float(given))
+        if given not in columns:
+            raise InputError(f"no column '{visible(given)}' for the cost {name}. Give it for every row.")
+        values = np.asarray(columns[given], dtype=np.float64)
+        if values.shape != (n,):
+            raise InputError(
+                f"column '{visible(given)}' has shape {values.shape}. Give one cost for each of the {n} rows."
+            )
         require(np.isfinite(values), values, f"cost {name}", "Costs are finite.")
-    excess = []
-    for wrong, right in (("fp", "tn"), ("fn", "tp")):
-        beyond = arrays[wrong] - arrays[right]
-        rule = f"Each row's {wrong} is more than its {right}, or the rule would reward errors."
-        require((beyond > 0) & np.isfinite(beyond), beyond, f"cost {wrong} less {right}", rule)
-        excess.append(np.log(beyond))
-    return np.asarray(np.broadcast_to(excess[0] - excess[1], (n,)))
+        return values
 
 
 class CostMatrix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

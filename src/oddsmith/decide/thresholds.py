@@ -24,7 +24,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from oddsmith.decide.costs import PERFECT, Reviewer
+from oddsmith.decide.costs import PERFECT, Reviewer, prices
 from oddsmith.errors import InputError
 from oddsmith.evaluate.metrics import Confusion, Cost, confusion_at
 from oddsmith.evaluate.score_table import Floats, ScoreTable, log_odds
@@ -136,8 +136,7 @@ def cost_of_deferring(table: ScoreTable, cost: Cost, reviewer: Reviewer = PERFEC
     """What it costs to hand every case to a person; None where that has no price."""
     if cost.defer is None:
         return None
-    of_positive = cost.defer + cost.tp + reviewer.fn * cost.excess_fn
-    of_negative = cost.defer + cost.tn + reviewer.fp * cost.excess_fp
+    of_negative, of_positive = prices(cost, reviewer)[:, 1].tolist()
     return float(table.weight_positive.sum() * of_positive + table.weight_negative.sum() * of_negative)
 
 
