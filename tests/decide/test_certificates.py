@@ -221,17 +221,20 @@ def test_a_certificate_that_its_own_figures_contradict_is_refused():
     sound = recall_certificate(positives(np.arange(100)), 0.9)
     assert msgspec.json.decode(msgspec.json.encode(sound), type=Certificate) == sound
     for change in (
-        {"errors": 5},
+        {"errors": 11},
         {"errors": 101},
+        {"rows": 28},
         {"eta": None},
         {"withheld": True},
         {"level": 1.0},
-        {"level": 0.95},
-        {"confidence": 0.99},
+        {"level": 0.97},
+        {"confidence": 1 - 1e-6},
         {"needed": 29},
     ):
         with pytest.raises(InputError, match="certificate of recall"):
             msgspec.structs.replace(sound, **change)
+    assert sound.is_proved
+    assert not msgspec.structs.replace(sound, errors=5).is_proved
 
 
 def test_the_band_is_that_of_its_formula():

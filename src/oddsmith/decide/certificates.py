@@ -70,11 +70,24 @@ class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         if self.errors is not None and self.errors > self.rows:
             raise InputError(f"certificate of {self.kind}: {self.errors} errors in {self.rows} rows.")
         if self.holds and self.errors is not None:
-            tail = binomial.at_least(self.rows - self.errors, self.rows, self.level)
-            if tail > 1.0 - self.confidence + 1e-12:
+            enough = binomial.trials_needed(self.level, self.confidence)
+            if self.rows < enough or (
+                self.confidence >= 0.5 and self.rows - self.errors < self.rows * self.level * (1.0 - 1e-12)
+            ):
                 raise InputError(
                     f"certificate of {self.kind}: {self.errors} errors in {self.rows} rows prove no {self.level}."
                 )
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether errors and rows prove the level, by the exact tail; of costs, whether it says so.
+
+        Not part of what is checked of every record: a prediction need not wait for special functions.
+        """
+        if not self.holds or self.errors is None:
+            return self.holds
+        tail = binomial.at_least(self.rows - self.errors, self.rows, self.level)
+        return tail <= 1.0 - self.confidence + 1e-12
 
 
 def recall_certificate(
@@ -268,7 +281,7 @@ class _Saying:
     """The four ways in which a certificate ends."""
 
     def __init__(self, kind: Kind, level: float, confidence: float, by_time: bool) -> None:
-        self.kind, self.level, self.confidence = kind, level, confidence
+        self.kind, self.level, self.confidence = kind, float(level), float(confidence)
         bound = (
             f"a cost of at most {level:.6g} a case" if kind == "cost" else f"{kind} of at least {level:.6g}"
         )

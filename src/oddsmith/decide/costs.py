@@ -107,12 +107,26 @@ def expected_costs(eta: ArrayLike, cost: Cost, reviewer: Reviewer = PERFECT) -> 
 
 
 class RowCosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Costs of which some differ from row to row: each is a number, or the name of the column that has it."""
+    """Costs of which some differ from row to row: each is a number, or the name of the column that has it.
+
+    Raises:
+        InputError: a number is not finite.
+    """
 
     fn: float | str
     fp: float | str
     tn: float | str = 0.0
     tp: float | str = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("fn", "fp", "tn", "tp"):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                if not math.isfinite(value):
+                    raise InputError(
+                        f"cost {name}={value}: not a finite number. Give one, or a column's name."
+                    )
+                msgspec.structs.force_setattr(self, name, float(value))
 
     @property
     def columns(self) -> list[str]:
@@ -143,7 +157,7 @@ class RowCosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     @staticmethod
     def _of_rows(name: str, given: float | str, columns: Mapping[str, ArrayLike], n: int) -> Floats:
         if not isinstance(given, str):
-            return np.full(n, float(given))
+            return np.full(n, given)
         if given not in columns:
             raise InputError(f"no column '{visible(given)}' for the cost {name}. Give it for every row.")
         values = np.asarray(columns[given], dtype=np.float64)

@@ -37,7 +37,8 @@ ROUNDING = 1e-12
 RATIOS = (1, 5, 20)
 """What a miss may cost in false alarms, where nobody has said it."""
 
-Amount = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0.0)]
+Amount = Annotated[int, Meta(ge=0, le=2**62)] | Annotated[float, Meta(ge=0.0, le=1e290)]
+"""Rows, or their summed weight, of which some can be added up."""
 
 
 class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
