@@ -6,7 +6,7 @@
 
 The analytic threshold needs no rows, only probabilities that mean what they say. If it lies outside the span that the
 resamples choose from and its cost can be told from the least, the probabilities are doubtful there: that is the
-calibration alarm. The span says how the
+calibration alarm, raised from `FEWEST` rows of each class on, since fewer alarm by chance. The span says how the
 choice varies with the rows; it is no confidence interval, since a minimiser over cuts is not normal in the limit.
 
 Rows are drawn by their counts at each score, a multinomial draw of the table. Whole weights count as repeated rows.
@@ -34,10 +34,13 @@ from oddsmith.decide.thresholds import (
 )
 from oddsmith.errors import InputError
 from oddsmith.evaluate.metrics import Cost
-from oddsmith.evaluate.score_table import Floats, ScoreTable
+from oddsmith.evaluate.score_table import Floats, Integers, ScoreTable
 
 MOST_CUTS = 1 << 12
 """Cuts that are resampled: of more, as many that hold the same number of rows between them."""
+
+FEWEST = 20
+"""Rows of the smaller class from which a disagreement says something of the probabilities."""
 
 
 class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,6 +110,7 @@ def stability(
     rounding = ROUNDING * excess.max()
     near = np.quantile(excess - excess[:, at_best, None], tail, axis=0) <= rounding
     low, median, high = np.quantile(chosen, (tail, 0.5, 1 - tail), method="inverted_cdf").astype(int).tolist()
+    fewest = min(int(rows.sum()) for rows in rows_of(table))
     return Stability(
         best=float(curve.eta[best]),
         span=Range(float(eta[low]), float(eta[high])),
@@ -116,7 +120,7 @@ def stability(
         n_resamples=n_resamples,
         seed=seed,
         alarm=None
-        if low <= at_analytic <= high or near[at_analytic]
+        if low <= at_analytic <= high or near[at_analytic] or fewest < FEWEST
         else _alarm(cost, [float(eta[low]), float(eta[high])], curve, best, analytic),
     )
 
@@ -129,9 +133,7 @@ def resampled(
     `cuts` (c,) rise from 0 to m. As many rows are drawn as there are, each cell in proportion to its rows.
     """
     weights = [np.add.reduceat(w, cuts[:-1]) for w in (table.weight_positive, table.weight_negative)]
-    counts = [np.add.reduceat(c, cuts[:-1]) for c in (table.count_positive, table.count_negative)]
-    if whole_weights(table):
-        counts = [np.rint(w).astype(np.int64) for w in weights]
+    counts = [np.add.reduceat(rows, cuts[:-1]) for rows in rows_of(table)]
     weight, count = np.concatenate(weights), np.concatenate(counts)
     mean = np.divide(weight, count, out=np.zeros_like(weight), where=count > 0)
     n = int(count.sum())
@@ -139,6 +141,13 @@ def resampled(
     for _ in range(n_resamples):
         positive, negative = np.split(draws.multinomial(n, count / n) * mean, 2)
         yield positive, negative
+
+
+def rows_of(table: ScoreTable) -> tuple[Integers, Integers]:
+    """Rows of positives and of negatives at each score, (m,) both; of whole weights so many rows each."""
+    if whole_weights(table):
+        return table.weight_positive.astype(np.int64), table.weight_negative.astype(np.int64)
+    return table.count_positive, table.count_negative
 
 
 def whole_weights(table: ScoreTable) -> bool:
