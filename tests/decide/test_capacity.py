@@ -102,6 +102,25 @@ def test_a_zone_with_a_capacity_is_the_zone_of_a_price_raised_by_the_shadow_pric
     assert found.shadow_price == pytest.approx(max([0.0, *refused]), abs=1e-12)
 
 
+def test_both_ends_of_a_zone_with_a_capacity_are_at_one_price_between_the_last_served_and_the_first_refused():
+    cost, eta = Cost(fn=50, fp=10, defer=1), np.array([-3.5, -3.0, -2.0, -1.0, 0.0, 1.0, 1.5])
+    found = zone_thresholds(ScoreTable.from_scores(eta, eta > 0), Capacity("defer", 3, 7), cost)
+    worth = np.sort(saving(eta, cost))[::-1]
+    ends = saving(found.thresholds, cost)
+    assert ends == pytest.approx([(worth[2] + worth[3]) / 2] * 2, abs=1e-12)
+    assert found.shadow_price == worth[3]
+
+
+@pytest.mark.parametrize("far", [0.3, 0.7, 1.0, 1.3, 1.9, 2.2, 2.6])
+def test_of_two_sides_that_are_worth_the_same_one_is_served(far):
+    # Saving is even in the score where both errors cost the same: a price alone can't tell the two apart.
+    cost, eta = Cost(fn=10, fp=10, defer=0.1), np.array([-far, far])
+    lower, upper = zone_thresholds(
+        ScoreTable.from_scores(eta, [0, 1]), Capacity("defer", 1, 2), cost
+    ).thresholds
+    assert ((eta >= lower) & (eta < upper)).tolist() == [True, False]
+
+
 @settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(-6, 6), st.integers(1, 3)), min_size=1, max_size=12),

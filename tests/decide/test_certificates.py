@@ -188,6 +188,16 @@ def test_a_cost_is_certified_down_a_fixed_order_until_one_threshold_fails():
     assert not cost_certificate(table, [4.0, -1.0], COST, 0.9).holds
 
 
+@pytest.mark.parametrize(
+    ("k", "n", "bound"), [(0, 100, 0.02), (3, 100, 0.1), (10, 1000, 0.02), (400, 1000, 0.5)]
+)
+def test_the_bound_of_a_mean_is_the_smaller_of_its_two_formulas(k, n, bound):
+    risk = k / n
+    entropy = (risk * log(risk / bound) if k else 0.0) + (1 - risk) * log((1 - risk) / (1 - bound))
+    hoeffding, bentkus = np.exp(-n * entropy), np.e * stats.binom.cdf(k, n, bound)
+    assert mean_p_value(risk, n, bound, 0.0, 1.0) == pytest.approx(min(hoeffding, bentkus, 1.0), rel=1e-9)
+
+
 @pytest.mark.parametrize("n", [10, 60, 400])
 @pytest.mark.parametrize("bound", [0.02, 0.1, 0.5, 0.9])
 def test_a_mean_above_its_bound_passes_no_more_often_than_agreed(n, bound):
@@ -245,12 +255,17 @@ def test_the_band_is_that_of_its_formula():
     reach = 5 * 0.3 * np.sqrt(log(40) / (2 * n_1)) + 0.7 * np.sqrt(log(40) / (2 * n_0))
     centre = 0.3 * 5 * curve.fn / n_1 + 0.7 * curve.fp / n_0
     assert known.estimate == pytest.approx(centre, abs=1e-12)
+    e_1, e_0 = np.sqrt(log(40) / (2 * n_1)), np.sqrt(log(40) / (2 * n_0))
+    fnr, fpr = curve.fn / n_1, curve.fp / n_0
+    free = (fnr + e_1 < 1) & (fpr + e_0 < 1) & (fnr > e_1) & (fpr > e_0)
+    assert free.sum() > 20
+    assert known.upper[free] == pytest.approx((centre + reach)[free], abs=1e-12)
+    assert known.lower[free] == pytest.approx((centre - reach)[free], abs=1e-12)
     assert np.all(known.upper <= centre + reach + 1e-12)
     assert np.all(known.lower >= centre - reach - 1e-12)
     estimated = cost_band(table, COST, 0.9)
     assert estimated.estimate == pytest.approx(curve.cost / 500, abs=1e-12)
     # Between the ends, where no rate is clipped, the reach is that of the formula at the worse end of pi.
-    fnr, fpr = curve.fn / n_1, curve.fp / n_0
     e_1, e_0 = np.sqrt(log(60) / (2 * n_1)), np.sqrt(log(60) / (2 * n_0))
     free = (fnr + e_1 < 1) & (fpr + e_0 < 1) & (fnr > e_1) & (fpr > e_0)
     assert free.sum() > 20

@@ -224,6 +224,15 @@ def test_a_capacity_holds_on_average_and_is_enforced_exactly(name):
     assert (roomy == act(policy, eta)).all()
 
 
+def test_each_action_with_a_capacity_goes_to_the_scores_that_call_for_it_most():
+    table = ScoreTable.from_scores(*ROWS)
+    eta = [0.5, -3.0, 2.0, -2.5, 1.0, -2.0]
+    for action, served in (("auto", [1, 0, 1, 0, 1, 1]), ("review", [0, 0, 1, 0, 1, 0])):
+        policy = capacity_policy(table, Capacity(action, 99, 100), Cost(fn=5, fp=1))
+        assert act(policy, eta).tolist() == [1, 0, 1, 0, 1, 0]
+        assert act_within(policy, eta, most=2).tolist() == served
+
+
 def test_the_worth_of_one_more_place_is_stored():
     policy = POLICIES["capacity of deferring"]
     assert policy.shadow_price > 0
