@@ -1,5 +1,7 @@
 import json
 import math
+import subprocess
+import sys
 
 import msgspec
 import numpy as np
@@ -373,6 +375,26 @@ def edited(name, **changes):
 def test_a_record_that_was_edited_is_refused(name, changes, message):
     with pytest.raises(msgspec.ValidationError, match=message):
         msgspec.convert(edited(name, **changes), Policy)
+
+
+def test_a_stored_policy_acts_without_waiting_for_scipy():
+    documents = [json.loads(msgspec.json.encode(policy)) for policy in POLICIES.values()]
+    code = (
+        "import sys, json, msgspec; from oddsmith.decide.actions import act; "
+        "from oddsmith.decide.policy import Policy; "
+        "read = [msgspec.convert(document, Policy) for document in json.load(sys.stdin)]; "
+        "print(sum(int(act(policy, [0.0])[0]) for policy in read), 'scipy' in sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps(documents),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    expected_sum = sum(int(act(policy, [0.0])[0]) for policy in POLICIES.values())
+    assert found.stdout.split() == [str(expected_sum), "False"]
 
 
 @settings(max_examples=300)
