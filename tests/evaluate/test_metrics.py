@@ -167,6 +167,33 @@ def test_at_the_analytic_threshold_both_actions_cost_the_same(fn, fp, proba):
     assert (proba >= cost.threshold) == (call_positive < call_negative)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.01, 99), st.floats(0.01, 99), st.floats(-99, 99), st.floats(-99, 99))
+def test_right_answers_may_cost_or_gain_too(excess_fn, excess_fp, tn, tp):
+    cost = Cost(fn=tp + excess_fn, fp=tn + excess_fp, tn=tn, tp=tp)
+    proba = cost.threshold
+    positive, negative = proba * tp + (1 - proba) * cost.fp, proba * cost.fn + (1 - proba) * tn
+    assert positive == pytest.approx(negative, abs=1e-9)
+    assert cost.log_odds == pytest.approx(log_odds(proba), abs=1e-9)
+    counts = Confusion(tp=1, fp=2, fn=3, tn=4)
+    assert cost.total(counts) == pytest.approx(tp + 2 * cost.fp + 3 * cost.fn + 4 * tn, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("costs", "message"),
+    [
+        ({"fn": 5, "fp": 1, "tp": 5}, "cost fn=5.0: not more than that of the right answer, tp=5.0"),
+        ({"fn": 5, "fp": 1, "tn": 2}, "cost fp=1.0: not more than that of the right answer, tn=2.0"),
+        ({"fn": 1e308, "fp": 1, "tp": -1e308}, "cost fn="),
+        ({"fn": 5, "fp": 1, "tn": math.nan}, "cost tn=nan: not a finite number"),
+        ({"fn": 5, "fp": 1, "defer": -1}, "cost defer=-1.0: negative"),
+    ],
+)
+def test_costs_under_which_being_wrong_pays_are_refused(costs, message):
+    with pytest.raises(InputError, match=message):
+        Cost(**costs)
+
+
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
 def test_a_cost_is_a_positive_number(value):
     with pytest.raises(InputError, match="cost fn"):

@@ -29,13 +29,21 @@ from oddsmith.evaluate.metrics import (
     auc,
     auc_error,
     brier,
-    confusion,
+    confusion_at,
     log_loss,
     mean_proba,
     observed_share,
 )
 from oddsmith.evaluate.reliability import Reliability, reliability
-from oddsmith.evaluate.score_table import MOST_SCORES, Floats, Integers, ScoreTable, require, row_weights
+from oddsmith.evaluate.score_table import (
+    MOST_SCORES,
+    Floats,
+    Integers,
+    ScoreTable,
+    log_odds,
+    require,
+    row_weights,
+)
 
 
 class Accuracy(msgspec.Struct, frozen=True):
@@ -377,12 +385,12 @@ def refuse_other_kinds(thresholds: Any, cost: Any, K: int) -> None:
 def _threshold_reports(
     table: ScoreTable, thresholds: Sequence[float], cost: Cost | None
 ) -> tuple[ThresholdReport, ...]:
-    rows = [(threshold, False) for threshold in thresholds]
+    rows = [(threshold, log_odds(threshold), False) for threshold in thresholds]
     if cost is not None:
-        rows.append((cost.threshold, True))
+        rows.append((cost.threshold, cost.log_odds, True))
     reports = []
-    for threshold, analytic in rows:
-        counts = confusion(table, threshold)
+    for threshold, eta, analytic in rows:
+        counts = confusion_at(table, eta)
         report = ThresholdReport(
             threshold=float(threshold),
             tp=counts.tp,

@@ -4,7 +4,7 @@
     AUC       = P(score+ > score-) + P(score+ = score-) / 2
     log loss  = mean of softplus(eta) - y * eta
     Brier     = mean of (proba - y)^2
-    cost      = fn * c_fn + fp * c_fp, least in expectation at the threshold c_fp / (c_fp + c_fn)
+    cost      = fn * c_fn + fp * c_fp + tn * c_tn + tp * c_tp
 
 A score at or above the threshold is positive; both are compared as log-odds, because a probability is
 exactly 1.0 from eta = 37 on. A ratio whose denominator is zero is 0.0, and is named in `undefined`.
@@ -62,36 +62,72 @@ class Confusion(msgspec.Struct, frozen=True):
         return tuple(name for name, denominator in denominators.items() if denominator == 0)
 
 
-class Cost(msgspec.Struct, frozen=True):
-    """What one wrong answer costs, in any unit; right answers cost nothing.
+class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one answer costs, in any unit. Right answers cost nothing unless said otherwise; a gain is negative.
+
+    At probability p the positive action costs p c_tp + (1 - p) c_fp, the negative one p c_fn + (1 - p) c_tn;
+    they are equal at the threshold
+
+        t* = (c_fp - c_tn) / ((c_fp - c_tn) + (c_fn - c_tp))
+
+    Source: Elkan (2001), equation 2.
 
     Raises:
-        InputError: a cost is not a positive finite number.
+        InputError: a cost is not finite, a wrong answer costs no more than the right one, or `defer` is negative.
     """
 
     fn: float
     """Cost of a positive that was called negative."""
     fp: float
     """Cost of a negative that was called positive."""
+    tn: float = 0.0
+    tp: float = 0.0
+    defer: float | None = None
+    """Cost of a case that is handed to a person; None where nobody looks."""
 
     def __post_init__(self) -> None:
-        for name, value in (("fn", self.fn), ("fp", self.fp)):
-            if not (value > 0 and math.isfinite(value)):
+        for name in ("fn", "fp", "tn", "tp", "defer"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not math.isfinite(value):
                 raise InputError(
-                    f"cost {name}={value}: not a positive number. Give what one such error costs."
+                    f"cost {name}={value}: not a finite number. Give what one such answer costs."
                 )
+            msgspec.structs.force_setattr(self, name, float(value))
+        for wrong, right, excess in (("fn", "tp", self.excess_fn), ("fp", "tn", self.excess_fp)):
+            if not (excess > 0 and math.isfinite(excess)):
+                raise InputError(
+                    f"cost {wrong}={getattr(self, wrong)}: not more than that of the right answer, "
+                    f"{right}={getattr(self, right)}. Give a positive number that the error costs beyond it."
+                )
+        if self.defer is not None and self.defer < 0:
+            raise InputError(f"cost defer={self.defer}: negative. Give what one look by a person costs.")
+
+    @property
+    def excess_fn(self) -> float:
+        """What a miss costs beyond a positive that is found."""
+        return self.fn - self.tp
+
+    @property
+    def excess_fp(self) -> float:
+        """What a false alarm costs beyond a negative that is left alone."""
+        return self.fp - self.tn
 
     @property
     def threshold(self) -> float:
-        """The probability from which calling a row positive is the cheaper action: c_fp / (c_fp + c_fn).
+        """The probability t* from which calling a row positive is the cheaper action."""
+        return 1.0 / (1.0 + self.excess_fn / self.excess_fp)
 
-        Source: Elkan (2001), equation 2, with free right answers.
-        """
-        return 1.0 / (1.0 + self.fn / self.fp)
+    @property
+    def log_odds(self) -> float:
+        """t* on the scale of scores, log((c_fp - c_tn) / (c_fn - c_tp)): finite whatever the costs."""
+        return math.log(self.excess_fp) - math.log(self.excess_fn)
 
     def total(self, confusion: Confusion) -> float:
-        """Cost of all errors counted in `confusion`, in the unit of the costs."""
-        return float(confusion.fn * self.fn + confusion.fp * self.fp)
+        """Cost of all answers counted in `confusion`, in the unit of the costs."""
+        wrong = confusion.fn * self.fn + confusion.fp * self.fp
+        return float(wrong + (confusion.tn * self.tn + confusion.tp * self.tp))
 
 
 def confusion(table: ScoreTable, threshold: float) -> Confusion:
@@ -100,7 +136,12 @@ def confusion(table: ScoreTable, threshold: float) -> Confusion:
     Raises:
         InputError: `threshold` is not a number from 0 to 1.
     """
-    first = int(np.searchsorted(table.eta, log_odds(threshold), side="left"))
+    return confusion_at(table, log_odds(threshold))
+
+
+def confusion_at(table: ScoreTable, eta: float) -> Confusion:
+    """Counts when scores at or above the log-odds `eta` are called positive."""
+    first = int(np.searchsorted(table.eta, eta, side="left"))
     if table.unweighted:
         positive, negative = table.count_positive, table.count_negative
         return Confusion(
