@@ -66,10 +66,19 @@ def test_the_same_rows_give_the_same_bits_in_whatever_order_they_come(cells, kin
         if kind == "rows":
             units = Resampling.of_rows(eta[kept], y[kept])
         else:
-            units = Resampling.of_rows(eta, y, weight, group if kind == "groups" else None)
+            units = Resampling.of_rows(eta, y, weight / 7, group if kind == "groups" else None)
         found.append(units.replicates(sums, 20, seed=7))
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_weights_that_round_are_added_in_one_order_too():
+    weight, group, y = np.random.default_rng(0).exponential(size=60), np.arange(60) % 2, np.ones(60)
+    one, other = (
+        Resampling.of_rows(np.zeros(60), y, weight[::step], group[::step]).replicates(sums, 20)
+        for step in (1, -1)
+    )
+    np.testing.assert_array_equal(one, other)
 
 
 def test_another_seed_gives_other_replicates():

@@ -141,6 +141,16 @@ def test_weights_that_do_not_add_exactly_leave_no_variance_of_rounding():
     assert found.interval.method == "Newcombe"
 
 
+def test_rows_of_weight_zero_leave_no_trace():
+    rng = np.random.default_rng(0)
+    a, b, y = rng.normal(size=60), rng.normal(size=60), np.arange(60) % 2
+    weight = np.where(
+        np.abs(a) > 1.2, 0.0, 1.0 + np.arange(60) % 3
+    )  # the highest and the lowest are among them
+    kept = weight > 0
+    assert auc_difference(a, b, y, weight) == auc_difference(a[kept], b[kept], y[kept], weight[kept])
+
+
 def test_one_class_has_no_auc():
     assert auc_estimate(ScoreTable.from_scores([1.0, 2.0], [1, 1])) is None
     assert auc_estimate(ScoreTable.from_scores([], [])) is None

@@ -166,6 +166,8 @@ def test_a_class_without_rows_is_left_out_of_a_mean_of_areas():
     assert found.n_classes == 2
     assert found.macro == (auc(tables[0]) + auc(tables[1])) / 2
     assert average_of_tables([empty], auc) == Average(None, None, 0)
+    backwards = ScoreTable.from_scores([0.0, 1.0], [1, 0])
+    assert average_of_tables([backwards, empty, tables[0]], auc).macro == auc(tables[0]) / 2
 
 
 def test_no_classes_have_no_average():
