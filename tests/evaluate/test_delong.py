@@ -164,16 +164,28 @@ def test_a_model_does_not_differ_from_itself():
         same = auc_difference(eta, other, y)
         assert (same.difference, same.standard_error, same.p_value) == (0.0, 0.0, 1.0)
         assert (same.interval.low, same.interval.high) == (0.0, 0.0)
+    perfect = auc_difference(y + 0.1 * eta / 5, 3.0 * (y + 0.1 * eta / 5), y)
+    assert (perfect.a.value, perfect.difference, perfect.p_value) == (1.0, 0.0, 1.0)
+    assert perfect.interval.low == perfect.interval.high == 0.0
     better = eta + 2.0 * y
     forth, back = auc_difference(better, eta, y), auc_difference(eta, better, y)
     assert forth.p_value == back.p_value < 0.05
     assert (forth.difference, forth.interval.low) == (-back.difference, -back.interval.high)
 
 
+def test_another_order_within_a_class_is_no_difference():
+    # Runs of ten positives and ten negatives; the other model turns every run around. Weights whose sums round.
+    y, weight = np.arange(200) // 10 % 2, np.random.default_rng(0).exponential(size=200)
+    eta = np.arange(200.0)
+    found = auc_difference(eta, eta.reshape(20, 10)[:, ::-1].ravel(), y, weight)
+    assert found.difference == pytest.approx(0.0, abs=1e-15)
+    assert (found.standard_error, found.p_value) == (0.0, 1.0)
+
+
 def test_a_perfect_model_is_compared_without_a_p_value():
     y = np.arange(20) % 2
     found = auc_difference(y * 1.0, np.arange(20.0), y)
-    assert found.p_value is None
+    assert (found.p_value, found.standard_error) == (None, None)
     assert found.interval.low < found.difference < found.interval.high <= 1.0
     assert "square-and-add" in found.interval.method
 

@@ -19,10 +19,11 @@ his square-and-add interval of a difference (1998).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from oddsmith.evaluate.intervals import (
     Estimate,
@@ -44,10 +45,10 @@ class AucDifference(msgspec.Struct, frozen=True, kw_only=True):
     a: Estimate
     b: Estimate
     difference: float
-    standard_error: float
+    standard_error: float | None
     interval: Interval
     p_value: float | None
-    """Two-sided, of no difference; None where either variance says nothing."""
+    """Two-sided, of no difference; this and the standard error are None where either variance says nothing."""
 
 
 def auc_estimate(table: ScoreTable, level: float = 0.95) -> Estimate | None:
@@ -91,35 +92,41 @@ def auc_difference(
 
     Rows that one model finds hard are mostly hard for the other: the covariance of both takes that into account.
     Where either variance says nothing, both intervals are added as squares, as if of different rows: too wide.
+    Scores that put all rows in the same order, ties included, do not differ.
 
     Raises:
         InputError: as `ScoreTable.from_scores`, or `level` does not lie between 0 and 1.
     """
-    scores_a, scores_b = (np.asarray(eta, dtype=np.float64) for eta in (eta_a, eta_b))
-    tables = [ScoreTable.from_scores(eta, y, sample_weight, max(1, eta.size)) for eta in (scores_a, scores_b)]
+    scores = [np.asarray(eta, dtype=np.float64) for eta in (eta_a, eta_b)]
+    tables = [ScoreTable.from_scores(eta, y, sample_weight, max(1, eta.size)) for eta in scores]
     a, b = (auc_estimate(table, level) for table in tables)
     if a is None or b is None:
         return None
-    difference = a.value - b.value
-    if a.standard_error is None or b.standard_error is None:
+    positive = np.asarray(y, dtype=np.float64) == 1
+    weight = row_weights(sample_weight, len(positive))
+    kept = weight > 0
+    ranks = [np.searchsorted(table.eta, eta[kept]) for table, eta in zip(tables, scores, strict=True)]
+    difference, method = a.value - b.value, "DeLong, paired"
+    error: float | None
+    p_value: float | None
+    same = np.array_equal(ranks[0], ranks[1])
+    if not same and (a.standard_error is None or b.standard_error is None):
         low = difference - math.hypot(a.value - a.interval.low, b.interval.high - b.value)
         high = difference + math.hypot(a.interval.high - a.value, b.value - b.interval.low)
-        interval = Interval(low, high, level, "square-and-add of both intervals")
-        error = math.hypot(a.standard_error or 0.0, b.standard_error or 0.0)
-        return AucDifference(
-            a=a, b=b, difference=difference, standard_error=error, interval=interval, p_value=None
-        )
-    variance = _difference_variance(tables[0], tables[1], scores_a, scores_b, y, sample_weight)
-    error = math.sqrt(variance)
-    half = z_score((1.0 - level) / 2) * error
-    low, high = max(-1.0, difference - half), min(1.0, difference + half)
+        method, error, p_value = "square-and-add of both intervals", None, None
+    else:
+        variance = 0.0 if same else _difference_variance(tables, ranks, positive[kept], weight[kept])
+        error = math.sqrt(variance)
+        half = z_score((1.0 - level) / 2) * error
+        low, high = max(-1.0, difference - half), min(1.0, difference + half)
+        p_value = _two_sided(difference, error)
     return AucDifference(
         a=a,
         b=b,
         difference=difference,
         standard_error=error,
-        interval=Interval(low, high, level, "DeLong, paired"),
-        p_value=_two_sided(difference, error),
+        interval=Interval(low, high, level, method),
+        p_value=p_value,
     )
 
 
@@ -132,24 +139,17 @@ def _two_sided(difference: float, error: float) -> float:
 
 
 def _difference_variance(
-    table_a: ScoreTable,
-    table_b: ScoreTable,
-    eta_a: Floats,
-    eta_b: Floats,
-    y: ArrayLike,
-    sample_weight: ArrayLike | None,
+    tables: Sequence[ScoreTable],
+    ranks: Sequence[NDArray[np.signedinteger]],
+    positive: NDArray[np.bool_],
+    weight: Floats,
 ) -> float:
-    positive = np.asarray(y, dtype=np.float64) == 1
-    weight = row_weights(sample_weight, len(positive))
+    """From the tables of two models, and for each row its positions in both, its label and its weight."""
     total = 0.0
-    pairs = zip(_deviations(table_a), _deviations(table_b), (positive, ~positive), strict=True)
-    for of_a, of_b, label in pairs:
-        inside = label & (weight > 0)
-        rows_a, rows_b = (
-            of[np.searchsorted(table.eta, eta[inside])]
-            for of, table, eta in ((of_a, table_a, eta_a), (of_b, table_b, eta_b))
-        )
-        total += _spread(_rounded(rows_a - rows_b) ** 2, weight[inside], weight[inside] ** 2)
+    pairs = zip(*(_deviations(table) for table in tables), (positive, ~positive), strict=True)
+    for of_a, of_b, inside in pairs:
+        squares = _rounded(of_a[ranks[0][inside]] - of_b[ranks[1][inside]]) ** 2
+        total += _spread(squares, weight[inside], weight[inside] ** 2)
     return total
 
 
