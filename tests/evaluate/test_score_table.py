@@ -52,6 +52,15 @@ def test_order_of_rows_does_not_matter(cells, random):
 
 
 @settings(max_examples=60, deadline=None)
+@given(tables, st.sampled_from([3, 1 << 20]))
+def test_no_weights_are_weights_of_one(cells, most):
+    eta, y, _ = np.array(cells, dtype=float).reshape(-1, 3).T
+    assert_same(
+        ScoreTable.from_scores(eta, y, None, most), ScoreTable.from_scores(eta, y, np.ones(len(y)), most)
+    )
+
+
+@settings(max_examples=60, deadline=None)
 @given(tables)
 def test_a_row_of_weight_zero_leaves_no_trace(cells):
     assert_same(table_of(cells), table_of([cell for cell in cells if cell[2] > 0]))
@@ -184,6 +193,16 @@ def test_merged_scores_tell_what_all_scores_tell_within_what_is_said():
     assert mean_proba(coarse) == pytest.approx(mean_proba(exact), rel=1e-4)
     assert 0 < abs(auc(coarse) - auc(exact)) <= auc_error(coarse) < 3e-3
     assert auc_error(exact) == 0.0
+
+
+@pytest.mark.parametrize(("spread", "most"), [(1e-12, 50), (1e-3, 50), (1.0, 1000), (1e9, 7), (1e14, 2)])
+def test_the_grid_is_the_finest_that_is_coarse_enough(spread, most):
+    # Scores with far outliers: neither their range nor their number tells the step.
+    eta = spread * np.random.default_rng(0).standard_cauchy(size=3000)
+    eta = np.clip(eta, -1e15, 1e15)
+    step = ScoreTable.from_scores(eta, np.zeros(3000), most=most).step
+    counts = {k: len(np.unique(np.floor(eta / 2.0**k))) for k in range(-30, 52)}
+    assert step == 2.0 ** min(k for k, cells in counts.items() if cells <= most)
 
 
 @pytest.mark.parametrize("size", [1e15, 1e308])

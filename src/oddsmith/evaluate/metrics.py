@@ -1,6 +1,7 @@
 """Figures of merit of a binary score, each read from one ScoreTable.
 
-    precision = tp / (tp + fp)      recall = tp / (tp + fn)      F1 = 2 tp / (2 tp + fp + fn)
+    precision = tp / (tp + fp)      recall = tp / (tp + fn)      specificity = tn / (tn + fp)
+    F1        = 2 tp / (2 tp + fp + fn)
     AUC       = P(score+ > score-) + P(score+ = score-) / 2
     log loss  = mean of softplus(eta) - y * eta
     Brier     = mean of (proba - y)^2
@@ -40,6 +41,11 @@ class Confusion(msgspec.Struct, frozen=True):
     def recall(self) -> float:
         """Share of the positive rows that are called so; 0.0 where there is none."""
         return _ratio(self.tp, self.tp + self.fn)
+
+    @property
+    def specificity(self) -> float:
+        """Share of the negative rows that are called so; 0.0 where there is none."""
+        return _ratio(self.tn, self.tn + self.fp)
 
     @property
     def f1(self) -> float:

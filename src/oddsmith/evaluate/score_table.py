@@ -18,6 +18,7 @@ the counts are the same in whatever order tables are added. Zero is a border: no
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,19 +78,18 @@ class ScoreTable:
         require((labels == 0) | (labels == 1), labels, "label", "Labels of two classes are 0 and 1.")
         weight = row_weights(sample_weight, len(scores))
         kept = weight > 0
-        scores, positive, weight = scores[kept], labels[kept], weight[kept]
-        negative = 1.0 - positive
-        return _merged(
-            0.0,
-            most,
-            scores,
-            positive,
-            negative,
-            weight * positive,
-            weight * negative,
-            weight**2 * positive,
-            weight**2 * negative,
-        )
+        if not kept.all():
+            scores, labels, weight = scores[kept], labels[kept], weight[kept]
+        cells = _cells_of(scores, 0.0, most)
+        count_positive = cells.sum(labels)
+        count_negative = cells.count() - count_positive
+        sums = [count_positive, count_negative] * 3
+        if sample_weight is not None:
+            squared = weight**2
+            sums[2:] = [
+                cells.sum(column * of) for column in (weight, squared) for of in (labels, 1.0 - labels)
+            ]
+        return cells.table(scores, weight, sums, most)
 
     def __add__(self, other: ScoreTable) -> ScoreTable:
         """The table of the rows of both."""
@@ -102,7 +102,9 @@ class ScoreTable:
         """The table of the rows of all of at least one."""
         columns = zip(*(table._columns() for table in tables), strict=True)
         step, most = max(table.step for table in tables), min(table.most for table in tables)
-        return _merged(step, most, *map(np.concatenate, columns))
+        scores, *sums = (np.concatenate(column).astype(np.float64) for column in columns)
+        cells = _cells_of(scores, step, most)
+        return cells.table(scores, sums[2] + sums[3], [cells.sum(column) for column in sums], most)
 
     def _columns(self) -> tuple[NDArray[np.float64 | np.int64], ...]:
         return (
@@ -184,48 +186,84 @@ def require(holds: NDArray[np.bool_], values: NDArray[np.float64], what: str, ru
         raise InputError(f"row {row + 1}: {what} {float(values[row])!r}. {rule}")
 
 
-def _merged(
-    step: float, most: int, eta: NDArray[np.float64 | np.int64], *sums: NDArray[np.float64 | np.int64]
-) -> ScoreTable:
-    scores = np.asarray(eta, dtype=np.float64)
-    distinct, place = np.unique(_cells(scores, step), return_inverse=True)
-    if len(distinct) > most:
-        step = _step_for(distinct if step == 0.0 else distinct * step, most, step)
-        distinct, place = np.unique(_cells(scores, step), return_inverse=True)
-    columns = [
-        np.bincount(place, weights=column, minlength=len(distinct)).astype(np.float64) for column in sums
-    ]
-    count_positive, count_negative, positive, negative, squared_positive, squared_negative = columns
-    if step:
-        weight = np.asarray(sums[2] + sums[3], dtype=np.float64)
-        near = np.clip(scores, -_FAR, _FAR)
-        mean = np.bincount(place, weights=weight * near, minlength=len(distinct)) / (positive + negative)
-        distinct = np.clip(mean, distinct * step, np.nextafter((distinct + 1.0) * step, -np.inf))
-    return ScoreTable(
-        distinct,
-        count_positive.astype(np.int64),
-        count_negative.astype(np.int64),
-        positive,
-        negative,
-        squared_positive,
-        squared_negative,
-        step,
-        most,
-    )
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """The distinct scores, or the occupied cells of a grid, and to which of them each of n scores belongs."""
+
+    rising: Floats
+    """(m,) distinct scores where `step` is 0, otherwise numbers of cells."""
+    place: NDArray[np.intp]
+    """(n,) positions in `rising`."""
+    step: float
+
+    def count(self) -> Floats:
+        """Scores in each cell, (m,)."""
+        return np.bincount(self.place, minlength=len(self.rising)).astype(np.float64)
+
+    def sum(self, column: Floats) -> Floats:
+        """Sums of a column (n,) in each cell, (m,), added in the order of the rows."""
+        # Of no rows at all they would be integers.
+        return np.bincount(self.place, weights=column, minlength=len(self.rising)).astype(np.float64)
+
+    def table(self, scores: Floats, weight: Floats, sums: Sequence[Floats], most: int) -> ScoreTable:
+        """The table with these six columns (m,); on a grid a cell's score is the weighted mean of its scores."""
+        count_positive, count_negative, positive, negative, squared_positive, squared_negative = sums
+        eta = self.rising
+        if self.step:
+            mean = self.sum(weight * np.clip(scores, -_FAR, _FAR)) / (positive + negative)
+            eta = np.clip(mean, eta * self.step, np.nextafter((eta + 1.0) * self.step, -np.inf))
+        return ScoreTable(
+            eta,
+            count_positive.astype(np.int64),
+            count_negative.astype(np.int64),
+            positive,
+            negative,
+            squared_positive,
+            squared_negative,
+            self.step,
+            most,
+        )
 
 
-def _cells(eta: Floats, step: float) -> Floats:
-    """The number of each score's cell on the grid; of no grid the scores themselves."""
-    if not step:
-        return eta
+def _cells_of(scores: Floats, step: float, most: int) -> _Cells:
+    """The cells of scores (n,), at most so many of them, on a grid no finer than `step`."""
+    order = np.argsort(scores)
+    rising = scores[order]
+    cells = rising if step == 0.0 else np.floor(_clipped(rising) / step)
+    first = _changes(cells)
+    if np.count_nonzero(first) > most:
+        step = _step_for(rising, most, step)
+        cells = np.floor(_clipped(rising) / step)
+        first = _changes(cells)
+    place = np.empty(len(scores), dtype=np.intp)
+    place[order] = np.cumsum(first) - 1
+    return _Cells(cells[first], place, step)
+
+
+def _changes(rising: Floats) -> NDArray[np.bool_]:
+    """Where a rising sequence (n,) has a number that it did not have before."""
+    first = np.ones(len(rising), dtype=np.bool_)
+    np.not_equal(rising[1:], rising[:-1], out=first[1:])
+    return first
+
+
+def _clipped(eta: Floats) -> Floats:
+    """Scores that can be divided by a step: neither so far out nor so near to zero that this would lose them."""
     # Divided by a step, the negative scores next to zero would be zero, on the other side of a border.
     beside_zero = np.where((eta < 0.0) & (eta > -_TINY), -_TINY, eta)
-    return np.floor(np.clip(beside_zero, -_FAR, _FAR) / step)
+    return np.clip(beside_zero, -_FAR, _FAR, out=beside_zero)
 
 
-def _step_for(eta: Floats, most: int, step: float) -> float:
-    """The least power of two, not below `step`, as the step of a grid on which rising scores (m,) have few cells."""
-    step = step or _FINEST
-    while 1 + np.count_nonzero(np.diff(_cells(eta, step))) > most:
-        step *= 2.0
-    return step
+def _step_for(rising: Floats, most: int, step: float) -> float:
+    """The least power of two, not below `step`, as the step of a grid on which rising scores (n,) have few cells."""
+    scores = _clipped(rising)
+    cells, changes = np.empty_like(scores), np.empty(len(scores) - 1, dtype=np.bool_)
+
+    def are_few(exponent: int) -> bool:
+        np.floor(np.multiply(scores, 2.0**-exponent, out=cells), out=cells)
+        np.not_equal(cells[1:], cells[:-1], out=changes)
+        return 1 + int(np.count_nonzero(changes)) <= most
+
+    finest, coarsest = (math.frexp(width)[1] - 1 for width in (step or _FINEST, 2.0 * _FAR))
+    # The grids are nested: the number of cells falls with the exponent.
+    return 2.0 ** (finest + bisect_left(range(finest, coarsest + 1), True, key=are_few))
