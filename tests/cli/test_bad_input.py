@@ -223,8 +223,11 @@ REFUSED = [
     ("evaluate model.json rows.csv --cost fn=5", "--cost 'fn=5': give both costs as fn=120,fp=18"),
     ("evaluate model.json rows.csv --cost fn=5,fp=x", "--cost 'fn=5,fp=x': give both costs as fn=120,fp=18"),
     ("evaluate model.json rows.csv --cost fn=5,fp=1,tp=2", "--cost 'fn=5,fp=1,tp=2': give both costs as"),
-    ("evaluate model.json rows.csv --cost fn=-5,fp=1", "cost fn=-5.0: not a positive number."),
-    ("evaluate model.json rows.csv --cost fn=nan,fp=1", "cost fn=nan: not a positive number."),
+    (
+        "evaluate model.json rows.csv --cost fn=-5,fp=1",
+        "cost fn=-5.0: not more than that of the right answer, tp=0.0.",
+    ),
+    ("evaluate model.json rows.csv --cost fn=nan,fp=1", "cost fn=nan: not a finite number."),
     ("evaluate three.json three.csv --threshold .5", "thresholds need two classes, and there are 3."),
     ("evaluate three.json three.csv --cost fn=1,fp=2", "costs fn and fp need two classes, and there are 3."),
     ("tutorial rows.csv", "rows.csv: cannot be made a folder: file exists. Name another one."),

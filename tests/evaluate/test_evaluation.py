@@ -171,8 +171,12 @@ def test_weight_2_is_a_row_twice_and_weight_0_is_none(cells):
     repeated = np.repeat(cells, weight, axis=0)
     plain = of_many(repeated[:, :3] / 2, repeated[:, 3], "abc")
     assert weighted.n_rows == np.count_nonzero(weight)
-    for name in ("confusion", "accuracy", "weight"):
+    for name in ("confusion", "weight", "averages"):
         assert getattr(weighted, name) == getattr(plain, name)
+    one, other = weighted.accuracy, plain.accuracy
+    assert (one.correct, one.of, one.share) == (other.correct, other.of, other.share)
+    # A weight says how much a row counts, not that it was seen twice: there is less evidence than in twice the rows.
+    assert one.interval.high - one.interval.low >= other.interval.high - other.interval.low - 1e-12
     assert weighted.log_loss == pytest.approx(plain.log_loss, abs=1e-13)
     assert weighted.brier == pytest.approx(plain.brier, abs=1e-13)
     assert weighted.reliability.ece == pytest.approx(plain.reliability.ece, abs=1e-13)
@@ -206,9 +210,37 @@ def flat(value):
     return [value]
 
 
+def test_figures_of_ranking_are_those_of_scikit_learn():
+    rng = np.random.default_rng(8)
+    eta = rng.normal(size=(300, 4))
+    y = (eta + rng.gumbel(size=eta.shape)).argmax(axis=1)
+    scores = eta[:, 0].round(1)  # with ties
+    two = of_two(scores, (y == 0).astype(int))
+    assert two.average_precision == pytest.approx(peer.average_precision_score(y == 0, scores), rel=1e-12)
+    assert two.auc_interval.low < peer.roc_auc_score(y == 0, scores) < two.auc_interval.high
+    many = of_many(eta, y, "abcd")
+    called = many.confusion
+    predicted = eta.argmax(axis=1)
+    assert np.array(called).tolist() == peer.confusion_matrix(y, predicted).tolist()
+    for name, score in (
+        ("precision", peer.precision_score),
+        ("recall", peer.recall_score),
+        ("f1", peer.f1_score),
+    ):
+        average = getattr(many.averages, name)
+        for kind in ("macro", "micro"):
+            assert getattr(average, kind) == pytest.approx(score(y, predicted, average=kind), rel=1e-12)
+    proba = np.exp(log_softmax(eta))
+    macro = peer.roc_auc_score(y, proba, multi_class="ovr", average="macro")
+    micro = peer.roc_auc_score(y, proba, multi_class="ovr", average="micro")
+    assert many.average_auc.macro == pytest.approx(macro, rel=1e-9)
+    assert many.average_auc.micro == pytest.approx(micro, rel=1e-9)
+
+
 def test_one_class_has_no_auc():
     result = of_two([1.0, -2.0], [1, 1])
-    assert result.auc is None
+    assert result.auc is result.auc_interval is None
+    assert result.average_precision == 1.0
     assert [report.auc for report in result.per_class] == [None, None]
     many = of_many(np.eye(3), [0, 0, 1], "abc")
     assert [report.auc is None for report in many.per_class] == [False, False, True]

@@ -48,12 +48,14 @@ def many_classes(K, **options):
 
 def test_an_evaluation_of_two_classes_reads_as_it_should():
     # Counted by hand: of the scores at or above 0, three of four are positive; at .2 the row at -1.1
-    # (probability .2497) joins the positives, and the row at -.7 (.3318) is a second false alarm.
+    # (probability .2497) joins the positives, and the row at -.7 (.3318) is a second false alarm. The interval of 6
+    # in 8 is statsmodels' proportion_confint(6, 8, method="wilson").
     shown = drawn(draw_evaluation, two_classes(thresholds=[0.2, 1.0], cost=Cost(fn=120, fp=18)))
     lines = [re.sub(r"\s+", " ", line).strip() for line in shown.splitlines()]
     for line in [
-        "accuracy 0.7500 6 / 8 correct",
-        "AUC 0.8125 of review",
+        "accuracy 0.7500 6 / 8 correct; 95% interval 0.4093 to 0.9285",
+        "AUC 0.8125 of review; 95% interval 0.3293 to 0.9745",
+        "avg precision 0.8542 of review",
         "auto 3 / 4 0.7500 0.7500 0.7500 0.8125",
         "true auto review",
         "auto 3 1",

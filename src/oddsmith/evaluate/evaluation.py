@@ -22,6 +22,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from oddsmith.errors import InputError, visible
+from oddsmith.evaluate.curves import average_precision
+from oddsmith.evaluate.delong import auc_estimate
+from oddsmith.evaluate.intervals import Interval, share_interval
 from oddsmith.evaluate.metrics import (
     Confusion,
     Cost,
@@ -34,6 +37,7 @@ from oddsmith.evaluate.metrics import (
     mean_proba,
     observed_share,
 )
+from oddsmith.evaluate.proportions import Average, Averages, average_of_tables, averages
 from oddsmith.evaluate.reliability import Reliability, reliability
 from oddsmith.evaluate.score_table import (
     MOST_SCORES,
@@ -52,6 +56,7 @@ class Accuracy(msgspec.Struct, frozen=True):
     correct: Count
     of: Count
     share: float
+    interval: Interval
 
 
 class ClassReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +111,14 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     brier_definition: str
     auc: float | None
     """Two classes, both of which occur."""
+    auc_interval: Interval | None
+    """By DeLong's variance on the logit scale; Newcombe's where that says nothing."""
+    average_precision: float | None
+    """Two classes, where a positive occurs: the mean precision over the ranks of the positives."""
+    averages: Averages | None
+    """Three classes or more: precision, recall, specificity and F1, macro and micro."""
+    average_auc: Average | None
+    """Three classes or more: that of each class against the rest, macro; of all such scores together, micro."""
     mean_proba: float | None
     """Two classes: mean probability of the positive class."""
     observed_share: float | None
@@ -270,6 +283,8 @@ def conclusion(
         counts = found.counts.astype(np.int64)
     total = _sum(counts)
     correct = _sum(np.diag(counts))
+    squared = float(table.squared_weight_positive.sum() + table.squared_weight_negative.sum())
+    ranked = auc_estimate(table) if K == 2 else None
     if K == 2:
         loss, brier_score = log_loss(table), brier(table)
         binned = reliability(table, n_bins, f"the probability of {names[1]!r}")
@@ -285,7 +300,9 @@ def conclusion(
         n_rows=found.n_rows,
         weight=total,
         log_loss=loss,
-        accuracy=Accuracy(correct, total, correct / total),
+        accuracy=Accuracy(
+            correct, total, correct / total, share_interval(float(correct), float(total), squared)
+        ),
         per_class=tuple(_class_report(names[k], k, counts, aucs[k]) for k in range(K)),
         confusion=tuple(tuple(row) for row in counts.tolist()),
         brier=brier_score,
@@ -293,6 +310,10 @@ def conclusion(
         if K == 2
         else "mean over rows of the sum over classes of (proba - y)^2",
         auc=aucs[1] if K == 2 else None,
+        auc_interval=None if ranked is None else ranked.interval,
+        average_precision=average_precision(table) if K == 2 else None,
+        averages=averages([_against_rest(k, counts) for k in range(K)]) if K > 2 else None,
+        average_auc=average_of_tables(found.tables[:-1], auc) if K > 2 else None,
         mean_proba=mean_proba(table) if K == 2 else None,
         observed_share=observed_share(table) if K == 2 else None,
         reliability=binned,
@@ -346,24 +367,28 @@ def _log_odds_against_rest(logs: Floats, largest: Integers) -> Floats:
 def _class_report(
     label: str, k: int, counts: NDArray[np.int64 | np.float64], area: float | None
 ) -> ClassReport:
-    tp = counts[k, k].item()
-    # Sums without the cell itself: subtracting it from the totals would leave rounding where zero is meant.
-    others = np.arange(len(counts)) != k
-    against_rest = Confusion(
-        tp=tp,
-        fp=_sum(counts[others, k]),
-        fn=_sum(counts[k, others]),
-        tn=_sum(counts[np.ix_(others, others)]),
-    )
+    against_rest = _against_rest(k, counts)
     return ClassReport(
         label=label,
-        correct=tp,
-        total=tp + against_rest.fn,
+        correct=against_rest.tp,
+        total=against_rest.tp + against_rest.fn,
         precision=against_rest.precision,
         recall=against_rest.recall,
         f1=against_rest.f1,
         auc=area,
         undefined=against_rest.undefined,
+    )
+
+
+def _against_rest(k: int, counts: NDArray[np.int64 | np.float64]) -> Confusion:
+    """The counts of a class against all others."""
+    # Sums without the cell itself: subtracting it from the totals would leave rounding where zero is meant.
+    others = np.arange(len(counts)) != k
+    return Confusion(
+        tp=counts[k, k].item(),
+        fp=_sum(counts[others, k]),
+        fn=_sum(counts[k, others]),
+        tn=_sum(counts[np.ix_(others, others)]),
     )
 
 

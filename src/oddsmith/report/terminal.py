@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from oddsmith.evaluate.evaluation import Evaluation
+    from oddsmith.evaluate.intervals import Interval
     from oddsmith.evaluate.metrics import Count
 
 GAP = "  "
@@ -135,22 +136,46 @@ def description_like_pandas(summaries: Iterable[ColumnSummary]) -> str:
 def _draw_headline(evaluation: Evaluation, console: Console) -> None:
     accuracy, binned = evaluation.accuracy, evaluation.reliability
     rows = [
-        ("accuracy", _share(accuracy.share), f"{_count(accuracy.correct)} / {_count(accuracy.of)} correct"),
+        (
+            "accuracy",
+            _share(accuracy.share),
+            f"{_count(accuracy.correct)} / {_count(accuracy.of)} correct{_between(accuracy.interval)}",
+        ),
         ("log loss", figure(evaluation.log_loss), ""),
         ("Brier score", figure(evaluation.brier), evaluation.brier_definition),
     ]
     if evaluation.positive is not None:
         positive = _name(evaluation.positive)
         rows.append(
-            ("AUC", _share(evaluation.auc), f"of {positive}" if evaluation.auc is not None else "one class")
+            (
+                "AUC",
+                _share(evaluation.auc),
+                f"of {positive}{_between(evaluation.auc_interval)}"
+                if evaluation.auc is not None
+                else "one class",
+            )
         )
+        if evaluation.average_precision is not None:
+            rows.append(("avg precision", _share(evaluation.average_precision), f"of {positive}"))
         rows.append(("mean proba", _share(evaluation.mean_proba), f"of {positive}"))
         rows.append(("observed", _share(evaluation.observed_share), f"share of {positive}"))
+    if evaluation.averages is not None and evaluation.average_auc is not None:
+        f1, area = evaluation.averages.f1, evaluation.average_auc
+        rows.append(("macro F1", _share(f1.macro), "mean over classes, each against the rest"))
+        rows.append(("macro AUC", _share(area.macro), f"mean over {area.n_classes} classes"))
+        rows.append(("micro AUC", _share(area.micro), "of each row's every class against the rest"))
     rows.append(("ECE", _share(binned.ece), visible(binned.binning, limit=120)))
     heading(console, f"{_count(evaluation.n_rows)} rows" + _weighing(evaluation))
     names, figures, notes = zip(*rows, strict=True)
     columns = [Column("", names, left=True), Column("", figures), Column("", notes, left=True)]
     draw_table(console, columns)
+
+
+def _between(interval: Interval | None) -> str:
+    """An interval at the end of a note."""
+    if interval is None:
+        return ""
+    return f"; {interval.level:.0%} interval {_share(interval.low)} to {_share(interval.high)}"
 
 
 def _draw_classes(evaluation: Evaluation, console: Console) -> None:
