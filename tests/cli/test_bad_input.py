@@ -219,10 +219,30 @@ REFUSED = [
         "evaluate model.json rows.csv --threshold .2,,-1",
         "threshold -1.0: not a probability. Give a number from 0 to 1.",
     ),
-    ("evaluate model.json rows.csv --cost 5", "--cost '5': give both costs as fn=120,fp=18"),
-    ("evaluate model.json rows.csv --cost fn=5", "--cost 'fn=5': give both costs as fn=120,fp=18"),
-    ("evaluate model.json rows.csv --cost fn=5,fp=x", "--cost 'fn=5,fp=x': give both costs as fn=120,fp=18"),
-    ("evaluate model.json rows.csv --cost fn=5,fp=1,tp=2", "--cost 'fn=5,fp=1,tp=2': give both costs as"),
+    (
+        "evaluate model.json rows.csv --cost 5",
+        "--cost '5': give it as fn=120,fp=18 (names: fn, fp, tn, tp, defer; fn and fp are needed).",
+    ),
+    (
+        "evaluate model.json rows.csv --cost fn=5",
+        "--cost 'fn=5': give it as fn=120,fp=18 (names: fn, fp, tn, tp, defer; fn and fp are needed).",
+    ),
+    (
+        "evaluate model.json rows.csv --cost fn=5,fp=x",
+        "--cost 'fn=5,fp=x': give it as fn=120,fp=18 (names: fn, fp, tn, tp, defer; fn and fp are needed).",
+    ),
+    (
+        "evaluate model.json rows.csv --cost fn=5,fp=1,tp=9",
+        "cost fn=5.0: not more than that of the right answer, tp=9",
+    ),
+    (
+        "evaluate model.json rows.csv --cost fn=5,fp=1,defer=2",
+        "--cost 'fn=5,fp=1,defer=2': rows are called one class or",
+    ),
+    (
+        "evaluate model.json rows.csv --cost fn=5,fn=6,fp=1",
+        "--cost 'fn=5,fn=6,fp=1': give it as fn=120,fp=18",
+    ),
     (
         "evaluate model.json rows.csv --cost fn=-5,fp=1",
         "cost fn=-5.0: not more than that of the right answer, tp=0.0.",

@@ -35,7 +35,11 @@ EXAMPLES = examples(
 @click.argument("model")
 @click.argument("data", nargs=-1, required=True)
 @click.option("--threshold", multiple=True, metavar="P,...", help="Count errors at these probabilities.")
-@click.option("--cost", metavar="fn=A,fp=B", help="What a miss (fn) and a false alarm (fp) cost.")
+@click.option(
+    "--cost",
+    metavar="fn=A,fp=B",
+    help="What a miss (fn) and a false alarm (fp) cost; tp and tn where right answers cost or gain something.",
+)
 @click.option(
     "--bins",
     type=click.IntRange(1, 10_000),
@@ -108,16 +112,14 @@ def _thresholds(texts: tuple[str, ...]) -> list[float]:
 
 
 def _cost(text: str | None) -> Cost | None:
+    from oddsmith.decide.costs import parse_cost
     from oddsmith.errors import InputError, visible
-    from oddsmith.evaluate.metrics import Cost
 
     if text is None:
         return None
-    parts = [part.split("=", 1) for part in separated(text)]
-    try:
-        prices = {name: float(value) for name, value in parts}
-    except ValueError:
-        prices = {}
-    if set(prices) != {"fn", "fp"} or len(parts) != 2:
-        raise InputError(f"--cost '{visible(text)}': give both costs as fn=120,fp=18")
-    return Cost(**prices)
+    cost = parse_cost(text)
+    if cost.defer is not None:
+        raise InputError(
+            f"--cost '{visible(text)}': rows are called one class or the other here, and none is deferred. Leave out defer."
+        )
+    return cost

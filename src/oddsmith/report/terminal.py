@@ -224,9 +224,8 @@ def _draw_thresholds(evaluation: Evaluation, console: Console) -> None:
     ]
     if cost is not None:
         columns.append(Column("cost", [figure(report.cost) for report in reports]))
-        columns.append(
-            Column("", ["= FP cost / both costs" if report.analytic else "" for report in reports], left=True)
-        )
+        why = "= FP cost / both costs" if cost.tn == cost.tp == 0.0 else "follows from the costs"
+        columns.append(Column("", [why if report.analytic else "" for report in reports], left=True))
     title = f"Thresholds for {_name(evaluation.positive or '')}"
     if cost is not None:
         title += f"; a miss (FN) costs {figure(cost.fn)}, a false alarm (FP) {figure(cost.fp)}"
