@@ -7,7 +7,8 @@ from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as peer_log_loss
 
 from oddsmith.errors import InputError
-from oddsmith.evaluate.corp import MOST_CELLS, decomposition, reliability_curve
+from oddsmith.evaluate.corp import decomposition, reliability_curve
+from oddsmith.evaluate.resampling import MOST_CELLS
 from oddsmith.evaluate.score_table import ScoreTable
 from oddsmith.fit.losses import expit
 
@@ -156,7 +157,7 @@ def test_the_seed_decides_the_band():
     one, same, other = (reliability_curve(table, n_resamples=50, seed=seed).band for seed in (3, 3, 4))
     assert one == same
     assert one.lower != other.lower
-    assert (one.confidence, one.n_resamples, one.seed) == (0.9, 50, 3)
+    assert (one.level, one.n_resamples, one.seed) == (0.9, 50, 3)
 
 
 def test_one_score_has_the_band_of_a_binomial():
@@ -216,9 +217,9 @@ def test_no_rows_have_no_curve(measure):
         measure(ScoreTable.from_scores([], []))
 
 
-def test_a_band_needs_a_confidence_and_samples():
+def test_a_band_needs_a_level_and_samples():
     table = ScoreTable.from_scores([0.0], [1])
-    with pytest.raises(InputError, match=r"confidence 1\.0: not between 0 and 1"):
-        reliability_curve(table, confidence=1.0)
+    with pytest.raises(InputError, match=r"level 1\.0: not a confidence"):
+        reliability_curve(table, level=1.0)
     with pytest.raises(InputError, match="0 resamples"):
         reliability_curve(table, n_resamples=0)

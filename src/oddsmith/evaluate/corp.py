@@ -22,14 +22,12 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from oddsmith.errors import InputError
 from oddsmith.evaluate.isotonic import pav
-from oddsmith.evaluate.metrics import Count, brier, log_loss, observed_share
+from oddsmith.evaluate.metrics import Count, brier, log_loss
+from oddsmith.evaluate.resampling import Cells, require_resampling, require_rows
 from oddsmith.evaluate.score_table import Floats, Integers, ScoreTable
 
 ProperLoss = Literal["brier", "log_loss"]
-MOST_CELLS = 4096
-"""Cells of neighbouring scores in which labels are drawn where there are more scores."""
 MOST_POINTS = 256
 """Scores at which the band is told."""
 
@@ -58,9 +56,9 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class ConsistencyBand(msgspec.Struct, frozen=True):
-    """Where the curve of calibrated scores lies, at each point by itself, in a share `confidence` of the samples."""
+    """Where the curve of calibrated scores lies, at each point by itself, in a share `level` of the samples."""
 
-    confidence: float
+    level: float
     n_resamples: int
     seed: int
     proba: tuple[float, ...]
@@ -94,17 +92,15 @@ def decomposition(table: ScoreTable, loss: ProperLoss) -> Decomposition:
 
 
 def reliability_curve(
-    table: ScoreTable, *, confidence: float = 0.9, n_resamples: int = 500, seed: int = 0
+    table: ScoreTable, *, level: float = 0.9, n_resamples: int = 500, seed: int = 0
 ) -> ReliabilityCurve:
     """The curve, in the steps that the data choose, and its consistency band.
 
-    More than `MOST_CELLS` scores are put into so many cells of as many rows each before labels are drawn; tied rows of
-    unequal weights count as their effective number, (sum w)^2 / sum w^2.
-
     Raises:
-        InputError: the table is empty, `confidence` is not between 0 and 1, or `n_resamples` is below 1.
+        InputError: the table is empty, `level` is not between 0 and 1, or `n_resamples` is below 1.
     """
-    observed_share(table)
+    require_resampling(level, n_resamples)
+    require_rows(table)
     borders = _calibrated(table)[1]
     starts = borders[:-1]
     weight, proba, unweighted = table.weight_positive + table.weight_negative, table.proba, table.unweighted
@@ -122,7 +118,7 @@ def reliability_curve(
         )
         for b, (first, after) in enumerate(zip(starts, borders[1:], strict=True))
     )
-    return ReliabilityCurve(steps, _consistency_band(table, confidence, n_resamples, seed))
+    return ReliabilityCurve(steps, _consistency_band(table, level, n_resamples, seed))
 
 
 def _calibrated(table: ScoreTable) -> tuple[Floats, Integers]:
@@ -139,40 +135,22 @@ def _least(positive: Floats, negative: Floats, loss: ProperLoss) -> float:
     return -float(sum(of_groups))
 
 
-def _consistency_band(table: ScoreTable, confidence: float, n_resamples: int, seed: int) -> ConsistencyBand:
-    if not 0.0 < confidence < 1.0:
-        raise InputError(f"confidence {confidence}: not between 0 and 1. Give a share of samples, as in 0.9.")
-    if n_resamples < 1:
-        raise InputError(f"{n_resamples} resamples: there must be at least one. Give a whole number from 1.")
-    proba, weight, n_rows = _cells(table)
+def _consistency_band(table: ScoreTable, level: float, n_resamples: int, seed: int) -> ConsistencyBand:
+    cells = Cells.of(table)
+    weight = cells.weight
     rank = np.cumsum(weight)
     spread = np.linspace(rank[0], rank[-1], min(MOST_POINTS, len(rank)))
     points = np.arange(len(rank)) if len(rank) <= MOST_POINTS else np.unique(np.searchsorted(rank, spread))
     random = np.random.default_rng(seed)
     curves = np.empty((n_resamples, len(points)))
     for curve in curves:
-        curve[:] = pav(random.binomial(n_rows, proba) / n_rows, weight)[0][points]
-    lower, upper = np.quantile(curves, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+        curve[:] = pav(cells.drawn_shares(random), weight)[0][points]
+    lower, upper = np.quantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return ConsistencyBand(
-        confidence,
+        level,
         n_resamples,
         seed,
-        tuple(proba[points].tolist()),
+        tuple(cells.proba[points].tolist()),
         tuple(lower.tolist()),
         tuple(upper.tolist()),
     )
-
-
-def _cells(table: ScoreTable) -> tuple[Floats, Floats, Integers]:
-    """Probability, weight and effective number of rows of each score, or of each of `MOST_CELLS` cells of them."""
-    weight = table.weight_positive + table.weight_negative
-    squared = table.squared_weight_positive + table.squared_weight_negative
-    proba = table.proba
-    if len(proba) > MOST_CELLS:
-        rank = np.cumsum(table.count_positive + table.count_negative)
-        borders = np.searchsorted(rank, np.arange(MOST_CELLS) * (rank[-1] / MOST_CELLS), side="right")
-        starts = np.unique(borders)
-        mass = np.add.reduceat(weight, starts)
-        proba = np.clip(np.add.reduceat(weight * proba, starts) / mass, 0.0, 1.0)
-        weight, squared = mass, np.add.reduceat(squared, starts)
-    return proba, weight, np.maximum(1, np.rint(weight**2 / squared)).astype(np.int64)
