@@ -5,9 +5,9 @@
     200 to 10,000       and miscalibration, discrimination and uncertainty, smooth ECE with its interval
     above 10,000        the same without the test: it would reject differences that matter to nobody
 
-What is left out has a sentence in its place. Few events make every figure here look bad: for perfectly calibrated scores the
-mean error of ten bins is .24 on 8 rows and .027 on 1,000. Where there are many, the question is not whether there is an
-error but whether the interval of its size lies below what can be tolerated.
+What is left out has a sentence in its place. Few events make every figure look bad: of perfectly calibrated scores
+the mean error of ten bins is .24 on 8 rows and .027 on 1,000. Where there are many, the question is not whether
+there is an error but whether the interval of its size lies below what can be tolerated.
 """
 
 import math
@@ -59,7 +59,7 @@ class CalibrationReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def calibration_report(
-    table: ScoreTable, *, level: float = 0.95, n_resamples: int = 500, seed: int = 0
+    table: ScoreTable, *, level: float = 0.95, n_resamples: int = 200, seed: int = 0
 ) -> CalibrationReport:
     """What the events of a table bear; intervals and bands at `level`, seeded.
 

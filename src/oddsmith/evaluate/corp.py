@@ -1,4 +1,4 @@
-"""Reliability without bins: the labels, regressed isotonically on the scores (CORP), and what scores lose and gain by it.
+"""Reliability without bins (CORP): isotonic regression of the labels on the scores, and a loss taken apart by it.
 
     curve            c(s)  the rising function of the score that is nearest to the labels
     score            S(p) = mean loss of the probabilities p
@@ -8,11 +8,12 @@
 
     S(p) = miscalibration - discrimination + uncertainty
 
-Where the curve is flat the data choose a bin; nobody else does. Discrimination depends on the order of the scores alone.
+The bins are the flat parts of the curve, which the data choose. Discrimination depends on the order of the scores alone.
 
-The band is a consistency band: where the curve of *calibrated* scores would lie, point by point, in the stated share of
-samples. Labels are drawn anew from the probabilities as they stand, seeded, and each sample gets its own curve. So
-the curve leaves the band where the scores are not what they say, and the band does not tell how well the curve is known.
+The band is a consistency band: where the curve of *calibrated* scores would lie, point by point, in the stated
+share of samples. Labels are drawn anew from the probabilities as they stand, seeded, and each sample gets its own
+curve. So the curve leaves the band where the scores are not what they say; how well the curve itself is known, the
+band does not tell.
 
 Source: Dimitriadis, Gneiting and Jordan (2021), PNAS 118(8), sections 2 and 3; bands: Bröcker and Smith (2007).
 """
@@ -92,7 +93,7 @@ def decomposition(table: ScoreTable, loss: ProperLoss) -> Decomposition:
 
 
 def reliability_curve(
-    table: ScoreTable, *, level: float = 0.9, n_resamples: int = 500, seed: int = 0
+    table: ScoreTable, *, level: float = 0.9, n_resamples: int = 200, seed: int = 0
 ) -> ReliabilityCurve:
     """The curve, in the steps that the data choose, and its consistency band.
 

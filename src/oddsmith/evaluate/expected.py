@@ -3,13 +3,14 @@
     observed / expected    sum w y / sum w p
     z                      sum w (y - p)(1 - 2p) / sqrt(sum w^2 (1 - 2p)^2 p (1 - p))       of the Brier score
 
-Given the scores, the number of positives is a sum of unequal coins. Its tails are lighter than those of as many equal coins
-with the same mean, so Clopper and Pearson's interval for the share of positives, divided by the expected share, covers with
-its level or more; and it ends where every row is positive, which the one for a Poisson number does not.
+Given the scores, the number of positives is a sum of unequal coins. Its tails are lighter than those of as many
+equal coins with the same mean, so Clopper and Pearson's interval for the share of positives, divided by the
+expected share, covers with its level or more; and it ends where every row is positive, which the interval of a
+Poisson number does not.
 
-Under calibrated scores z is standard normal in large samples, since the Brier score departs from its expectation by
-(y - p)(1 - 2p) in each row. Fixed weights do not change that. It sees spread that is too wide or too narrow; shares that are
-wrong it sees where the probabilities lie on one side of 1/2.
+Of calibrated scores z is standard normal in large samples, since in each row the Brier score departs from its
+expectation by (y - p)(1 - 2p); fixed weights do not change that. It sees scores that are too bold or too timid; a
+share that is wrong it sees where the probabilities lie on one side of 1/2.
 
 Sources: Hoeffding (1956) for the tails; Spiegelhalter (1986) for z; Korn and Graubard (1998) for the effective
 number in the interval.
@@ -67,7 +68,7 @@ def observed_expected(table: ScoreTable, level: float = 0.95) -> ObservedExpecte
 
 
 def spiegelhalter(table: ScoreTable) -> Spiegelhalter | None:
-    """Spiegelhalter's z, weighted; None where every probability is 0, 1/2 or 1 to the last digit, which no label contradicts.
+    """Spiegelhalter's z, weighted; None where every probability is 0, 1/2 or 1 to the last digit, and z is 0 / 0.
 
     Raises:
         InputError: the table is empty.

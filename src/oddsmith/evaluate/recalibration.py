@@ -5,14 +5,15 @@
 
     interval    the b with 2 (logL(best) - logL(b, the other parameter at its best)) <= d chi2(level; 1 df)
 
-The profile of a concave log-likelihood is concave, so Newton's steps to either end come from outside and can't miss it.
+The profile of a concave log-likelihood is concave: Newton's steps to either end come from outside and can't miss it.
 
-Rows of unequal weight: the weighted log-likelihood is maximised, and d, the ratio of the sandwich variance to the inverse
-curvature, is what its differences are measured in:
+Of rows of unequal weight the weighted log-likelihood is maximised, and its differences are measured in d, the ratio
+of the sandwich variance to the inverse curvature:
 
-    d = sum w^2 p (1 - p) x^2 / sum w p (1 - p) x^2        x: the column, less what the other parameter explains of it
+    d = sum w^2 p (1 - p) x^2 / sum w p (1 - p) x^2        x: the column, less what the other parameter explains
 
-So a weight is how much a row counts, not how often it was seen: rows that all weigh 2 tell what rows that weigh 1 tell.
+So a weight is how much a row counts, not how often it was seen: rows that all weigh 2 tell what as many of weight 1
+tell.
 
 Sources: Cox (1958), Two further applications of a model for binary regression; Rao and Scott (1984) for d.
 """
@@ -35,7 +36,7 @@ DOUBT = 1e-20
 """The summed p (1 - p) below which nothing is to be learnt: scores of 46 and more, all of them right."""
 MOST_STEPS = 200
 ARRIVED, NEARBY = 1e-20, 1e-12
-"""Newton decrements, in units of one row's log-likelihood, that end a search and one within a search."""
+"""Newton decrements, in units of one row's log-likelihood, that end a search, and one within a search."""
 NEAR_END = 1e-6
 """The last step to an end, in units of its distance; it leaves its square."""
 FARTHER = 10.0
@@ -44,7 +45,7 @@ FARTHER = 10.0
 ONE_CLASS = "all rows are {}: recalibration needs both classes."
 ONE_SCORE = "all rows have one score: no slope can be fitted through it."
 SEPARATED = "the scores separate the classes: a steeper slope would fit better without end."
-BACKWARDS = "the scores separate the classes the wrong way round: a slope further below zero would fit better without end."
+BACKWARDS = "the scores separate the classes the wrong way round: a slope further below 0 would fit better without end."
 CERTAIN = "the scores are so far out that no row is in doubt: one {} fits as well as another."
 
 
@@ -182,7 +183,7 @@ class _Slope:
         total = float(weight.sum())
         if not total > 0.0:
             return _Point(at, value, float(residual @ self.eta), 0.0, 1.0, 0.0, level)
-        # Less its mean, the column has nothing to do with the intercept: what that is short of costs its square only.
+        # Less its mean, the column has nothing to do with the intercept, whose own error costs its square only.
         mean = float(weight @ self.eta) / total
         column = self.eta - mean
         bend = float(weight @ column**2)

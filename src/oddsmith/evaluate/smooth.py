@@ -8,20 +8,19 @@ Reflected Gaussians are what heat does in a rod with insulated ends, so that the
 
     a_k = E[cos(pi k p) (y - p)],    residual(t) = a_0 + 2 sum_k exp(-(pi k s)^2 / 2) a_k cos(pi k t)
 
-and two cosine transforms on a grid of M + 1 points take the place of n^2 pairs. The error falls with s, and lies between
-|E[y - p]| and E|y - p|, taken score by score; so it meets s once.
+and two cosine transforms on a grid of M + 1 points take the place of n^2 pairs. The error falls with s, from E|y - p|,
+taken score by score, to |E[y - p]|; so it meets s once.
 
-On the grid two things are straight lines that are not: the kernel between the two points that share a score, and
-the residual between two points of the integral. Each costs R (h / s)^2 / 8 * integral |phi''| at most, with
-h = 1 / M and R = E|y - p|, score by score; both together R (h / s)^2 phi(1). The grid is refined until that is a
-thousandth of the error, or has `MOST_POINTS`; and since the error falls with s, the s that is found is no further off than
-error(s) is.
+The grid takes two things for straight lines that are none: the kernel between the two points that share a score, and
+the residual between two points of the integral. With h = 1 / M and R = E|y - p|, score by score, each costs at most
+R (h / s)^2 / 8 times the integral of |phi''|, both together R (h / s)^2 phi(1). The grid is refined until that is a
+thousandth of the error, or until it has `MOST_POINTS`; and as the error falls with s, the s that is found is no further
+off than error(s) is.
 
-The smooth ECE of a sample is not that of the population: noise has a smooth ECE too, so calibrated scores do not have one
-of 0, and resamples, which have the noise twice, have a larger one than the sample. So the quantiles of resamples serve as
-the upper end only, where they err on the safe side. For the lower end the smooth ECE is a norm's kin: that of two
-measures of residuals differs by no more than that of their difference. The quantile of the smooth ECE of
-(resample - sample) is taken off the estimate.
+Noise has a smooth ECE too: that of a sample of calibrated scores is not 0, and resamples, which have the noise twice,
+have a larger one than the sample. So the quantiles of resamples serve as the upper end, where they err on the safe
+side, and not as the lower one. There it helps that the smooth ECEs of two measures of residuals differ by no more
+than the smooth ECE of their difference: a quantile of that of (resample - sample) is taken off the estimate.
 
 Source: Blasiok and Nakkiran (2023), arXiv 2309.12236, definitions in its section 3.
 """
@@ -61,7 +60,7 @@ class SmoothEce(msgspec.Struct, frozen=True):
 def smooth_ece(table: ScoreTable, *, level: float = 0.95, n_resamples: int = 200, seed: int = 0) -> SmoothEce:
     """The smooth ECE, weighted, with an interval from a seeded Bayesian bootstrap of the rows.
 
-    The interval covers the smooth ECE of the population with `level` or more in large samples, of calibrated scores too.
+    In large samples the interval covers that of the population with `level` or more, of calibrated scores too.
 
     Raises:
         InputError: the table is empty, `level` is not between 0 and 1, or `n_resamples` is below 1.
@@ -134,7 +133,7 @@ def _error(cosines: Floats, bandwidth: float) -> float:
 
 
 def own_error(masses: Floats, tolerance: float) -> float:
-    """The bandwidth that is its own error, to `tolerance` of the residuals, which are `masses` (M + 1,) on a grid."""
+    """The bandwidth that is its own error, to `tolerance` of all residuals: `masses` (M + 1,) on a grid."""
     from scipy.optimize import brentq
 
     least, most = _ends(masses)
