@@ -48,6 +48,12 @@ def test_z_is_the_brier_score_less_what_it_should_be_in_standard_errors():
         assert found.z == pytest.approx((brier[i] - mean) / deviation, rel=1e-10)
 
 
+def test_a_label_against_all_odds_is_as_many_standard_errors_off_as_the_root_of_the_odds():
+    # One row: z = (y - p)(1 - 2p) / (|1 - 2p| sqrt(p (1 - p))), where 1 - p is not 1 less a rounded p.
+    for eta, y in ((40.0, 0), (-40.0, 1)):
+        assert spiegelhalter(ScoreTable.from_scores([eta], [y])).z == pytest.approx(np.exp(20.0), rel=1e-12)
+
+
 def test_bold_scores_have_a_large_z_and_timid_ones_a_small_one():
     random = np.random.default_rng(1)
     eta = random.normal(scale=2, size=2000)

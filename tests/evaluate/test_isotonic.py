@@ -85,6 +85,10 @@ def test_cells_that_rise_keep_their_means_to_the_bit():
     weight = np.random.default_rng(2).random(500) + 0.1
     assert not np.array_equal(mean * weight / weight, mean)
     np.testing.assert_array_equal(pav(mean, weight)[0], mean)
+    mean[250:252] = mean[251:249:-1]
+    fitted, borders = pav(mean, weight)
+    assert len(borders) == 500
+    np.testing.assert_array_equal(np.delete(fitted, [250, 251]), np.delete(mean, [250, 251]))
 
 
 def test_blocks_of_one_label_are_exactly_0_and_1():

@@ -182,6 +182,7 @@ def test_recalibrated_scores_need_no_recalibration(cells):
         ([1.0, 2.0], [0, 1], None, "separate the classes: a steeper"),
         ([1.0, 2.0, 2.0], [0, 0, 1], None, "separate the classes: a steeper"),
         ([1.0, 2.0], [1, 0], None, "separate the classes the wrong way round"),
+        ([-600.0, 500.0], [1, 0], "so far out that no row is in doubt: one intercept", "the wrong way round"),
         ([-1000.0, 1000.0], [0, 1], "so far out that no row is in doubt: one intercept", "a steeper"),
         (
             [-1000.0, 1000.0],

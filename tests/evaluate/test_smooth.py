@@ -44,6 +44,23 @@ def test_the_error_at_a_bandwidth_is_the_integral_over_all_pairs(bandwidth):
     assert found == pytest.approx(error_by_pairs(eta, y, weight, bandwidth), abs=2e-5)
 
 
+@pytest.mark.parametrize("bandwidth", [0.02, 0.3])
+def test_scores_at_both_ends_of_the_grid_count_as_others_do(bandwidth):
+    eta, y, weight = (
+        np.array([-40.0, -40.0, 0.3, 40.0]),
+        np.array([1, 0, 0, 0]),
+        np.array([1.0, 2.0, 1.0, 0.5]),
+    )
+    found = smooth_error(ScoreTable.from_scores(eta, y, weight), bandwidth)
+    assert found == pytest.approx(error_by_pairs(eta, y, weight, bandwidth), abs=2e-5)
+
+
+def test_a_line_that_crosses_zero_has_two_triangles_below_it():
+    # On a grid of two points the residual is a line from 2 exp(-(pi s)^2 / 2) down to as much below zero.
+    true = brentq(lambda s: np.exp(-0.5 * (np.pi * s) ** 2) - s, 0.1, 1.0, xtol=1e-14)
+    assert own_error(np.array([1.0, -1.0]), 1e-12) == pytest.approx(true, abs=1e-10)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_at_its_own_bandwidth_the_error_over_all_pairs_is_the_bandwidth(seed):
     random = np.random.default_rng(seed)
