@@ -21,7 +21,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from oddsmith.calibrate.isotonic import pav
 from oddsmith.calibrate.maps import (
     FARTHEST,
     Beta,
@@ -36,6 +35,7 @@ from oddsmith.calibrate.newton import minimum
 from oddsmith.calibrate.venn_abers import intervals
 from oddsmith.data.block import Floats
 from oddsmith.errors import InputError, counted
+from oddsmith.evaluate.isotonic import pav
 from oddsmith.evaluate.score_table import ScoreTable
 from oddsmith.fit.losses import expit, softplus
 
@@ -159,7 +159,7 @@ def fit_isotonic(table: ScoreTable) -> Isotonic:
     """
     _require_rows(table, "isotonic", 2)
     weight = table.weight_positive + table.weight_negative
-    fitted = pav(table.weight_positive / weight, weight)
+    fitted, _ = pav(table.weight_positive / weight, weight)
     starts = np.flatnonzero(np.diff(fitted, prepend=-1.0))
     if len(starts) == 1:
         raise InputError(BACKWARDS)
@@ -187,7 +187,7 @@ def fit_venn_abers(table: ScoreTable) -> VennAbers:
     """
     _require_rows(table, "venn-abers", 2)
     weight = table.weight_positive + table.weight_negative
-    fitted = pav(table.weight_positive / weight, weight)
+    fitted, _ = pav(table.weight_positive / weight, weight)
     if fitted[0] == fitted[-1]:
         raise InputError(BACKWARDS)
     p0, p1 = intervals(table.weight_positive, table.weight_negative)

@@ -22,8 +22,8 @@ import math
 
 import numpy as np
 
-from oddsmith.calibrate.isotonic import pav
 from oddsmith.data.block import Floats
+from oddsmith.evaluate.isotonic import pav
 
 
 def intervals(positive: Floats, negative: Floats) -> tuple[Floats, Floats]:
@@ -38,7 +38,7 @@ def intervals(positive: Floats, negative: Floats) -> tuple[Floats, Floats]:
 def _with_a_positive(positive: Floats, negative: Floats) -> tuple[Floats, Floats]:
     """Positives and weight (m,) of the block around each score to which a positive of weight 1 is added."""
     weight = positive + negative
-    fitted = pav(positive / weight, weight)
+    fitted, _ = pav(positive / weight, weight)
     block = np.cumsum(np.diff(fitted, prepend=fitted[0]) > 0.0)
     ends = np.append(np.flatnonzero(np.diff(block)), len(block) - 1)
     x, y = np.cumsum(weight), np.cumsum(positive)
