@@ -4,7 +4,7 @@ import math
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as peer
 
@@ -191,6 +191,7 @@ def test_weight_2_is_a_row_twice_and_weight_0_is_none(cells):
 
 
 @settings(max_examples=60, deadline=None)
+@example([(-710.0, 0)])
 @given(st.lists(st.tuples(st.floats(-900, 900), st.integers(0, 1)), min_size=1, max_size=8))
 def test_the_record_survives_json_without_nan(cells):
     eta, y = np.array(cells).T

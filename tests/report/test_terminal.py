@@ -65,6 +65,7 @@ def test_an_evaluation_of_two_classes_reads_as_it_should():
         "1 0 0 4 4 undefined 0.0000 0.0000 480",
         "0.1304 4 3 0 1 0.5714 1.0000 0.7273 54 = FP cost / both costs",
         "Reliability: 4 equal-width bins of the probability of 'review'",
+        "Calibration on 4 events of the rarer class. Below 20 events nothing can be certified.",
     ]:
         assert line in lines, f"{line!r} is not among:\n{shown}"
 

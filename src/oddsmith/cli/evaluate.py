@@ -69,8 +69,9 @@ def evaluate(
 ) -> None:
     """Compare MODEL's predictions with the labels of DATA.
 
-    Log loss, accuracy, confusion matrix, precision, recall, F1, AUC, Brier score and calibration error;
-    for two classes a row for each threshold, with its cost, and the threshold that follows from the costs.
+    Log loss, accuracy and AUC with intervals, confusion matrix, precision, recall, F1, average precision, Brier score
+    and calibration: as much of it as the events bear. For two classes a row for each threshold, with its cost, and the
+    threshold that follows from the costs. Of a model with roles, rows to audit it with count.
     DATA is one file or several, of any format and any size, read as the training data was, unless options say otherwise.
     """
     from oddsmith.model.evaluating import evaluate_pieces

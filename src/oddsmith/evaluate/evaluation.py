@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from oddsmith.errors import InputError, visible
+from oddsmith.evaluate.calibration_report import CalibrationReport, calibration_report
 from oddsmith.evaluate.curves import average_precision
 from oddsmith.evaluate.delong import auc_estimate
 from oddsmith.evaluate.intervals import Interval, share_interval
@@ -124,6 +125,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     observed_share: float | None
     """Two classes: share of positives."""
     reliability: Reliability
+    calibration: CalibrationReport | None
+    """Two classes: what so many events bear."""
     cost: Cost | None
     thresholds: tuple[ThresholdReport, ...]
     """Two classes: in the order given, then the analytic threshold where there are costs."""
@@ -317,6 +320,7 @@ def conclusion(
         mean_proba=mean_proba(table) if K == 2 else None,
         observed_share=observed_share(table) if K == 2 else None,
         reliability=binned,
+        calibration=calibration_report(table) if K == 2 else None,
         cost=cost,
         thresholds=_threshold_reports(table, thresholds, cost) if K == 2 else (),
         score_step=step or None,

@@ -33,7 +33,7 @@ class ObservedExpected(msgspec.Struct, frozen=True):
     observed: Count
     expected: float
     ratio: float | None
-    """Above 1 where the scores expect too few; None where they expect none at all."""
+    """Above 1 where the scores expect too few; None where they expect none at all, or next to none."""
     interval: Interval | None
 
 
@@ -59,10 +59,10 @@ def observed_expected(table: ScoreTable, level: float = 0.95) -> ObservedExpecte
     weight = table.weight_positive + table.weight_negative
     observed, expected = float(table.weight_positive.sum()), float(weight @ table.proba)
     count = round(observed) if table.unweighted else observed
-    if expected == 0.0:
+    times = table.weight / expected if expected > 0.0 else math.inf
+    if not math.isfinite(times):
         return ObservedExpected(count, expected, None, None)
     share = _share_interval(table, level)
-    times = table.weight / expected
     interval = Interval(share.low * times, share.high * times, level, share.method)
     return ObservedExpected(count, expected, observed / expected, interval)
 

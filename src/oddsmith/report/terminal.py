@@ -19,6 +19,7 @@ from oddsmith.errors import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from oddsmith.evaluate.calibration_report import CalibrationReport
     from oddsmith.evaluate.evaluation import Evaluation
     from oddsmith.evaluate.intervals import Interval
     from oddsmith.evaluate.metrics import Count
@@ -73,13 +74,15 @@ def console_for(stream: IO[str], *, quiet: bool = False) -> Console:
 
 
 def draw_evaluation(evaluation: Evaluation, console: Console) -> None:
-    """Headline figures, classes, confusion matrix, thresholds and reliability, in this order."""
+    """Headline figures, classes, confusion matrix, thresholds, reliability and calibration, in this order."""
     _draw_headline(evaluation, console)
     _draw_classes(evaluation, console)
     _draw_confusion(evaluation, console)
     if evaluation.thresholds:
         _draw_thresholds(evaluation, console)
     _draw_reliability(evaluation, console)
+    if evaluation.calibration is not None:
+        _draw_calibration(evaluation.calibration, console)
 
 
 def draw_description(summaries: Sequence[ColumnSummary], console: Console) -> None:
@@ -169,6 +172,42 @@ def _draw_headline(evaluation: Evaluation, console: Console) -> None:
     names, figures, notes = zip(*rows, strict=True)
     columns = [Column("", names, left=True), Column("", figures), Column("", notes, left=True)]
     draw_table(console, columns)
+
+
+def _draw_calibration(report: CalibrationReport, console: Console) -> None:
+    expected, fitted, area = report.observed_expected, report.recalibration, report.smooth_ece
+    rows = [
+        (
+            "observed / expected",
+            _share(expected.ratio),
+            f"{_count(expected.observed)} / {figure(expected.expected)}{_between(expected.interval)}",
+        )
+    ]
+    if fitted is not None:
+        for name, estimate, why in (
+            ("slope", fitted.slope, fitted.no_slope),
+            ("intercept", fitted.intercept, fitted.no_intercept),
+        ):
+            meant = f"calibrated: {int(name == 'slope')}"
+            told = "" if estimate is None else f"{meant}{_between(estimate.interval)}"
+            rows.append((name, _share(None if estimate is None else estimate.value), why or told))
+    if report.spiegelhalter is not None:
+        rows.append(
+            (
+                "Spiegelhalter's z",
+                _share(report.spiegelhalter.z),
+                f"p-value {figure(report.spiegelhalter.p_value)}",
+            )
+        )
+    for parts in (report.brier_parts, report.log_loss_parts):
+        if parts is not None:
+            lost = f"of {parts.loss.replace('_', ' ')}; discrimination {figure(parts.discrimination)}"
+            rows.append(("miscalibration", figure(parts.miscalibration), lost))
+    if area is not None:
+        rows.append(("smooth ECE", _share(area.value), _between(area.interval).removeprefix("; ")))
+    heading(console, f"Calibration on {_count(report.events)} events of the rarer class. {report.sentence}")
+    names, figures, notes = zip(*rows, strict=True)
+    draw_table(console, [Column("", names, left=True), Column("", figures), Column("", notes, left=True)])
 
 
 def _between(interval: Interval | None) -> str:
