@@ -28,8 +28,9 @@ PAYS = 8
 """Non-zeros of a block for each column, so that adding the blocks' sums costs little beside making them."""
 BLOCK_ROWS = 1 << 15
 """Rows of a block, on average, at most."""
-SHARED, SHARED_CELLS = 1_500_000, 500_000
-"""Non-zeros of sparse rows, and cells of an array, from which on threads are worth starting."""
+SHARED, SHARED_WORK = 1_500_000, 8e7
+"""Non-zeros of sparse rows, and multiplications of a Hessian and twenty passes over an array, n p (p + 20), from which on
+threads are worth starting."""
 
 
 def source_of(X: Any, y: Codes, sample_weight: Floats | None = None, offset: Floats | None = None) -> Source:
@@ -62,7 +63,7 @@ def has_sparse_rows(source: Source) -> bool:
 def pays_threads(source: Source) -> bool:
     """Whether a pass over a source takes long enough for threads to share it."""
     if isinstance(source, ArraySource):
-        return source.n_rows * source.n_columns >= SHARED_CELLS
+        return source.n_rows * source.n_columns * (source.n_columns + 20) >= SHARED_WORK
     return not isinstance(source, SparseSource) or source.n_stored >= SHARED
 
 
