@@ -198,6 +198,7 @@ class CountingSource:
     y = property(lambda self: self.source.y)
     sample_weight = property(lambda self: self.source.sample_weight)
     offset = property(lambda self: self.source.offset)
+    in_order = property(lambda self: self.source.in_order)
 
     def __iter__(self):
         for block in self.source:

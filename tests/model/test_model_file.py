@@ -167,6 +167,7 @@ BOUND_BY_DIGEST = (
     "$.multi_class",
     "$.target.label_type",
     "$.training.digests",
+    "$.training.roles",
     "$.golden.row",
     "$.digest",
 )

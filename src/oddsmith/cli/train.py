@@ -29,7 +29,7 @@ EXAMPLES = examples(
     oddsmith train visits.csv --target ill --offset prior_log_odds -o model.json
     oddsmith train 'part-*.csv' --target y -o model.json
     oddsmith train rows.svm --target label -o model.json
-    oddsmith train requests.csv --target needs_review --split 60/20/20 --group customer -o model.json
+    oddsmith train requests.csv --target needs_review --split 60/20/20 --id request -o model.json
     oddsmith train adult.data --no-header --strip --missing "?" --target -1 -o model.json
     oddsmith train requests.csv --target needs_review --solver gradient-descent --iterations 3000 -o model.json
     """
