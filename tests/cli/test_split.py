@@ -136,6 +136,46 @@ def test_by_time_the_latest_rows_audit(rows):
     assert abs((frame["day"] >= start).sum() - 300) <= 4
 
 
+def test_dates_that_pandas_and_polars_write_their_own_way_are_the_same_rows(rows):
+    frame = pl.read_csv("rows.csv", try_parse_dates=True).with_columns(
+        day=pl.col("day").cast(pl.Datetime("ns"))
+        + pl.duration(hours=pl.col("x").round().cast(pl.Int64).abs())
+    )
+    frame.write_parquet("typed.parquet")
+    frame.to_pandas().to_csv("pandas.csv", index=False)
+    frame.write_csv("polars.csv")
+    for options in ("", "--group day"):
+        assert rows(f"train typed.parquet --target y --split 60/20/20 {options} -o model.json").code == 0
+        found = [
+            json.loads(rows(f"evaluate model.json {name} --json").stdout)
+            for name in ("typed.parquet", "pandas.csv", "polars.csv")
+        ]
+        assert found[0]["confusion"] == found[1]["confusion"] == found[2]["confusion"]
+
+
+@pytest.mark.parametrize("weight", ["1e300", "1e-300"])
+def test_weights_whose_squares_no_double_holds_are_refused(rows, weight):
+    frame = pl.read_csv("rows.csv")
+    frame.with_columns(w=pl.lit(2.0)).write_csv("rows.csv")
+    rows("train rows.csv --target y --weight w -o model.json")
+    frame.with_columns(w=pl.lit(float(weight))).write_csv("later.csv")
+    outcome = rows("evaluate model.json later.csv")
+    assert outcome.code == 2
+    assert f"later.csv: a weight in 'w' is {float(weight):.2g}. Give them in another unit." in outcome.err
+
+
+def test_one_number_among_dates_is_the_cell_at_fault(rows):
+    lines = Path("rows.csv").read_text().splitlines()
+    day = lines[0].split(",").index("day")
+    cells = lines[100].split(",")
+    lines[100] = ",".join([*cells[:day], "2024", *cells[day + 1 :]])
+    Path("rows.csv").write_text("\n".join(lines) + "\n")
+    outcome = rows(f"{TRAIN} --time day")
+    assert (
+        f"rows.csv:101:{day + 1}: '2024' in column 'day', by whose dates rows are told apart." in outcome.err
+    )
+
+
 def test_what_each_role_has_and_would_need_is_told(rows):
     told = rows("train rows.csv --target y --split 45/20/15/20 -o model.json").err
     record = json.loads(Path("model.json").read_text())
@@ -151,6 +191,9 @@ def test_what_each_role_has_and_would_need_is_told(rows):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ("--split 80/20/0", "calibrate 0.2, select 0, audit 0. Give each from 0 on, audit more"),
+        ("--split 0.0001/50/49.9999", "rows.csv: no row is left to train on. Give training a larger share"),
+        ("--split 60/20/20 --features x --flat", "the flat form has no place for roles of rows (--split)."),
         ("--split 60/20", "--split '60/20': give percentages that add up to 100"),
         ("--split 60/20/30", "--split '60/20/30': give percentages"),
         ("--split 1e999/0/0", "--split '1e999/0/0': give percentages"),

@@ -90,6 +90,19 @@ def test_a_number_is_one_in_every_type_and_spelling(values):
         (pl.Series(["1.10", "-0.0"]).str.to_decimal(scale=2), ["1.1", "0"]),
         (pl.Series([True, False, None]), ["true", "FALSE", "NA"]),
         (pl.Series([date(2024, 5, 31)]), [" 2024-05-31"]),
+        (pl.Series([date(2024, 5, 31), None]), ["2024-05-31T00:00:00.000", "NA"]),
+        (
+            pl.Series([datetime(2024, 5, 31), datetime(1969, 1, 1, 14, 30)]),
+            ["2024-05-31", "1969-01-01 14:30"],
+        ),
+        (pl.Series([datetime(2024, 5, 31, 14, 30, 1, 500_000)]), ["2024-05-31T14:30:01.500000000"]),
+        (
+            pl.Series([datetime(2024, 5, 31, 14)], dtype=pl.Datetime("ns")).dt.replace_time_zone(
+                "Europe/Zurich"
+            ),
+            ["2024-05-31T12:00Z"],
+        ),
+        (pl.Series(["2024-02-30", "31.12.2024"]).cast(pl.Categorical), ["2024-02-30", "31.12.2024"]),
         (pl.Series(["b", "a", "b"], dtype=pl.Categorical), ["b", "a", " b "]),
         (pl.Series([None, float("nan"), 1.5]), ["", "nan", "1.5"]),
     ],

@@ -80,12 +80,12 @@ class Shares(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return 1.0 - self.calibrate - self.select - self.audit
 
     def require_sound(self) -> None:
-        """Raise InputError unless each is from 0 on and some rows are left to train."""
+        """Raise InputError unless each is from 0 on, and there are rows to audit and some that are left to train."""
         given = (self.calibrate, self.select, self.audit)
-        if not all(0.0 <= share < 1.0 for share in given) or not self.train > 0.0:
+        if not (all(0.0 <= share < 1.0 for share in given) and self.audit > 0.0 and self.train > 0.0):
             said = ", ".join(f"{name} {getattr(self, name):g}" for name in ("calibrate", "select", "audit"))
             raise InputError(
-                f"shares of the rows: {said}. Give each from 0 on, less than 1 in all: the rest trains."
+                f"shares of the rows: {said}. Give each from 0 on, audit more, and less than 1 in all: the rest trains."
             )
 
 
@@ -183,8 +183,7 @@ class ByTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
                 f"{len(borders) + 1} parts, each with times of its own. Use a finer time, or tell rows apart without it."
             )
         calibrate, select, audit = (None if start is None else spelt(start, clock) for start in starts)
-        if audit is None:
-            raise InputError("a split by time needs rows to audit on. Give audit a share above 0.")
+        assert audit is not None
         return cls(column, clock, (calibrate, select, audit))
 
     def roles(self, table: Table, markers: MissingMarkers) -> Roles:

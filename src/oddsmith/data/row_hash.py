@@ -4,10 +4,11 @@
     number     mix(1 + bits of the double)                        0 for -0, so that 1, +1.0, 1e0 and a typed 1 are one
     text       mix(2 + length ^ sum_k mix(word_k + (k + 1) G))    words of 8 bytes of UTF-8, low byte first
     missing    mix(3)
+    date       mix(4 + bits of the microseconds since 1970 as a double)    with a time or without, UTC where it has a zone
     row        h = mix(seed), then for each column in the order of names  h = mix(h + G ^ hash of name ^ hash of cell)
 
 All in integers modulo 2^64, with G = 0x9E3779B97F4A7C15. Cells are what `cells.py` takes them for: blanks around them
-and the spelling of numbers and truth values say nothing. Libraries change their hashes from version to version, and a
+and the spelling of numbers, truth values and dates (as `times.py` reads them) say nothing. Libraries change their hashes from version to version, and a
 row would change its role; this one is fixed by golden values.
 
 Source: the finaliser and the constant of SplitMix, Steele, Lea and Flood (2014), Fast splittable pseudorandom number
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.cells import TRUTH, MissingMarkers, as_written, numbers, refuse_nested
+from oddsmith.data.times import moments
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,7 +35,7 @@ Hashes = NDArray[np.uint64]
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_NUMBER, _TEXT, _MISSING = np.array([1, 2, 3], dtype=np.uint64)
+_NUMBER, _TEXT, _MISSING, _DATE = np.array([1, 2, 3, 4], dtype=np.uint64)
 _TRUTH = {spelling: str(bool(truth)) for spelling, truth in TRUTH.items()}
 _WORD = 8
 
@@ -58,18 +60,25 @@ def cell_hashes(series: pl.Series, markers: frozenset[str]) -> Hashes:
     """The hash (n,) of what each cell of a column says."""
     import polars as pl
 
+    found = np.full(series.len(), mixed(np.array([_MISSING]))[0])
+    if series.dtype in (pl.Date, pl.Datetime):
+        is_told = series.is_not_null()
+        found[is_told.to_numpy()] = _of_dates(moments(series.filter(is_told)))
+        return found
     # A number in single precision or decimal is the one that its digits say, as it would be in a text.
     if not (series.dtype in (pl.String, pl.Float64) or series.dtype.is_integer()):
         series = as_written(series)
     read = numbers(series, markers)
-    found = np.full(series.len(), mixed(np.array([_MISSING]))[0])
     is_number = read.values.is_not_null()
     values = read.values.filter(is_number).to_numpy() + 0.0  # of the zeros one
     found[is_number.to_numpy()] = mixed(_NUMBER + values.view(np.uint64))
     if read.texts is not None:
         is_text = read.texts.is_not_null() & ~is_number
         texts = read.texts.filter(is_text).replace(_TRUTH)
-        found[is_text.to_numpy()] = _of_texts(texts)
+        dates = moments(texts)
+        hashes = _of_texts(texts)
+        hashes[dates.is_not_null().to_numpy()] = _of_dates(dates.drop_nulls())
+        found[is_text.to_numpy()] = hashes
     return found
 
 
@@ -78,6 +87,11 @@ def mixed(z: Hashes) -> Hashes:
     z = (z ^ (z >> np.uint64(30))) * _FIRST
     z = (z ^ (z >> np.uint64(27))) * _SECOND
     return np.asarray(z ^ (z >> np.uint64(31)))
+
+
+def _of_dates(microseconds: pl.Series) -> Hashes:
+    """The hash (n,) of points in time, none missing."""
+    return mixed(_DATE + (microseconds.to_numpy() + 0.0).view(np.uint64))
 
 
 def _of_texts(texts: pl.Series) -> Hashes:

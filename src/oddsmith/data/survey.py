@@ -28,7 +28,7 @@ from oddsmith.data.facts import LevelFacts, NumberFacts
 from oddsmith.data.kept import Kept
 from oddsmith.data.roles import ROLES, Role, RoleName, Roles
 from oddsmith.data.row_numbers import OFFSET, WEIGHT, RowNumbers
-from oddsmith.errors import InputError
+from oddsmith.errors import InputError, visible
 
 if TYPE_CHECKING:
     import polars as pl
@@ -167,6 +167,11 @@ class Survey:
                     self._keep(number, facts.name, cells)
         if first and self.labels is not None:
             self.target = self.labels.concluded()
+        if first and self.split is not None and not self.n_rows:
+            raise InputError(
+                f"{visible(self.rows.head.name, 200)}: no row is left to train on. Give training a larger share, another "
+                f"--seed, or rows that differ: those that say the same have one role."
+            )
 
     def codes(self) -> Codes:
         """(n,) Class codes of the rows that count."""

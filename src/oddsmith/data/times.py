@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Clock = Literal["date", "number"]
 
 _DATE, _TIME, _ZONE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}", r"[0-9]{2}:[0-9]{2}", r"(?:Z|[+-][0-9]{2}:?[0-9]{2})"
-_SECOND = r":[0-9]{2}(?:\.[0-9]{1,6})?"
+_SECOND = r":[0-9]{2}(?:\.[0-9]{1,9})?"
 _WRITTEN = rf"^({_DATE})(?:[T ]({_TIME})({_SECOND})?({_ZONE})?)?$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,11 +41,13 @@ def times(table: Table, column: str, markers: MissingMarkers) -> tuple[pl.Series
     series, own = table.frame[column], markers.of(column)
     clock: Clock = "number"
     if series.dtype in (pl.Date, pl.Datetime):
-        values, clock = _since_epoch(series), "date"
+        values, clock = moments(series), "date"
     else:
         values = numbers(series, own).values
-        if series.dtype == pl.String and values.null_count() == values.len():
-            values, clock = _parsed(texts(series, own)), "date"
+        if series.dtype == pl.String and values.null_count():
+            dates = moments(texts(series, own))
+            if dates.null_count() <= values.null_count():
+                values, clock = dates, "date"
     wrong = first_of(values.is_null() | ~values.is_finite().fill_null(value=False))
     if wrong is not None:
         cell = as_written(series.slice(wrong, 1))[0]
@@ -77,17 +79,18 @@ def point(text: str, clock: Clock) -> float:
     return float(since // timedelta(microseconds=1))
 
 
-def _since_epoch(series: pl.Series) -> pl.Series:
-    """Microseconds of dates and of times, which are UTC where they have a zone."""
+def moments(cells: pl.Series) -> pl.Series:
+    """Microseconds (n,) Float64 of dates, times with a date, or texts of them; null where a text is none."""
     import polars as pl
 
-    return series.cast(pl.Datetime("us")).to_physical().cast(pl.Float64)
-
-
-def _parsed(cells: pl.Series) -> pl.Series:
-    """Microseconds (n,) of texts, null where one is no date."""
-    import polars as pl
-
+    if cells.dtype != pl.String:
+        return (
+            cells.cast(pl.Datetime("us", getattr(cells.dtype, "time_zone", None)))
+            .to_physical()
+            .cast(pl.Float64)
+        )
+    if not cells.str.contains(_WRITTEN).any():
+        return pl.Series([None] * cells.len(), dtype=pl.Float64)
     parts = pl.DataFrame({"cell": cells}).select(
         pl.col("cell").str.extract(_WRITTEN, group).fill_null(default).alias(name)
         for name, group, default in (
@@ -100,4 +103,4 @@ def _parsed(cells: pl.Series) -> pl.Series:
     second = pl.when(pl.col("second") == "").then(pl.lit(":00")).otherwise(pl.col("second"))
     zone = pl.col("zone").str.replace("Z", "+00:00", literal=True).str.replace(":", "", literal=True)
     whole = parts.select(pl.concat_str("date", pl.lit(" "), "time", second, zone).alias("whole")).to_series()
-    return _since_epoch(whole.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%z", time_unit="us", strict=False))
+    return moments(whole.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%z", time_unit="us", strict=False))

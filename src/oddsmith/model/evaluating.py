@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.data.batches import Batches
+from oddsmith.data.block import Floats
 from oddsmith.data.cells import refuse_nested, shown
 from oddsmith.data.doubles import Doubles
 from oddsmith.data.encoding import Unseen
@@ -43,6 +44,8 @@ _SCORE, _FEWEST_SCORES = 800, 1 << 12
 """Bytes for each distinct score in a table while tables are added, and how many of them are kept apart at least."""
 _ROW = "\0"
 """What no column is called."""
+_FARTHEST = 1e100
+"""The largest weight, and one over the smallest."""
 _LABEL = 200
 """Bytes for each different label while they are told apart."""
 
@@ -110,6 +113,7 @@ def evaluate_pieces(
             weight = None
             if weighted and record.weight is not None:
                 weight = row_numbers(table, record.weight, labels.markers.of(record.weight), WEIGHT)
+                _refuse_extreme(weight, pieces.name, record.weight)
             parts.append(
                 evidence(
                     log_odds,
@@ -150,6 +154,16 @@ def evaluate_pieces(
             f"wrong by {found_all.auc_error:.1g}, counts at a threshold by the rows so near to it."
         )
     return found_all, notes
+
+
+def _refuse_extreme(weight: Floats, name: str, column: str) -> None:
+    """Raise InputError where squares of weights (n,) leave the range of a double."""
+    heavy, light = weight.max(initial=0.0), weight[weight > 0.0].min(initial=1.0)
+    if heavy > _FARTHEST or light < 1.0 / _FARTHEST:
+        raise InputError(
+            f"{visible(name, 200)}: a weight in '{visible(column)}' is {heavy if heavy > _FARTHEST else light:.2g}. Give them "
+            f"in another unit."
+        )
 
 
 class _Labels:

@@ -60,6 +60,7 @@ def to_flat(record: ModelRecord) -> FlatRecord:
         "renamed labels (--map-label)": record.target.map_label,
         "a column of weights": record.weight,
         "a column of offsets": record.offset,
+        "roles of rows (--split)": record.training.roles,
     }
     for what, present in lost.items():
         if present:
