@@ -288,7 +288,7 @@ def test_settings_of_other_number_types_make_sound_files(options, tmp_path):
         ({"solver": "sgd", "epochs": 1.5}, "--epochs 1.5: give a whole number below 2^63."),
         ({"solver": "sgd", "learning_rate": math.nan}, "--learning-rate nan: give a positive number."),
         ({"solver": "sgd", "learning_rate": -0.5}, "--learning-rate -0.5: give a positive number."),
-        ({"seed": -1}, "--seed -1: give a whole number, 0 or more."),
+        ({"seed": -1}, "--seed -1: give a whole number from 0 to below 2^63."),
         ({"seed": 2**63}, "--seed 9223372036854775808: give a whole number"),
         ({"weight": "level"}, "table: row 1, column 'level': '"),
         ({"weight": "absent"}, "table: 'absent' is none of its 7 columns."),

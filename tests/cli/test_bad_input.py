@@ -123,7 +123,7 @@ REFUSED = [
         "gradient-descent diverged: the mean loss went",
     ),
     (WITH.format("--solver sgd --learning-rate 1e300"), "sgd diverged: the mean loss went from"),
-    (WITH.format("--seed -3"), "--seed -3: give a whole number, 0 or more."),
+    (WITH.format("--seed -3"), "--seed -3: give a whole number from 0 to below 2^63."),
     (
         WITH.format("--positive maybe"),
         "rows.csv: target 'y': --positive 'maybe' is none of its labels 'no', 'yes'",

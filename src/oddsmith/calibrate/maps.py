@@ -41,7 +41,10 @@ AGAIN = "Learn the map again."
 
 
 class _Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="method"):
-    """A map; fields that are not listed are refused."""
+    """A map; fields that are not listed are refused.
+
+    Each has `log_odds`: calibrated log-odds (n,) of finite, contiguous log-odds (n,), infinite where they leave the doubles.
+    """
 
     makes_ties: ClassVar[bool] = False
 
@@ -49,10 +52,6 @@ class _Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="m
     def method(self) -> str:
         """What the map is called in a file."""
         return str(self.__struct_config__.tag)
-
-    def log_odds(self, eta: Floats) -> Floats:
-        """Calibrated log-odds (n,) of finite, contiguous log-odds (n,); infinite where they leave the doubles."""
-        raise NotImplementedError
 
 
 class Identity(_Map, frozen=True, tag="identity"):

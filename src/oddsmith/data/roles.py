@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from oddsmith.data.cells import MissingMarkers, numbers, shown, texts
 from oddsmith.data.row_hash import row_hashes
 from oddsmith.data.times import Clock, point, spelt, times
-from oddsmith.errors import InputError, visible
+from oddsmith.errors import InputError, counted, visible
 
 if TYPE_CHECKING:
     from oddsmith.data.batches import Batches
@@ -118,10 +118,9 @@ class ByRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
             InputError: the table lacks a column that tells rows apart, or one is nested.
         """
         _require_columns(table, self.columns)
-        hashes = row_hashes(table, self.key, markers, self.seed)
-        if self.group is not None:
-            is_told = ~missing(table, self.group, markers)
-            hashes = np.where(is_told, row_hashes(table, (self.group,), markers, self.seed), hashes)
+        hashes = row_hashes(table, self.key if self.group is None else (self.group,), markers, self.seed)
+        if self.group is not None and len(alone := np.flatnonzero(missing(table, self.group, markers))):
+            hashes[alone] = row_hashes(table.take(alone), self.key, markers, self.seed)
         # The 53 highest bits are a double without rounding, so that no u is 1.
         u = (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
         borders = np.cumsum([self.shares.audit, self.shares.calibrate, self.shares.select])
@@ -179,7 +178,7 @@ class ByTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         borders = [start for start in starts if start is not None]
         if len(different) <= len(borders) or not all(a < b for a, b in pairwise(borders)):
             raise InputError(
-                f"column {shown(column)} has {len(different):,} different times in {total:,} rows: too few for "
+                f"column {shown(column)} has {counted(len(different), 'different time')} in {total:,} rows: too few for "
                 f"{len(borders) + 1} parts, each with times of its own. Use a finer time, or tell rows apart without it."
             )
         calibrate, select, audit = (None if start is None else spelt(start, clock) for start in starts)

@@ -135,7 +135,7 @@ def train(
         batch_size=batch_size,
     )
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
-        raise InputError(f"--seed {seed}: give a whole number, 0 or more.")
+        raise InputError(f"--seed {seed}: give a whole number from 0 to below 2^63.")
     seed = int(seed)
     if n_threads is not None and not (isinstance(n_threads, int | np.integer) and n_threads >= 1):
         raise InputError(f"--threads {visible(str(n_threads))}: give a whole number, 1 or more.")
