@@ -1,0 +1,1 @@
+"""The evidence for a model, as numbers: one audit, verdicts, and the gate between two models."""

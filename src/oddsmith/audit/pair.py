@@ -1,0 +1,150 @@
+"""A candidate and an incumbent side by side: what each row's answer costs under one price, and where both are alike.
+
+    price     as given, or what the candidate's policy states, or the incumbent's
+    scale     what the cheapest single action for all rows costs a case beyond right answers: all that a model can save
+
+A model without a policy takes the action that the price has for its probability. Which of its actions is the positive
+one is clear where actions follow the order of scores; the columns of a cost matrix have no such order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from oddsmith.audit.contenders import CommonRows, Contender, Price, places, price_of, price_of_actions
+from oddsmith.audit.margins import Difference, Margins, Name, judged, shown
+from oddsmith.audit.paired import Flags, Paired, Units
+from oddsmith.decide.costs import PERFECT, Actions, CostMatrix
+from oddsmith.errors import counted, visible
+from oddsmith.evaluate.score_table import Floats
+
+WHO = ("candidate", "incumbent")
+FEWEST = 20
+"""Units outside the largest class from which a verdict can be had."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Both models on rows of positive weight, the candidate first."""
+
+    models: tuple[Contender, Contender]
+    rows: CommonRows
+    units: Units
+    margins: Margins
+    alike: bool
+    """Whether both say and do the same in every row."""
+    price: str | None
+    """What actions cost, in words."""
+    cost: tuple[Floats, Floats] | None
+    """Of each row, (n,); None without costs."""
+    most: float
+    """How much the costs of two actions in one row can differ."""
+    scale: float
+    """What the cheapest single action for all costs a case beyond right answers."""
+    positive: tuple[Flags, Flags] | None
+    """Where the positive action is taken, (n,); None where there is none."""
+
+    @property
+    def losses(self) -> tuple[Floats, Floats]:
+        """Of each row, (n,)."""
+        a, b = (model.losses(self.rows.y) for model in self.models)
+        return a, b
+
+    def events(self, inside: Flags) -> float:
+        """Units outside the largest class of some rows (n,)."""
+        weight = self.units.weight * inside
+        largest = np.bincount(self.rows.y, weights=weight).argmax()
+        return self.units.number(weight * (self.rows.y != largest))
+
+    def margin(self, name: Name) -> float | None:
+        """In the unit of the figure."""
+        margin: float | None = getattr(self.margins, name)
+        return margin if margin is None or name != "cost" else margin * self.scale
+
+    def judged(self, name: Name, paired: Paired, inside: Flags) -> Difference:
+        """What a figure of some rows (n,) comes to."""
+        n_rows, events = int(inside.sum()), self.events(inside)
+        few = events < FEWEST and not self.alike
+        # Without one event nobody can say how many rows hold twenty.
+        enough = math.ceil(n_rows * FEWEST / max(events, 1.0)) if few else None
+        return judged(name, paired, self.margin(name), n_rows=n_rows, enough=enough)
+
+
+def pair_of(
+    candidate: Contender, incumbent: Contender, rows: CommonRows, given: Price | None, margins: Margins
+) -> Pair:
+    """Both models on rows of positive weight; `given` is what actions cost, where somebody says it.
+
+    Raises:
+        InputError: the price has none for an action, or as `act`.
+    """
+    models = (candidate, incumbent)
+    owners = (
+        (given, "as given"),
+        *((price_of(m.policy), f"the {w}'s") for m, w in zip(models, WHO, strict=True)),
+    )
+    price, owner = next(((price, owner) for price, owner in owners if price is not None), (None, ""))
+    taken = [model.taken(price, rows.columns) for model in models]
+    cost, most, scale = None, 0.0, 0.0
+    if price is not None:
+        policy = candidate.policy or incumbent.policy
+        each = price_of_actions(
+            price, PERFECT if policy is None else policy.reviewer, rows, candidate.n_classes
+        )
+        of_rows = [
+            each[np.arange(len(each)), np.array(places(price, model.policy))[codes]]
+            for model, codes in zip(models, taken, strict=True)
+            if codes is not None
+        ]
+        cost = (of_rows[0], of_rows[1])
+        beyond = each - each.min(axis=1, keepdims=True)
+        most = float(beyond.max())
+        scale = float((rows.weight @ beyond).min() / rows.weight.sum())
+    last = [_positive_action(model, price) for model in models]
+    flags = [codes == code for codes, code in zip(taken, last, strict=True) if codes is not None and code]
+    groups = None if rows.groups is None else np.unique(np.asarray(rows.groups), return_inverse=True)[1]
+    return Pair(
+        models=models,
+        rows=rows,
+        units=Units(rows.weight, groups),
+        margins=margins,
+        alike=_alike(models, taken),
+        price=None if price is None else f"{_priced(price)}, {owner}",
+        cost=cost,
+        most=most,
+        scale=scale,
+        positive=(flags[0], flags[1]) if len(flags) == 2 else None,
+    )
+
+
+def _alike(models: tuple[Contender, Contender], taken: Sequence[Actions | None]) -> bool:
+    a, b = models
+    one, other = taken
+    acts = one is other if one is None or other is None else np.array_equal(one, other)
+    return acts and np.array_equal(a.eta, b.eta) and np.array_equal(a.calibrated, b.calibrated)
+
+
+def _positive_action(model: Contender, price: Price | None) -> int | None:
+    """The code of the action that is taken of positives; None where actions have no order."""
+    if model.n_classes > 2:
+        return None
+    if model.policy is not None:
+        return None if model.policy.matrix is not None else len(model.policy.actions) - 1
+    return None if isinstance(price, CostMatrix) else 1
+
+
+def _priced(price: Price) -> str:
+    if isinstance(price, CostMatrix):
+        return f"a cost matrix of {len(price.classes)} classes and {counted(len(price.actions), 'action')}"
+    named = {name: getattr(price, name) for name in price.__struct_fields__}
+    given = {
+        name: value for name, value in named.items() if value is not None and (value or name in ("fn", "fp"))
+    }
+    return ", ".join(
+        f"{name}={visible(value) if isinstance(value, str) else shown(value)}"
+        for name, value in given.items()
+    )
