@@ -8,8 +8,14 @@ from oddsmith.audit.contenders import CommonRows, Contender
 from oddsmith.audit.gate import Gate, gate
 from oddsmith.audit.margins import SAID, Margins, judged, outcome_of, parse_margins, rows_needed
 from oddsmith.audit.paired import Paired, Units, mean_difference, ranking_difference
-from oddsmith.decide.choosing import analytic_policy, deferral_policy, given_policy, matrix_policy, row_policy
-from oddsmith.decide.costs import CostMatrix, RowCosts
+from oddsmith.decision.choosing import (
+    analytic_policy,
+    deferral_policy,
+    given_policy,
+    matrix_policy,
+    row_policy,
+)
+from oddsmith.decision.costs import CostMatrix, RowCosts
 from oddsmith.errors import InputError
 from oddsmith.evaluate.intervals import Interval
 from oddsmith.evaluate.metrics import Cost

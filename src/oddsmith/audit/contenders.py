@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from oddsmith.decide.actions import act
-from oddsmith.decide.costs import Actions, CostMatrix, Reviewer, RowCosts, prices
-from oddsmith.decide.policy import Policy
+from oddsmith.decision.actions import act
+from oddsmith.decision.costs import Actions, CostMatrix, Reviewer, RowCosts, prices
+from oddsmith.decision.policy import Policy
 from oddsmith.errors import InputError, visible
 from oddsmith.evaluate.metrics import Cost
 from oddsmith.evaluate.score_table import Floats, require, row_weights

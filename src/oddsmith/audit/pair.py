@@ -18,7 +18,7 @@ import numpy as np
 from oddsmith.audit.contenders import CommonRows, Contender, Price, places, price_of, price_of_actions
 from oddsmith.audit.margins import Difference, Margins, Name, judged, shown
 from oddsmith.audit.paired import Flags, Paired, Units
-from oddsmith.decide.costs import PERFECT, Actions, CostMatrix
+from oddsmith.decision.costs import PERFECT, Actions, CostMatrix
 from oddsmith.errors import counted, visible
 from oddsmith.evaluate.score_table import Floats
 
