@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from oddsmith.estimator_cv import LogisticRegressionCV as LogisticRegressionCV
     from oddsmith.evaluate.metrics import Cost
     from oddsmith.model import Explanation, Model, load
-    from oddsmith.workflow import calibrate, describe, train
+    from oddsmith.workflow import calibrate, describe, gate, train
 
 _HOME = {
     "Cost": "oddsmith.evaluate.metrics",
@@ -37,6 +37,7 @@ _HOME = {
     "Reading": "oddsmith.data.read",
     "calibrate": "oddsmith.workflow.calibrating",
     "describe": "oddsmith.workflow",
+    "gate": "oddsmith.workflow.gating",
     "load": "oddsmith.model",
     "read_table": "oddsmith.data.read",
     "train": "oddsmith.workflow",
@@ -53,6 +54,7 @@ __all__ = [
     "__version__",
     "calibrate",
     "describe",
+    "gate",
     "load",
     "read_table",
     "train",

@@ -140,9 +140,6 @@ def _figures(
     (a, b), y, units = pair.models, pair.rows.y, pair.units
     step = 0.0 if pair.alike else 1.0
     positive = y == 1
-    none_acts = (
-        "of the actions of two classes: there are more, or a model has no policy, or one by a cost matrix."
-    )
     found: dict[Name, Paired | None] = {
         "log_loss": mean_difference(*pair.losses, units, level=level),
         "auc": ranking_difference(a.eta, b.eta, y, units, level=level),
@@ -160,7 +157,7 @@ def _figures(
         "auc": "rows of one class have no order.",
         "cost": "no costs are stated, and no policy has any.",
     }
-    why |= dict.fromkeys(("recall", "precision"), none_acts)
+    why |= dict.fromkeys(("recall", "precision"), _why_no_positive_action(pair))
     if pair.positive is not None:
         one, other = pair.positive
         found["recall"] = mean_difference(
@@ -179,6 +176,14 @@ def _figures(
         }
     there: dict[Name, Paired] = {name: paired for name, paired in found.items() if paired is not None}
     return there, {name: why[name] for name in SAID if name not in there}
+
+
+def _why_no_positive_action(pair: Pair) -> str:
+    if pair.models[0].n_classes > 2:
+        return "of two classes only."
+    if pair.cost is None:
+        return "a model has no policy, and no costs are stated."
+    return "of the columns of a cost matrix none is the positive action."
 
 
 def _parts(pair: Pair, level: float) -> tuple[list[Part], str | None]:

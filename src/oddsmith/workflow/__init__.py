@@ -2,6 +2,7 @@
 
 from oddsmith.workflow.calibrating import calibrate
 from oddsmith.workflow.description import describe
+from oddsmith.workflow.gating import gate
 from oddsmith.workflow.training import train
 
-__all__ = ["calibrate", "describe", "train"]
+__all__ = ["calibrate", "describe", "gate", "train"]
