@@ -8,9 +8,10 @@ there to audit one model and taught the other is left out, and counted: it would
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,10 @@ from oddsmith.audit.gate import Gate
 from oddsmith.audit.gate import gate as compared
 from oddsmith.audit.margins import Margins
 from oddsmith.calibration.class_maps import class_log_odds
-from oddsmith.data.block import Floats
 from oddsmith.data.cells import MissingMarkers, numbers, texts
 from oddsmith.data.pieces import OnePiece, Pieces, as_pieces
 from oddsmith.data.read import Reading
 from oddsmith.data.roles import Role
-from oddsmith.data.row_numbers import COST, row_numbers
-from oddsmith.data.table import Table
 from oddsmith.decision.costs import RowCosts
 from oddsmith.errors import DataWarning, InputError, counted, visible
 from oddsmith.model import Model
@@ -34,9 +32,6 @@ from oddsmith.model.labelled import Rows
 from oddsmith.model.probabilities import log_probabilities
 from oddsmith.model.role_rows import RoleRows, role_rows
 from oddsmith.model.served import AUDITED
-
-if TYPE_CHECKING:
-    import polars as pl
 
 PURPOSE = "to compare the models on"
 
@@ -80,20 +75,19 @@ def gate(
             cannot be used, or an action has no cost.
     """
     _refuse_other_targets(candidate, incumbent)
+    slices = list(dict.fromkeys(slices))
     pieces = (
         data if isinstance(data, Pieces | OnePiece) else as_pieces(data, reading or candidate.record.reading)
     )
-    priced = _cost_columns(candidate, incumbent, cost)
-    wanted = [*dict.fromkeys((*slices, *priced))]
-    new = _scored("candidate", candidate, pieces, wanted, map_label, advance)
-    old = _scored("incumbent", incumbent, pieces, (), map_label, advance)
+    costs = _cost_columns(candidate, incumbent, cost)
+    new = _scored("candidate", candidate, pieces, slices, costs, map_label, advance)
+    old = _scored("incumbent", incumbent, pieces, (), (), map_label, advance)
     if not np.array_equal(new.codes, old.codes):
         raise InputError(
             f"{visible(pieces.name, 200)}: labels that one model knows are missing, or others, to the other one. Train "
             f"both with the same --missing and --map-label."
         )
     kept, notes = _common(new, old)
-    markers = candidate.record.missing.markers()
     groups = new.groups if new.groups is not None else old.groups
     found = compared(
         _contender(candidate, new, kept),
@@ -102,8 +96,8 @@ def gate(
             new.codes[kept],
             None if new.weight is None else new.weight[kept],
             None if groups is None else groups[kept],
-            _costs(new, kept, markers, priced),
-            _levels(new, kept, markers, slices),
+            {name: values[kept] for name, values in new.costs.items()},
+            _levels(new, kept, candidate.record.missing.markers(), slices),
         ),
         price=cost,
         margins=margins,
@@ -133,9 +127,10 @@ def _refuse_other_targets(candidate: Model, incumbent: Model) -> None:
 
 def _cost_columns(candidate: Model, incumbent: Model, cost: Price | None) -> list[str]:
     """The columns that the costs of either policy, or those that were given, are in."""
-    costs = [policy.row_costs for model in (candidate, incumbent) if (policy := model.policy) is not None]
+    costs = [model.policy.row_costs for model in (candidate, incumbent) if model.policy is not None]
     costs.append(cost if isinstance(cost, RowCosts) else None)
-    return [name for of_rows in costs if of_rows is not None for name in of_rows.columns]
+    names = (name for of_rows in costs if of_rows is not None for name in of_rows.columns)
+    return list(dict.fromkeys(names))
 
 
 def _scored(
@@ -143,6 +138,7 @@ def _scored(
     model: Model,
     pieces: Pieces | OnePiece,
     columns: Sequence[str],
+    costs: Sequence[str],
     map_label: Sequence[str],
     advance: Rows,
 ) -> RoleRows:
@@ -155,6 +151,7 @@ def _scored(
             PURPOSE,
             AUDITED,
             columns=columns,
+            costs=costs,
             map_label=map_label,
             advance=advance,
         )
@@ -194,34 +191,16 @@ def _contender(model: Model, rows: RoleRows, kept: NDArray[np.bool_]) -> Contend
     return Contender(raw, rows.log_proba[kept], model.policy)
 
 
-def _costs(
-    rows: RoleRows, kept: NDArray[np.bool_], markers: MissingMarkers, names: Sequence[str]
-) -> dict[str, Floats]:
-    """Columns of costs, (n,) each."""
-    table = Table(_frame(rows, kept, names), rows.name, place_of=lambda row, column: _place(rows, column))
-    return {name: row_numbers(table, name, markers.of(name), COST) for name in names}
-
-
 def _levels(
     rows: RoleRows, kept: NDArray[np.bool_], markers: MissingMarkers, names: Sequence[str]
 ) -> dict[str, NDArray[Any]]:
     """Columns (n,) of numbers, nan where one is missing, or else of text, None where it is."""
     found: dict[str, NDArray[Any]] = {}
-    for name, series in _frame(rows, kept, names).to_dict().items():
+    for name in names:
+        series = rows.columns[name].filter(kept)
         read = numbers(series, markers.of(name))
-        found[name] = (
-            read.values.cast(float).fill_null(float("nan")).to_numpy()
-            if read.first_text is None
-            else np.array(texts(series, markers.of(name)).to_list(), dtype=object)
-        )
+        if read.first_text is None:
+            found[name] = np.asarray(read.values.fill_null(math.nan).to_numpy())
+        else:
+            found[name] = np.array(texts(series, markers.of(name)).to_list(), dtype=object)
     return found
-
-
-def _frame(rows: RoleRows, kept: NDArray[np.bool_], names: Sequence[str]) -> pl.DataFrame:
-    import polars as pl
-
-    return pl.DataFrame({name: rows.columns[name].filter(pl.Series(kept)) for name in names})
-
-
-def _place(rows: RoleRows, column: str) -> str:
-    return f"{visible(rows.name, 200)}: column '{visible(column)}'"
