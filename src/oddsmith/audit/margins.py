@@ -40,10 +40,10 @@ _MOST_NEEDED = 10**12
 class Margins(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The harm of each figure that is put up with; None for a figure that is told and not judged.
 
-    By default a hundredth: of the probability that what came true was given (1 - exp(-0.01), as a geometric mean), of
-    the pairs that are ranked, of a probability. Of costs a twentieth of what a model can save, since they vary so much
-    more. Costs say what a missed positive is worth: so recall and precision are judged where somebody asks for it; and
-    the Brier score says what the log loss does.
+    By default a hundredth: of the probability that what came true was given (1 - exp(-0.01), as a geometric mean), and of
+    the pairs that are ranked. What varies more from row to row has more room: the smooth ECE two points in a hundred, where
+    an audit bears five, and costs a twentieth of what a model can save. Costs say what a missed positive is worth; so
+    recall and precision are judged where somebody asks for it, and the Brier score says what the log loss does.
 
     Raises:
         InputError: a margin is negative or not finite, or there is none.
@@ -54,7 +54,7 @@ class Margins(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     auc: float | None = 0.01
     cost: float | None = 0.05
     """A share of what the cheapest single action for all would cost beyond right answers; not judged without costs."""
-    smooth_ece: float | None = 0.01
+    smooth_ece: float | None = 0.02
     brier: float | None = None
     recall: float | None = None
     """Of the positive action; judged for two classes."""
