@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 
 import oddsmith
-from oddsmith.audit.gate import Gate
-from oddsmith.audit.margins import Margins
 from oddsmith.data.read import read_table
 from oddsmith.data.roles import Role
 from oddsmith.data.samples import access_requests, students
 from oddsmith.errors import DataWarning, InputError
+from oddsmith.evidence.gate import Gate
+from oddsmith.evidence.margins import Margins
 
 TARGET = "--target needs_review --id request"
 

@@ -4,9 +4,9 @@ import re
 import numpy as np
 from rich.console import Console
 
-from oddsmith.audit.contenders import CommonRows, Contender
-from oddsmith.audit.gate import gate
 from oddsmith.evaluate.metrics import Cost
+from oddsmith.evidence.contenders import CommonRows, Contender
+from oddsmith.evidence.gate import gate
 from oddsmith.report.gate_report import draw_gate
 from oddsmith.report.terminal import console_for
 

@@ -80,8 +80,8 @@ def gate(
     The exit code is 0 for PASS and 1 for FAIL and INSUFFICIENT, so that what follows && happens only where it is proved
     to do no harm; 2 where the models or rows can't be compared.
     """
-    from oddsmith.audit.margins import parse_margins
     from oddsmith.decision.costs import parse_cost
+    from oddsmith.evidence.margins import parse_margins
     from oddsmith.report.gate_report import draw_gate
     from oddsmith.workflow.gating import gate as compare
 

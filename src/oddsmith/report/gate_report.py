@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oddsmith.audit.margins import SAID
 from oddsmith.errors import counted, visible
+from oddsmith.evidence.margins import SAID
 from oddsmith.report.terminal import Column, draw_table, figure, heading
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from oddsmith.audit.gate import Gate, Part
-    from oddsmith.audit.margins import Difference
+    from oddsmith.evidence.gate import Gate, Part
+    from oddsmith.evidence.margins import Difference
 
 
 def draw_gate(gate: Gate, console: Console) -> None:

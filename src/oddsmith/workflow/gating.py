@@ -16,10 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.audit.contenders import CommonRows, Contender, Price
-from oddsmith.audit.gate import Gate
-from oddsmith.audit.gate import gate as compared
-from oddsmith.audit.margins import Margins
 from oddsmith.calibration.class_maps import class_log_odds
 from oddsmith.data.cells import MissingMarkers, numbers, texts
 from oddsmith.data.pieces import OnePiece, Pieces, as_pieces
@@ -27,6 +23,10 @@ from oddsmith.data.read import Reading
 from oddsmith.data.roles import Role
 from oddsmith.decision.costs import RowCosts
 from oddsmith.errors import DataWarning, InputError, counted, visible
+from oddsmith.evidence.contenders import CommonRows, Contender, Price
+from oddsmith.evidence.gate import Gate
+from oddsmith.evidence.gate import gate as compared
+from oddsmith.evidence.margins import Margins
 from oddsmith.model import Model
 from oddsmith.model.labelled import Rows
 from oddsmith.model.probabilities import log_probabilities

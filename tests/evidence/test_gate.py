@@ -4,10 +4,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oddsmith.audit.contenders import CommonRows, Contender
-from oddsmith.audit.gate import Gate, gate
-from oddsmith.audit.margins import SAID, Margins, judged, outcome_of, parse_margins, rows_needed
-from oddsmith.audit.paired import Paired, Units, mean_difference, ranking_difference
 from oddsmith.decision.choosing import (
     analytic_policy,
     deferral_policy,
@@ -19,6 +15,10 @@ from oddsmith.decision.costs import CostMatrix, RowCosts
 from oddsmith.errors import InputError
 from oddsmith.evaluate.intervals import Interval
 from oddsmith.evaluate.metrics import Cost
+from oddsmith.evidence.contenders import CommonRows, Contender
+from oddsmith.evidence.gate import Gate, gate
+from oddsmith.evidence.margins import SAID, Margins, judged, outcome_of, parse_margins, rows_needed
+from oddsmith.evidence.paired import Paired, Units, mean_difference, ranking_difference
 from oddsmith.fit.losses import expit, log_softmax
 
 COST = Cost(fn=120, fp=18)
@@ -260,6 +260,9 @@ def test_deferred_cases_cost_a_look_and_need_a_price():
     codes = np.digitize(good.eta, defers.thresholds)
     each = np.select([codes == 1, (codes == 0) & (y == 1), (codes == 2) & (y == 0)], [4, 120, 80], 0)
     assert figure(found, "cost").candidate == pytest.approx(each.mean())
+    # A person who looks at a positive has it; only what is called positive without a look is precise or not.
+    assert figure(found, "recall").candidate == pytest.approx((codes > 0)[y == 1].mean())
+    assert figure(found, "precision").candidate == pytest.approx(y[codes == 2].mean())
     with pytest.raises(InputError, match="'defer' has no cost"):
         compared(acting(good, defers), bad, y, price=COST)
 

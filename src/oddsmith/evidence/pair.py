@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oddsmith.audit.contenders import CommonRows, Contender, Price, places, price_of, price_of_actions
-from oddsmith.audit.margins import Difference, Margins, Name, judged, shown
-from oddsmith.audit.paired import Flags, Paired, Units
 from oddsmith.decision.costs import PERFECT, Actions, CostMatrix
 from oddsmith.errors import counted, visible
 from oddsmith.evaluate.score_table import Floats
+from oddsmith.evidence.contenders import CommonRows, Contender, Price, places, price_of, price_of_actions
+from oddsmith.evidence.margins import Difference, Margins, Name, judged, shown
+from oddsmith.evidence.paired import Flags, Paired, Units
 
 WHO = ("candidate", "incumbent")
 FEWEST = 20
@@ -45,8 +45,10 @@ class Pair:
     """How much the costs of two actions in one row can differ."""
     scale: float
     """What the cheapest single action for all costs a case beyond right answers."""
-    positive: tuple[Flags, Flags] | None
-    """Where the positive action is taken, (n,); None where there is none."""
+    caught: tuple[Flags, Flags] | None
+    """Where another action than that of negatives is taken, (n,); None where actions have no order."""
+    flagged: tuple[Flags, Flags] | None
+    """Where the positive action is taken, (n,)."""
 
     @property
     def losses(self) -> tuple[Floats, Floats]:
@@ -105,7 +107,8 @@ def pair_of(
         most = float(beyond.max())
         scale = float((rows.weight @ beyond).min() / rows.weight.sum())
     last = [_positive_action(model, price) for model in models]
-    flags = [codes == code for codes, code in zip(taken, last, strict=True) if codes is not None and code]
+    acted = [(codes, code) for codes, code in zip(taken, last, strict=True) if codes is not None and code]
+    two = len(acted) == 2
     groups = None if rows.groups is None else np.unique(np.asarray(rows.groups), return_inverse=True)[1]
     return Pair(
         models=models,
@@ -117,7 +120,8 @@ def pair_of(
         cost=cost,
         most=most,
         scale=scale,
-        positive=(flags[0], flags[1]) if len(flags) == 2 else None,
+        caught=(acted[0][0] > 0, acted[1][0] > 0) if two else None,
+        flagged=(acted[0][0] == acted[0][1], acted[1][0] == acted[1][1]) if two else None,
     )
 
 

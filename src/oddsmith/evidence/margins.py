@@ -18,9 +18,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from oddsmith.audit.paired import Paired
 from oddsmith.errors import InputError, visible
 from oddsmith.evaluate.intervals import Interval
+from oddsmith.evidence.paired import Paired
 
 Outcome = Literal["PASS", "INSUFFICIENT", "FAIL"]
 Name = Literal["log_loss", "auc", "cost", "smooth_ece", "brier", "recall", "precision"]
@@ -57,8 +57,9 @@ class Margins(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     smooth_ece: float | None = 0.02
     brier: float | None = None
     recall: float | None = None
-    """Of the positive action; judged for two classes."""
+    """The share of positives that do not get the action of negatives; of two classes."""
     precision: float | None = None
+    """The share of positives among rows with the positive action; of two classes."""
 
     def __post_init__(self) -> None:
         for name in SAID:

@@ -5,17 +5,17 @@ from hypothesis import strategies as st
 from scipy.stats import t, ttest_rel
 from sklearn.metrics import precision_score, recall_score, roc_auc_score
 
-from oddsmith.audit.paired import (
+from oddsmith.evaluate.delong import auc_difference
+from oddsmith.evaluate.metrics import auc
+from oddsmith.evaluate.score_table import ScoreTable
+from oddsmith.evaluate.smooth import smooth_ece
+from oddsmith.evidence.paired import (
     Units,
     mean_difference,
     precision_difference,
     ranking_difference,
     smooth_ece_difference,
 )
-from oddsmith.evaluate.delong import auc_difference
-from oddsmith.evaluate.metrics import auc
-from oddsmith.evaluate.score_table import ScoreTable
-from oddsmith.evaluate.smooth import smooth_ece
 from oddsmith.fit.losses import expit, softplus
 
 

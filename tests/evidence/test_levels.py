@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from oddsmith.audit.levels import MOST_LEVELS, levels
+from oddsmith.evidence.levels import MOST_LEVELS, levels
 
 
 def sizes(column):

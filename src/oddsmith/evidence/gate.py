@@ -22,20 +22,20 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from oddsmith.audit.contenders import CommonRows, Contender, Price
-from oddsmith.audit.levels import levels
-from oddsmith.audit.margins import SAID, Difference, Margins, Name, Outcome
-from oddsmith.audit.pair import FEWEST, WHO, Pair, pair_of
-from oddsmith.audit.paired import (
+from oddsmith.errors import InputError, counted, visible
+from oddsmith.evaluate.resampling import require_resampling
+from oddsmith.evaluate.score_table import Floats, require
+from oddsmith.evidence.contenders import CommonRows, Contender, Price
+from oddsmith.evidence.levels import levels
+from oddsmith.evidence.margins import SAID, Difference, Margins, Name, Outcome
+from oddsmith.evidence.pair import FEWEST, WHO, Pair, pair_of
+from oddsmith.evidence.paired import (
     Paired,
     mean_difference,
     precision_difference,
     ranking_difference,
     smooth_ece_difference,
 )
-from oddsmith.errors import InputError, counted, visible
-from oddsmith.evaluate.resampling import require_resampling
-from oddsmith.evaluate.score_table import Floats, require
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -158,18 +158,10 @@ def _figures(
         "cost": "no costs are stated, and no policy has any.",
     }
     why |= dict.fromkeys(("recall", "precision"), _why_no_positive_action(pair))
-    if pair.positive is not None:
-        one, other = pair.positive
-        found["recall"] = mean_difference(
-            one.astype(np.float64),
-            other.astype(np.float64),
-            units,
-            among=positive,
-            step=step,
-            most=1.0,
-            level=level,
-        )
-        found["precision"] = precision_difference(one, other, positive, units, step=step, level=level)
+    if pair.caught is not None and pair.flagged is not None:
+        one, other = (caught.astype(np.float64) for caught in pair.caught)
+        found["recall"] = mean_difference(one, other, units, among=positive, step=step, most=1.0, level=level)
+        found["precision"] = precision_difference(*pair.flagged, positive, units, step=step, level=level)
         why |= {
             "recall": "no row is positive.",
             "precision": "one model takes the positive action of no row.",

@@ -1,1 +1,0 @@
-"""The evidence for a model, as numbers: one audit, verdicts, and the gate between two models."""
