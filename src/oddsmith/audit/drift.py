@@ -100,17 +100,15 @@ def drift(given: DriftInputs, classes: Sequence[str], level: float = 0.95) -> Dr
     """
     _check(given, classes)
     terms, moved = _terms(given, level)
-    train, audit = (
-        np.asarray(counts, dtype=np.float64) for counts in (given.train_counts, given.audit_counts)
-    )
+    of_train, of_audit = math.fsum(given.train_counts), math.fsum(given.audit_counts)
     each = tuple(
         ClassDrift(
             label,
-            train[k] / train.sum(),
-            audit[k] / audit.sum(),
-            share_difference(train[k], train.sum(), audit[k], audit.sum(), level),
+            float(trained) / of_train,
+            float(audited) / of_audit,
+            share_difference(float(trained), of_train, float(audited), of_audit, level),
         )
-        for k, label in enumerate(classes)
+        for label, trained, audited in zip(classes, given.train_counts, given.audit_counts, strict=True)
     )
     scores = None
     if given.train_scores is not None and given.audit_scores is not None:

@@ -4,7 +4,8 @@
     counted      recall, F1, ECE              a function of sums over (cell, label): always the best flip next
     ranked       AUC                          the best flips are found in rounds, each with the labels of the last
 
-For k = 1 every row is tried, so that the answer is exact. For many, flips are taken some at a time, and the answer is
+For k = 1 the answer is exact, but for the ECE of rows that weigh differently, of which only the heaviest in each bin are
+tried: a lighter one may do better. For many, flips are taken some at a time, and the answer is
 what this search finds: other labels may move a figure further, none of these moves it less. Flips are worst cases, no estimate of what is wrong in the labels.
 
 A flip of more than two classes is to the class that moves the figure most. A weighted row keeps its weight.
@@ -60,7 +61,7 @@ class LabelFlips(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 PROCEDURE = (
-    "One label: every row was tried. More: log loss and cost exactly, the others by a greedy search, "
+    "One label: the worst there is. More: log loss and cost exactly, the others by a greedy search, "
     "so that other labels may move them further."
 )
 

@@ -21,7 +21,7 @@ import numpy as np
 from oddsmith.audit.acting import Acting
 from oddsmith.audit.estimates import auc_of_rows, mean_estimate, number_of_units, share_estimate
 from oddsmith.audit.rows import AuditRows
-from oddsmith.audit.verdicts import Bars, Verdict, judged, shown, undecided
+from oddsmith.audit.verdicts import Bars, Verdict, judged, percent, shown, undecided
 from oddsmith.decide import binomial
 from oddsmith.errors import counted, visible
 from oddsmith.evaluate.calibration_report import MEDIUM, SMALL, CalibrationReport, calibration_report
@@ -99,16 +99,14 @@ def fit_verdict(fit: FitFacts) -> Verdict:
     told = visible(fit.message.rstrip("."), 400)
     if fit.status == "unknown":
         return undecided("fit", f"How the fit ended is not known: {told}.")
-    converged = fit.status == "converged"
-    said = "The fit converged" if converged else "The coefficients are not an optimum"
     return Verdict(
         name="fit",
-        verdict="PASS" if converged else "FAIL",
+        verdict="PASS" if fit.status == "converged" else "FAIL",
         estimate=None,
         interval=None,
         bar=None,
         needed=None,
-        sentence=f"{said}: {told}.",
+        sentence=f"The fit: {told}.",
     )
 
 
@@ -177,7 +175,7 @@ def calibration_verdict(calibration: Calibration, rows: AuditRows, bars: Bars) -
         told = ""
         if ratio.ratio is not None and ratio.interval is not None:
             told = (
-                f" Events over those expected: {shown(ratio.ratio)} ({ratio.interval.level:.0%} interval "
+                f" Events over those expected: {shown(ratio.ratio)} ({percent(ratio.interval.level)} interval "
                 f"{shown(ratio.interval.low)} to {shown(ratio.interval.high)})."
             )
         return undecided(
@@ -240,7 +238,7 @@ def sample_size_verdict(found: SampleSize, bars: Bars, classes: Sequence[str]) -
         positives = found.class_counts[1]
         listed = ", ".join(f"{need.recall:.2f} takes {need.needed:,}" for need in found.recall)
         sentence += (
-            f" Even without a miss, at {bars.confidence:.0%} confidence a recall of {listed} positives; "
+            f" Even without a miss, at {percent(bars.confidence)} confidence a recall of {listed} positives; "
             f"there are {positives:,} of '{visible(classes[1])}'."
         )
     if bars.recall is not None and found.recall:
@@ -278,10 +276,11 @@ def _recall_verdict(acting: Acting | None, rows: AuditRows, bars: Bars, bar: flo
     found = judged("recall", "Recall", estimate.value, interval, "at least", bar, units, "positives")
     if found.verdict != "INSUFFICIENT":
         return found
-    # Fewer could show that it is below; to show that it is not, even a flawless policy takes these.
-    needed = max(needed, found.needed or 1)
+    # Fewer could show that it is below; to show that it is not, even a flawless policy takes as many.
+    if estimate.value < 1.0:
+        needed = max(needed, found.needed or 1)
     sentence = (
-        f"Recall {shown(estimate.value)} ({interval.level:.0%} bounds {shown(interval.low)} to "
+        f"Recall {shown(estimate.value)} ({percent(interval.level)} bounds {shown(interval.low)} to "
         f"{shown(interval.high)}): only part of it is at least {shown(bar)}; to tell takes {needed:,} positives "
         f"or more, and there are {round(units):,}."
     )
@@ -291,7 +290,7 @@ def _recall_verdict(acting: Acting | None, rows: AuditRows, bars: Bars, bar: flo
 def _too_few(name: str, said: str, estimate: Estimate, bar: float, events: float) -> Verdict:
     interval = estimate.interval
     sentence = (
-        f"{said} {shown(estimate.value)} ({interval.level:.0%} interval {shown(interval.low)} to "
+        f"{said} {shown(estimate.value)} ({percent(interval.level)} interval {shown(interval.low)} to "
         f"{shown(interval.high)}): {_number(events)} of the rarest class; below {SMALL} nothing is judged."
     )
     return undecided(name, sentence, estimate=estimate.value, interval=interval, bar=bar, needed=SMALL)

@@ -4,7 +4,7 @@
 
 With twenty levels one in twenty stands out by luck alone; intervals that hold together leave that to one column in
 twenty. A level stands out where its positives are not as many as expected (the interval of observed / expected leaves out
-1), or where its log loss or its cost differ from those of all rows by more than their intervals.
+1), or where its log loss or its cost are worse than those of all rows (the interval lies above them).
 
 Text has one level a value, numbers one a value where these are few and quantile groups otherwise. Levels beyond
 `MOST_LEVELS` are taken together, the smallest first. Below `SMALL` events a level is marked: its figures are mostly noise,
@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from oddsmith.audit.acting import actions_of, paid
 from oddsmith.audit.estimates import auc_of_rows, mean_estimate, share_estimate
 from oddsmith.audit.rows import AuditRows
+from oddsmith.audit.verdicts import percent
 from oddsmith.decide.policy import Policy
 from oddsmith.errors import visible
 from oddsmith.evaluate.calibration_report import SMALL
@@ -106,9 +107,9 @@ def slicing(
         loss = mean_estimate(rows.losses[inside], weight, groups, each)
         ratio = _ratio(expit(eta[inside]), y, weight, rows, inside, each)
         apart = [
-            ("observed / expected", ratio, 1.0),
-            ("log loss", loss, whole["log loss"]),
-            ("cost", cost, whole["cost"]),
+            ("observed / expected", ratio is not None and _leaves_out(ratio.interval, 1.0)),
+            ("log loss", _is_above(loss, whole["log loss"])),
+            ("cost", _is_above(cost, whole["cost"])),
         ]
         small = min(np.count_nonzero(y == 0), np.count_nonzero(y == 1)) < SMALL
         events = float(weight[y == 1].sum())
@@ -123,14 +124,7 @@ def slicing(
             action_share=share,
             cost=cost,
             small=bool(small),
-            stands_out=tuple(
-                what
-                for what, estimate, all_rows in apart
-                if not small
-                and estimate is not None
-                and all_rows is not None
-                and _leaves_out(estimate.interval, all_rows)
-            ),
+            stands_out=tuple(what for what, is_apart in apart if is_apart and not small),
         )
         found.append(slice_)
     return Slicing(column=column, levels=tuple(found), sentence=_sentence(column, found, level))
@@ -207,13 +201,17 @@ def _leaves_out(interval: Interval, value: float) -> bool:
     return not interval.low <= value <= interval.high
 
 
+def _is_above(estimate: Estimate | None, value: float | None) -> bool:
+    return estimate is not None and value is not None and estimate.interval.low > value
+
+
 def _sentence(column: str, levels: Sequence[Slice], level: float) -> str:
     out = [found for found in levels if found.stands_out]
     small = sum(found.small for found in levels)
     few = f" {small:,} of the {len(levels):,} levels are too small to tell." if small else ""
     if not out:
-        return f"'{visible(column)}': no level stands out beyond chance ({level:.0%} for all together).{few}"
+        return f"'{visible(column)}': no level stands out beyond chance ({percent(level)} for all together).{few}"
     told = "; ".join(f"'{visible(found.level)}' by {', '.join(found.stands_out)}" for found in out[:3])
     more = f"; and {len(out) - 3:,} more" if len(out) > 3 else ""
     noun = "level stands" if len(out) == 1 else "levels stand"
-    return f"'{visible(column)}': {len(out):,} {noun} out beyond chance ({level:.0%} for all together): {told}{more}.{few}"
+    return f"'{visible(column)}': {len(out):,} {noun} out beyond chance ({percent(level)} for all together): {told}{more}.{few}"

@@ -137,7 +137,7 @@ def judged(
     outcome = outcome_of(interval, side, bar)
     needed = rows_needed(estimate, interval, bar, n) if outcome == "INSUFFICIENT" else None
     kind = "bounds" if "one-sided" in interval.method else "interval"
-    between = f"{interval.level:.0%} {kind} {shown(interval.low)} to {shown(interval.high)}"
+    between = f"{percent(interval.level)} {kind} {shown(interval.low)} to {shown(interval.high)}"
     asked = f"{side} {shown(bar)}"
     if outcome == "PASS":
         rest = f"all of it is {asked}, as asked"
@@ -195,6 +195,11 @@ def shown(value: float) -> str:
     if 10.0 <= abs(value) < 1e9:
         return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
     return f"{value:.3e}"
+
+
+def percent(level: float) -> str:
+    """A level as percent: 0.95 is "95%"."""
+    return f"{100.0 * level:.3g}%"
 
 
 def _rounded_up(number: float) -> int:
