@@ -18,15 +18,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from oddsmith.data.read import Reading, read_table
+    from oddsmith.decision.capacity import Capacity
+    from oddsmith.decision.costs import CostMatrix, Reviewer, RowCosts
     from oddsmith.errors import DataWarning, FitWarning, InputError
     from oddsmith.estimator import LogisticRegression as LogisticRegression
     from oddsmith.estimator_cv import LogisticRegressionCV as LogisticRegressionCV
     from oddsmith.evaluate.metrics import Cost
     from oddsmith.model import Explanation, Model, load
-    from oddsmith.workflow import describe, train
+    from oddsmith.workflow import calibrate, decide, describe, train
 
 _HOME = {
+    "Capacity": "oddsmith.decision.capacity",
     "Cost": "oddsmith.evaluate.metrics",
+    "CostMatrix": "oddsmith.decision.costs",
     "DataWarning": "oddsmith.errors",
     "Explanation": "oddsmith.model",
     "FitWarning": "oddsmith.errors",
@@ -35,6 +39,10 @@ _HOME = {
     "LogisticRegressionCV": "oddsmith.estimator_cv",
     "Model": "oddsmith.model",
     "Reading": "oddsmith.data.read",
+    "Reviewer": "oddsmith.decision.costs",
+    "RowCosts": "oddsmith.decision.costs",
+    "calibrate": "oddsmith.workflow.calibrating",
+    "decide": "oddsmith.workflow.deciding",
     "describe": "oddsmith.workflow",
     "load": "oddsmith.model",
     "read_table": "oddsmith.data.read",
@@ -42,14 +50,20 @@ _HOME = {
 }
 
 __all__ = [
+    "Capacity",
     "Cost",
+    "CostMatrix",
     "DataWarning",
     "Explanation",
     "FitWarning",
     "InputError",
     "Model",
     "Reading",
+    "Reviewer",
+    "RowCosts",
     "__version__",
+    "calibrate",
+    "decide",
     "describe",
     "load",
     "read_table",

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from oddsmith.audit.audit import audit_of
-from oddsmith.audit.drift import DriftInputs
-from oddsmith.audit.headlines import FitFacts
-from oddsmith.audit.rows import AuditRows
-from oddsmith.audit.verdicts import Bars
-from oddsmith.decide.choosing import analytic_policy, given_policy
+from oddsmith.decision.choosing import analytic_policy, given_policy
 from oddsmith.evaluate.metrics import Cost
+from oddsmith.evidence.audit import audit_of
+from oddsmith.evidence.drift import DriftInputs
+from oddsmith.evidence.headlines import FitFacts
+from oddsmith.evidence.rows import AuditRows
+from oddsmith.evidence.verdicts import Bars
 from oddsmith.fit.losses import expit
 from oddsmith.report.audit_report import draw_audit
 from oddsmith.report.terminal import console_for
@@ -40,7 +40,6 @@ def large(classes=("auto", "review"), **options):
         np.ones(25),
         1000,
         np.linspace(0, 1, 25),
-        np.ones(25),
         n,
         [600, 400],
         np.bincount(y),

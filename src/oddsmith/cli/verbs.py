@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from oddsmith.cli.calibrate import calibrate
+from oddsmith.cli.decide import decide
 from oddsmith.cli.describe import describe
 from oddsmith.cli.evaluate import evaluate
 from oddsmith.cli.predict import predict
@@ -35,7 +37,7 @@ def oddsmith() -> None:
     """
 
 
-for verb in (tutorial, describe, train, show, evaluate, predict):
+for verb in (tutorial, describe, train, show, calibrate, decide, evaluate, predict):
     oddsmith.add_command(verb)
 
 

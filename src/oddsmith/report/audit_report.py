@@ -14,13 +14,13 @@ from oddsmith.report.terminal import GAP, UNBOUNDED, Column, draw_table, figure,
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from oddsmith.audit.acting import Acting
-    from oddsmith.audit.audit import Audit
-    from oddsmith.audit.drift import Drift
-    from oddsmith.audit.flips import LabelFlips
-    from oddsmith.audit.headlines import Calibration, Ranking
-    from oddsmith.audit.slices import Slice, Slicing
     from oddsmith.evaluate.intervals import Estimate, Interval
+    from oddsmith.evidence.acting import Acting
+    from oddsmith.evidence.audit import Audit
+    from oddsmith.evidence.drift import Drift
+    from oddsmith.evidence.flips import LabelFlips
+    from oddsmith.evidence.headlines import Calibration, Ranking
+    from oddsmith.evidence.slices import Slice, Slicing
 
 STYLES = {"PASS": "green", "INSUFFICIENT": "yellow", "FAIL": "red"}
 _WIDEST_VERDICT = len("INSUFFICIENT")
