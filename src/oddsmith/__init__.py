@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from oddsmith.estimator import LogisticRegression as LogisticRegression
     from oddsmith.estimator_cv import LogisticRegressionCV as LogisticRegressionCV
     from oddsmith.evaluate.metrics import Cost
+    from oddsmith.evidence.verdicts import Bars
     from oddsmith.model import Explanation, Model, load
-    from oddsmith.workflow import calibrate, decide, describe, gate, train
+    from oddsmith.workflow import audit, calibrate, decide, describe, gate, train
 
 _HOME = {
+    "Bars": "oddsmith.evidence.verdicts",
     "Capacity": "oddsmith.decision.capacity",
     "Cost": "oddsmith.evaluate.metrics",
     "CostMatrix": "oddsmith.decision.costs",
@@ -41,6 +43,7 @@ _HOME = {
     "Reading": "oddsmith.data.read",
     "Reviewer": "oddsmith.decision.costs",
     "RowCosts": "oddsmith.decision.costs",
+    "audit": "oddsmith.workflow.auditing",
     "calibrate": "oddsmith.workflow.calibrating",
     "decide": "oddsmith.workflow.deciding",
     "describe": "oddsmith.workflow",
@@ -51,6 +54,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Bars",
     "Capacity",
     "Cost",
     "CostMatrix",
@@ -63,6 +67,7 @@ __all__ = [
     "Reviewer",
     "RowCosts",
     "__version__",
+    "audit",
     "calibrate",
     "decide",
     "describe",

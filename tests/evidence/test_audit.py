@@ -219,7 +219,12 @@ def test_no_rows_are_too_odd(found, weighted, grouped, with_policy):
     )
     policy = given_policy(None, 0.3, COST) if with_policy else None
     audit = audit_of(rows, ["no", "yes"], fit=FIT, policy=policy, bars=Bars(recall=0.9), n_resamples=20)
-    assert audit.verdict == "INSUFFICIENT"
+    # So few rows can show that a recall is missed, and nothing else.
+    assert all(
+        verdict.verdict == "INSUFFICIENT"
+        for name, verdict in named(audit).items()
+        if name not in ("fit", "recall")
+    )
     assert_survives(audit)
 
 

@@ -1,3 +1,5 @@
+from typing import NamedTuple
+
 import msgspec
 import numpy as np
 import pytest
@@ -12,16 +14,27 @@ from oddsmith.decision.choosing import (
     row_policy,
 )
 from oddsmith.decision.costs import CostMatrix, RowCosts
+from oddsmith.decision.policy import Policy
 from oddsmith.errors import InputError
 from oddsmith.evaluate.intervals import Interval
 from oddsmith.evaluate.metrics import Cost
-from oddsmith.evidence.contenders import CommonRows, Contender
+from oddsmith.evidence.contenders import Contender
 from oddsmith.evidence.gate import Gate, gate
-from oddsmith.evidence.margins import SAID, Margins, judged, outcome_of, parse_margins, rows_needed
+from oddsmith.evidence.margins import SAID, Margins, judged, parse_margins
 from oddsmith.evidence.paired import Paired, Units, mean_difference, ranking_difference
+from oddsmith.evidence.rows import AuditRows
 from oddsmith.fit.losses import expit, log_softmax
 
 COST = Cost(fn=120, fp=18)
+
+
+class Said(NamedTuple):
+    """What a model says of rows, before anything is known of them."""
+
+    eta: np.ndarray
+    log_proba: np.ndarray | None = None
+    policy: Policy | None = None
+    actions: np.ndarray | None = None
 
 
 def contenders(n=400, seed=0, worse=0.6):
@@ -29,13 +42,18 @@ def contenders(n=400, seed=0, worse=0.6):
     rng = np.random.default_rng(seed)
     eta = rng.normal(-1, 1.5, n)
     y = (rng.random(n) < expit(eta)).astype(int)
-    noisy = eta + rng.normal(0, worse, n)
-    return Contender(eta, eta), Contender(noisy, noisy), y
+    return Said(eta), Said(eta + rng.normal(0, worse, n)), y
+
+
+def contender(said, y, **common):
+    calibrated = said.eta if said.log_proba is None else said.log_proba
+    return Contender(AuditRows(said.eta, calibrated, y, actions=said.actions, **common), said.policy)
 
 
 def compared(candidate, incumbent, y, n_resamples=20, **options):
-    common = {name: options.pop(name) for name in list(options) if name in CommonRows.__dataclass_fields__}
-    return gate(candidate, incumbent, CommonRows(y, **common), n_resamples=n_resamples, **options)
+    common = {name: options.pop(name) for name in list(options) if name in AuditRows.__dataclass_fields__}
+    pair = (contender(said, y, **common) for said in (candidate, incumbent))
+    return gate(*pair, n_resamples=n_resamples, **options)
 
 
 def figure(found, name):
@@ -48,23 +66,26 @@ def figure(found, name):
         (-2, 0.9, 1, "PASS"),
         (-2, 1, 1, "INSUFFICIENT"),
         (1, 2, 1, "FAIL"),
-        (0.9, 2, 1, "INSUFFICIENT"),
         (-2, -1, 0, "PASS"),
         (0, 0, 0, "FAIL"),
         (-1, 0, 0, "INSUFFICIENT"),
     ],
 )
-def test_the_rule(low, high, margin, expected):
-    assert outcome_of(low, high, margin) == expected
+@pytest.mark.parametrize(("name", "sign"), [("log_loss", 1), ("auc", -1)])
+def test_the_rule(name, sign, low, high, margin, expected):
+    ends = sorted((sign * low, sign * high))
+    found = judged(name, Paired(sign * (low + high) / 2, 0.0, Interval(*ends, 0.95, "")), margin, n_rows=100)
+    assert (found.verdict, found.better) == (expected, high < 0)
 
 
 def test_the_rows_that_a_verdict_takes():
     # A harm of 0 with a reach of 0.04 on 100 rows is within a margin of 0.01 on 16 times as many.
-    assert rows_needed(0.0, -0.04, 0.04, 0.01, 100) == 1600
-    # One of 0.03 is beyond it once the lower end, 0.03 away, is 0.02 away: 100 * 9 / 4.
-    assert rows_needed(0.03, 0.0, 0.05, 0.01, 100) == 230
-    assert rows_needed(0.01, -0.01, 0.03, 0.01, 100) is None
-    assert rows_needed(0.0, -1.0, 1.0, 1e-9, 100) is None
+    alike = Paired(0.0, 0.0, Interval(-0.04, 0.04, 0.95, ""))
+    assert judged("log_loss", alike, 0.01, n_rows=100).needed == 1600
+    # A fall of 0.03 is beyond it once the nearer end, 0.03 away, is 0.02 away: 100 * 9 / 4, rounded up.
+    fall = Paired(0.80, 0.83, Interval(-0.05, 0.0, 0.95, ""))
+    assert judged("auc", fall, 0.01, n_rows=100).needed == 230
+    assert judged("auc", fall, 0.01, n_rows=100, enough=700).needed == 700
 
 
 def test_harm_of_what_should_be_high_is_a_loss_of_it():
@@ -101,7 +122,7 @@ rows = st.lists(
 @given(rows)
 def test_swapped_models_turn_every_difference(cells):
     a, b, y, weight = np.array(cells, dtype=float).T
-    models = Contender(a, a), Contender(b, b - 1)
+    models = Said(a), Said(b)
     there, back = (
         compared(*pair, y.astype(int), n_resamples=3, sample_weight=weight, price=COST, slices={"w": weight})
         for pair in (models, models[::-1])
@@ -128,8 +149,8 @@ def test_weight_2_is_a_row_twice_and_weight_0_none_for_estimates(cells):
     extra = [np.append(values, [1.0, 0.0]) for values in (a, b, y)]
     found = [
         compared(
-            Contender(one, one),
-            Contender(other, other),
+            Said(one),
+            Said(other),
             labels.astype(int),
             n_resamples=1,
             price=COST,
@@ -150,7 +171,7 @@ def test_weight_2_is_a_row_twice_and_weight_0_none_for_estimates(cells):
 def test_figures_are_those_of_the_rows():
     candidate, incumbent, y = contenders()
     found = compared(candidate, incumbent, y, price=COST)
-    one, other = (model.calibrated >= COST.log_odds for model in (candidate, incumbent))
+    one, other = (model.eta >= COST.log_odds for model in (candidate, incumbent))
     costs = [np.where(y == 1, 120.0 * ~called, 18.0 * called) for called in (one, other)]
     units = Units(np.ones(len(y)))
     expected = {
@@ -190,7 +211,7 @@ def test_a_worse_model_fails_a_better_one_passes_and_few_rows_tell_nothing():
 
 def test_groups_that_move_together_tell_less():
     good, bad, y = contenders(400)
-    often = [Contender(np.repeat(m.eta, 5), np.repeat(m.eta, 5)) for m in (good, bad)]
+    often = [Said(np.repeat(m.eta, 5)) for m in (good, bad)]
     single = compared(*often, np.repeat(y, 5))
     grouped = compared(*often, np.repeat(y, 5), groups=np.repeat(np.arange(400), 5))
     assert (grouped.n_groups, single.n_groups) == (400, None)
@@ -205,7 +226,7 @@ def test_a_part_of_the_rows_can_fail_the_gate_and_a_small_one_does_not_hold_it_u
     rng = np.random.default_rng(1)
     region = rng.choice(["north", "south", "islands"], size=4000, p=[0.795, 0.2, 0.005])
     eta = np.where(region == "south", good.eta + 1.2, good.eta - 0.3)
-    incumbent = Contender(eta, eta)
+    incumbent = Said(eta)
     loose = Margins(log_loss=0.5, auc=0.5, smooth_ece=0.5)
     assert compared(incumbent, good, y, slices={"region": region}, margins=loose).verdict == "PASS"
     strict = Margins(log_loss=0.05, auc=0.5, smooth_ece=0.5)
@@ -214,15 +235,19 @@ def test_a_part_of_the_rows_can_fail_the_gate_and_a_small_one_does_not_hold_it_u
     assert fails.sentence == "the candidate is worse than the margin allows: log loss where region is south."
     better = compared(good, incumbent, y, slices={"region": region}, margins=strict)
     assert better.verdict == "PASS"
-    assert [part.small for part in better.parts] == [True, False, False]
+    assert [part.level for part in better.parts] == ["north", "south", "islands"]
+    assert [part.small for part in better.parts] == [False, False, True]
     # Two intervals at 97.5% hold together with 95%.
-    level = better.parts[1].differences[0].interval.level
+    level = better.parts[0].differences[0].interval.level
     assert (level, better.multiplicity.count("97.5%")) == (pytest.approx(0.975), 1)
     inside = region == "north"
     expected = mean_difference(
-        good.losses(y), incumbent.losses(y), Units(np.ones(4000)), among=inside, level=level
+        *(contender(said, y).rows.losses for said in (good, incumbent)),
+        Units(np.ones(4000)),
+        among=inside,
+        level=level,
     )
-    assert better.parts[1].differences[0].interval == expected.interval
+    assert better.parts[0].differences[0].interval == expected.interval
 
 
 def test_a_figure_that_is_asked_for_and_is_not_there_is_no_pass():
@@ -236,7 +261,7 @@ def test_a_figure_that_is_asked_for_and_is_not_there_is_no_pass():
 
 
 def acting(model, policy):
-    return Contender(model.eta, model.calibrated, policy)
+    return model._replace(policy=policy)
 
 
 def test_each_acts_by_its_own_policy_and_both_at_the_price_of_the_candidate():
@@ -249,7 +274,7 @@ def test_each_acts_by_its_own_policy_and_both_at_the_price_of_the_candidate():
     assert compared(acting(good, cheap), acting(bad, low), y).price == "fn=5, fp=1, the candidate's"
     assert "cost" in compared(acting(good, low), acting(bad, high), y).left_out
     # Given actions go before those of the policy.
-    none = Contender(good.eta, good.eta, low, np.zeros(len(y)))
+    none = acting(good, low)._replace(actions=np.zeros(len(y), dtype=int))
     assert figure(compared(none, acting(bad, low), y), "recall").candidate == 0.0
 
 
@@ -271,7 +296,7 @@ def test_costs_in_columns_are_those_of_each_row():
     good, bad, y = contenders()
     amount = np.random.default_rng(0).uniform(20, 90, size=len(y))
     policy = row_policy(RowCosts(fn="amount", fp=18))
-    found = compared(acting(good, policy), acting(bad, policy), y, columns={"amount": amount})
+    found = compared(acting(good, policy), acting(bad, policy), y, cost_columns={"amount": amount})
     called = good.eta >= np.log(18 / amount)
     assert figure(found, "cost").candidate == pytest.approx(
         np.where(y, ~called * amount, called * 18.0).mean()
@@ -296,7 +321,7 @@ def three_classes(n=500, seed=0):
     y = rng.integers(3, size=n)
     eta = np.eye(3)[y] * 1.5 + rng.normal(size=(n, 3))
     noisy = eta + rng.normal(size=(n, 3))
-    return (Contender(scores, log_softmax(scores)) for scores in (eta, noisy)), y
+    return (Said(scores, log_softmax(scores)) for scores in (eta, noisy)), y
 
 
 def test_more_classes_have_a_macro_auc_and_a_cost_matrix():
@@ -341,20 +366,18 @@ def test_margins_are_read_and_refused():
 
 def test_other_rows_and_classes_are_refused():
     good, bad, y = contenders(10)
-    (three, _), _ = three_classes(10)
+    (three, _), of_three = three_classes(10)
     for call, cause in (
-        (lambda: compared(good, three, y), "2 classes and the incumbent 3"),
-        (lambda: compared(good, contenders(9)[0], y), "the incumbent has scores of 9 rows"),
-        (lambda: compared(good, bad, y + 1), "class code"),
-        (lambda: compared(good, bad, y, sample_weight=np.zeros(10)), "no rows to compare on"),
-        (lambda: compared(good, bad, y, groups=[1]), "'groups' has shape"),
-        (lambda: compared(good, bad, y, level=1.5), "level 1.5"),
-        (lambda: Contender([np.nan], [0.0]), "row 1: eta nan"),
-        (lambda: Contender([1.0], [[0.0]]), "scores have shapes"),
+        (lambda: gate(contender(good, y), contender(three, of_three)), "2 classes and the incumbent 3"),
         (
-            lambda: compared(Contender(good.eta, good.eta, None, np.full(10, 7)), bad, y),
-            "actions: give one of 0 to 1",
+            lambda: gate(contender(good, y), contender(bad, 1 - y)),
+            "labels or weights are not those of the incumbent",
         ),
+        (
+            lambda: gate(contender(good, y), contender(bad, y, sample_weight=y + 1)),
+            "labels or weights are not",
+        ),
+        (lambda: compared(good, bad, y, level=1.5), "level 1.5"),
     ):
         with pytest.raises(InputError, match=cause):
             call()

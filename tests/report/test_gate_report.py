@@ -5,8 +5,9 @@ import numpy as np
 from rich.console import Console
 
 from oddsmith.evaluate.metrics import Cost
-from oddsmith.evidence.contenders import CommonRows, Contender
+from oddsmith.evidence.contenders import Contender
 from oddsmith.evidence.gate import gate
+from oddsmith.evidence.rows import AuditRows
 from oddsmith.report.gate_report import draw_gate
 from oddsmith.report.terminal import console_for
 
@@ -16,8 +17,9 @@ def compared(n=300, slices=None, **options):
     eta = rng.normal(-1, 1.5, n)
     y = (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(int)
     noisy = eta + rng.normal(size=n)
-    rows = CommonRows(y, groups=np.arange(n) // 2, slices=slices or {})
-    return gate(Contender(eta, eta), Contender(noisy, noisy), rows, n_resamples=20, **options)
+    common = {"groups": np.arange(n) // 2, "slices": slices or {}}
+    pair = (Contender(AuditRows(scores, scores, y, **common)) for scores in (eta, noisy))
+    return gate(*pair, n_resamples=20, **options)
 
 
 def drawn(found, width=None):

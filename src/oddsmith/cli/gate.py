@@ -35,7 +35,7 @@ EXAMPLES = examples(
     "slices",
     multiple=True,
     metavar="COLUMN",
-    help="Compare the rows of each level of this column too, or of quarters of its numbers.",
+    help="Compare the rows of each level of this column too, or of quantile groups of its numbers.",
 )
 @click.option(
     "--margin",
@@ -57,7 +57,9 @@ EXAMPLES = examples(
 @memory_option
 @reading_options
 @voiced
+@click.pass_context
 def gate(
+    context: click.Context,
     candidate: str,
     incumbent: str,
     data: tuple[str, ...],
@@ -111,4 +113,4 @@ def gate(
         draw_gate(found, voice.console())
     if found.verdict != "PASS":
         voice.tell_asides()
-        raise SystemExit(1)
+        context.exit(1)

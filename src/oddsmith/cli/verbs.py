@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from oddsmith.cli.audit import audit
 from oddsmith.cli.calibrate import calibrate
 from oddsmith.cli.decide import decide
 from oddsmith.cli.describe import describe
@@ -38,18 +39,19 @@ def oddsmith() -> None:
     """
 
 
-for verb in (tutorial, describe, train, show, calibrate, decide, evaluate, gate, predict):
+for verb in (tutorial, describe, train, show, calibrate, decide, audit, gate, evaluate, predict):
     oddsmith.add_command(verb)
 
 
 def run(arguments: list[str]) -> int:
     """Run a command line; a usage error is shown, any other exception is the verb's own."""
     try:
-        oddsmith.main(arguments, prog_name="oddsmith", standalone_mode=False)
+        code = oddsmith.main(arguments, prog_name="oddsmith", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except click.Abort as error:
         # click makes this of two exceptions; what happened is its cause.
         raise error.__cause__ or KeyboardInterrupt from None
-    return 0
+    # Of click's `exit` it is the code; a verb that comes to its end returns nothing.
+    return code if isinstance(code, int) else 0

@@ -7,7 +7,7 @@ more often than one of them. Parts of the rows, as the levels of a column, are j
 widened for their number (Bonferroni). A part fails the gate, since its harm is then proved; one that is too small for
 a verdict does not hold it up.
 
-Below `FEWEST` units outside the largest class nothing is certified, whatever the intervals say. Two models that answer
+Below `SMALL` units outside the largest class nothing is certified, whatever the intervals say. Two models that answer
 every row alike are one model, and do not differ.
 
 Source: Berger (1982) for tests that all have to pass.
@@ -23,12 +23,12 @@ import numpy as np
 from msgspec import Meta
 
 from oddsmith.errors import InputError, counted, visible
+from oddsmith.evaluate.calibration_report import SMALL
 from oddsmith.evaluate.resampling import require_resampling
-from oddsmith.evaluate.score_table import Floats, require
-from oddsmith.evidence.contenders import CommonRows, Contender, Price
-from oddsmith.evidence.levels import levels
-from oddsmith.evidence.margins import SAID, Difference, Margins, Name, Outcome
-from oddsmith.evidence.pair import FEWEST, WHO, Pair, pair_of
+from oddsmith.evaluate.score_table import Floats
+from oddsmith.evidence.contenders import Contender, Price
+from oddsmith.evidence.margins import SAID, Difference, Margins, Name
+from oddsmith.evidence.pair import Pair, pair_of
 from oddsmith.evidence.paired import (
     Paired,
     mean_difference,
@@ -36,6 +36,9 @@ from oddsmith.evidence.paired import (
     ranking_difference,
     smooth_ece_difference,
 )
+from oddsmith.evidence.rows import AuditRows
+from oddsmith.evidence.slices import levels_of
+from oddsmith.evidence.verdicts import Outcome, percent
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -78,7 +81,6 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 def gate(
     candidate: Contender,
     incumbent: Contender,
-    rows: CommonRows,
     *,
     price: Price | None = None,
     margins: Margins | None = None,
@@ -89,9 +91,8 @@ def gate(
     """Compare two models on rows that neither of them has seen.
 
     Args:
-        candidate: what the new model says of the rows, and what it does.
+        candidate: what the new model says of the rows, and what it does. Its rows have the groups and slices.
         incumbent: the same of the model in place.
-        rows: what is true of them.
         price: what actions cost, for both models; by itself that of the candidate's policy, or else of the incumbent's.
         margins: the harm that is put up with.
         level: of every interval.
@@ -99,18 +100,13 @@ def gate(
         seed: of the same.
 
     Raises:
-        InputError: the models have not the same classes or rows, a label is no class code, no row has a positive weight,
-            or the price has none for an action.
+        InputError: the models have not the same classes, labels or weights, or the price has none for an action.
     """
     require_resampling(level, n_resamples)
-    _refuse_others(candidate, incumbent, rows)
-    kept = rows.weight > 0
-    if not kept.any():
-        raise InputError("no rows to compare on: give at least one row with a label and a positive weight.")
-    candidate, incumbent, rows = candidate.part(kept), incumbent.part(kept), rows.part(kept)
+    _refuse_others(candidate.rows, incumbent.rows)
     asked = margins or Margins()
-    pair = pair_of(candidate, incumbent, rows, price, asked)
-    whole = np.ones(len(rows.y), dtype=np.bool_)
+    pair = pair_of(candidate, incumbent, price, asked)
+    rows, whole = pair.rows, np.ones(pair.rows.n, dtype=np.bool_)
     figures, left_out = _figures(pair, level, n_resamples, seed)
     differences = [pair.judged(name, paired, whole) for name, paired in figures.items()]
     parts, multiplicity = _parts(pair, level)
@@ -118,8 +114,8 @@ def gate(
     return Gate(
         verdict=verdict,
         sentence=sentence,
-        n_rows=len(whole),
-        n_groups=None if rows.groups is None else len(pair.units.sums(rows.weight)),
+        n_rows=rows.n,
+        n_groups=None if rows.units is None else int(rows.units.max()) + 1,
         events=pair.events(whole),
         differences=differences,
         parts=parts,
@@ -142,14 +138,14 @@ def _figures(
     positive = y == 1
     found: dict[Name, Paired | None] = {
         "log_loss": mean_difference(*pair.losses, units, level=level),
-        "auc": ranking_difference(a.eta, b.eta, y, units, level=level),
+        "auc": ranking_difference(a.rows.eta, b.rows.eta, y, units, level=level),
         "cost": None
         if pair.cost is None
         else mean_difference(*pair.cost, units, step=step * pair.most, level=level),
         "smooth_ece": smooth_ece_difference(
-            a.call(y), b.call(y), units, level=level, n_resamples=n_resamples, seed=seed
+            a.rows.call, b.rows.call, units, level=level, n_resamples=n_resamples, seed=seed
         ),
-        "brier": mean_difference(a.squares(y), b.squares(y), units, level=level),
+        "brier": mean_difference(a.squares, b.squares, units, level=level),
         "recall": None,
         "precision": None,
     }
@@ -171,7 +167,7 @@ def _figures(
 
 
 def _why_no_positive_action(pair: Pair) -> str:
-    if pair.models[0].n_classes > 2:
+    if pair.rows.n_classes > 2:
         return "of two classes only."
     if pair.cost is None:
         return "a model has no policy, and no costs are stated."
@@ -180,18 +176,17 @@ def _why_no_positive_action(pair: Pair) -> str:
 
 def _parts(pair: Pair, level: float) -> tuple[list[Part], str | None]:
     """Log loss and cost of each level of each column, and at which level they are told."""
-    masks = [
-        (column, name, inside)
-        for column, values in pair.rows.slices.items()
-        for name, inside in levels(values)
-    ]
+    masks = []
+    for column, values in pair.rows.slices.items():
+        names, place = levels_of(values)
+        masks += [(column, name, place == at) for at, name in enumerate(names)]
     if not masks:
         return [], None
     figures: list[tuple[Name, tuple[Floats, Floats], float]] = [("log_loss", pair.losses, 0.0)]
     if pair.cost is not None:
         figures.append(("cost", pair.cost, 0.0 if pair.alike else pair.most))
     events = [pair.events(inside) for _, _, inside in masks]
-    n_judged = sum(number >= FEWEST for number in events) * len(figures)
+    n_judged = sum(number >= SMALL for number in events) * len(figures)
     each = 1.0 - (1.0 - level) / max(n_judged, 1)
     parts = []
     for (column, name, inside), number in zip(masks, events, strict=True):
@@ -205,7 +200,7 @@ def _parts(pair: Pair, level: float) -> tuple[list[Part], str | None]:
                 level=name,
                 n_rows=int(inside.sum()),
                 events=number,
-                small=number < FEWEST,
+                small=number < SMALL,
                 differences=[
                     pair.judged(figure, found, inside) for figure, found in paired if found is not None
                 ],
@@ -214,10 +209,10 @@ def _parts(pair: Pair, level: float) -> tuple[list[Part], str | None]:
     n_small = sum(part.small for part in parts)
     told = (
         f"{counted(n_judged, 'difference')} of {counted(len(parts) - n_small, 'part')}: each interval is told at "
-        f"{each * 100:.4g}%, so that all hold together with {level * 100:.4g}%."
+        f"{percent(each)}, so that all hold together with {percent(level)}."
     )
     if n_small:
-        told += f" Too small for a verdict, with fewer than {FEWEST} events: {counted(n_small, 'part')}."
+        told += f" Too small for a verdict, with fewer than {SMALL} events: {counted(n_small, 'part')}."
     return parts, told
 
 
@@ -251,15 +246,12 @@ def _conclusion(
     return "PASS", f"no figure is worse than its margin allows; {said}."
 
 
-def _refuse_others(candidate: Contender, incumbent: Contender, rows: CommonRows) -> None:
-    K, n = candidate.n_classes, len(rows.y)
-    if incumbent.n_classes != K:
+def _refuse_others(new: AuditRows, old: AuditRows) -> None:
+    if new.n_classes != old.n_classes:
         raise InputError(
-            f"the candidate has {K} classes and the incumbent {incumbent.n_classes}. Compare models of the same target."
+            f"the candidate has {new.n_classes} classes and the incumbent {old.n_classes}. Compare models of one target."
         )
-    for who, model in zip(WHO, (candidate, incumbent), strict=True):
-        if len(model.eta) != n:
-            raise InputError(
-                f"the {who} has scores of {len(model.eta)} rows, and labels are {n}. Give one a row."
-            )
-    require(np.isin(rows.y, np.arange(K)), rows.y.astype(np.float64), "class code", f"Codes go to {K - 1}.")
+    if not (np.array_equal(new.y, old.y) and np.array_equal(new.weight, old.weight)):
+        raise InputError(
+            "the candidate's labels or weights are not those of the incumbent. Give both the same rows, in one order."
+        )

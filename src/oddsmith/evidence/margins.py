@@ -3,9 +3,9 @@
     harm     = candidate - incumbent of what should be low, incumbent - candidate of what should be high
     PASS         the interval of the harm lies below the margin; better too where it lies below 0
     FAIL         it lies at the margin or above
-    INSUFFICIENT it straddles the margin; the n that it takes is n (reach / distance)^2, as width falls as 1 / sqrt(n)
+    INSUFFICIENT it straddles the margin; `verdicts.py` says how many rows it takes
 
-A margin is the harm that is not worth keeping the old model for. With a margin of 0 the new one has to be proved better.
+A margin is the harm that is not of_harm keeping the old model for. With a margin of 0 the new one has to be proved better.
 
 Source: Blackwelder (1982).
 """
@@ -21,8 +21,8 @@ from msgspec import Meta
 from oddsmith.errors import InputError, visible
 from oddsmith.evaluate.intervals import Interval
 from oddsmith.evidence.paired import Paired
+from oddsmith.evidence.verdicts import Outcome, outcome_of, percent, rows_needed, shown
 
-Outcome = Literal["PASS", "INSUFFICIENT", "FAIL"]
 Name = Literal["log_loss", "auc", "cost", "smooth_ece", "brier", "recall", "precision"]
 SAID: dict[Name, str] = {
     "log_loss": "log loss",
@@ -34,7 +34,6 @@ SAID: dict[Name, str] = {
     "precision": "precision",
 }
 HIGH_IS_GOOD = {"auc", "recall", "precision"}
-_MOST_NEEDED = 10**12
 
 
 class Margins(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -42,7 +41,7 @@ class Margins(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     By default a hundredth: of the probability that what came true was given (1 - exp(-0.01), as a geometric mean), and of
     the pairs that are ranked. What varies more from row to row has more room: the smooth ECE two points in a hundred, where
-    an audit bears five, and costs a twentieth of what a model can save. Costs say what a missed positive is worth; so
+    an audit bears five, and costs a twentieth of what a model can save. Costs say what a missed positive is of_harm; so
     recall and precision are judged where somebody asks for it, and the Brier score says what the log loss does.
 
     Raises:
@@ -114,23 +113,6 @@ class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     sentence: str
 
 
-def outcome_of(low: float, high: float, margin: float) -> Outcome:
-    """The rule, for harm between `low` and `high`."""
-    if high < margin:
-        return "PASS"
-    return "FAIL" if low >= margin else "INSUFFICIENT"
-
-
-def rows_needed(harm: float, low: float, high: float, margin: float, n_rows: int) -> int | None:
-    """Rows with which the interval would not straddle the margin, if the harm stayed; None where none would do."""
-    distance = abs(harm - margin)
-    reach = harm - low if harm > margin else high - harm
-    if distance == 0.0:
-        return None
-    # It straddles the margin with those there are.
-    return _rounded_up(max(n_rows * (reach / distance) ** 2, n_rows + 1.0))
-
-
 def judged(
     name: Name, paired: Paired, margin: float | None, *, n_rows: int, enough: int | None = None
 ) -> Difference:
@@ -139,22 +121,18 @@ def judged(
     verdict: Outcome | None = None
     needed, better = None, False
     if interval is not None:
-        low, high = (
-            (interval.low, interval.high) if name not in HIGH_IS_GOOD else (-interval.high, -interval.low)
-        )
-        harm = difference if name not in HIGH_IS_GOOD else -difference
-        better = high < 0.0 and enough is None
+        harm, of_harm = (-difference, _turned(interval)) if name in HIGH_IS_GOOD else (difference, interval)
+        better = of_harm.high < 0.0 and enough is None
         if margin is not None:
-            verdict = outcome_of(low, high, margin)
-            if verdict == "INSUFFICIENT":
-                needed = rows_needed(harm, low, high, margin, n_rows)
+            verdict = outcome_of(of_harm, "below", margin)
+            needed = rows_needed(harm, of_harm, margin, n_rows) if verdict == "INSUFFICIENT" else None
     if margin is not None and (interval is None or enough is not None):
         verdict, needed = "INSUFFICIENT", max(needed or 0, enough or 0) or None
     told = _told(verdict, margin, better, needed, n_rows, enough)
     between = (
         "how far the rows do not tell"
         if interval is None
-        else f"{interval.level * 100:.4g}% interval {_signed(interval.low)} to {_signed(interval.high)}"
+        else f"{percent(interval.level)} interval {_signed(interval.low)} to {_signed(interval.high)}"
     )
     return Difference(
         name=name,
@@ -170,14 +148,13 @@ def judged(
     )
 
 
+def _turned(interval: Interval) -> Interval:
+    return msgspec.structs.replace(interval, low=-interval.high, high=-interval.low)
+
+
 def said(name: Name) -> str:
     """What a sentence about a figure begins with."""
     return SAID[name][0].upper() + SAID[name][1:]
-
-
-def shown(value: float) -> str:
-    """Four significant digits, without an exponent where that is short."""
-    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3e}"
 
 
 def _signed(value: float) -> str:
@@ -205,11 +182,3 @@ def _told(
     why = "there are too few rows to tell" if enough is not None else "the rows can't tell"
     rest = f"that takes some {needed:,} rows instead of {n_rows:,}" if needed else "nor how many could"
     return f"{why} whether it is within the margin of {shown(margin)}, {rest}"
-
-
-def _rounded_up(number: float) -> int | None:
-    """To two significant digits: a rule of thumb is no more precise. None of more than anybody could have."""
-    if not number <= _MOST_NEEDED:
-        return None
-    unit = 10 ** max(0, math.floor(math.log10(number)) - 1)
-    return int(math.ceil(number / unit) * unit)

@@ -3,8 +3,8 @@
     price     as given, or what the candidate's policy states, or the incumbent's
     scale     what the cheapest single action for all rows costs a case beyond right answers: all that a model can save
 
-A model without a policy takes the action that the price has for its probability. Which of its actions is the positive
-one is clear where actions follow the order of scores; the columns of a cost matrix have no such order.
+Which of a model's actions is the positive one is clear where actions follow the order of scores; the columns of a cost
+matrix have no such order.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ import numpy as np
 
 from oddsmith.decision.costs import PERFECT, Actions, CostMatrix
 from oddsmith.errors import counted, visible
+from oddsmith.evaluate.calibration_report import SMALL
 from oddsmith.evaluate.score_table import Floats
-from oddsmith.evidence.contenders import CommonRows, Contender, Price, places, price_of, price_of_actions
-from oddsmith.evidence.margins import Difference, Margins, Name, judged, shown
+from oddsmith.evidence.contenders import Contender, Price, places, price_of_actions
+from oddsmith.evidence.margins import Difference, Margins, Name, judged
 from oddsmith.evidence.paired import Flags, Paired, Units
-
-WHO = ("candidate", "incumbent")
-FEWEST = 20
-"""Units outside the largest class from which a verdict can be had."""
+from oddsmith.evidence.rows import AuditRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +30,6 @@ class Pair:
     """Both models on rows of positive weight, the candidate first."""
 
     models: tuple[Contender, Contender]
-    rows: CommonRows
     units: Units
     margins: Margins
     alike: bool
@@ -51,10 +48,14 @@ class Pair:
     """Where the positive action is taken, (n,)."""
 
     @property
+    def rows(self) -> AuditRows:
+        """Those of the candidate: what is true of them is the same for both."""
+        return self.models[0].rows
+
+    @property
     def losses(self) -> tuple[Floats, Floats]:
         """Of each row, (n,)."""
-        a, b = (model.losses(self.rows.y) for model in self.models)
-        return a, b
+        return self.models[0].rows.losses, self.models[1].rows.losses
 
     def events(self, inside: Flags) -> float:
         """Units outside the largest class of some rows (n,)."""
@@ -70,35 +71,28 @@ class Pair:
     def judged(self, name: Name, paired: Paired, inside: Flags) -> Difference:
         """What a figure of some rows (n,) comes to."""
         n_rows, events = int(inside.sum()), self.events(inside)
-        few = events < FEWEST and not self.alike
+        few = events < SMALL and not self.alike
         # Without one event nobody can say how many rows hold twenty.
-        enough = math.ceil(n_rows * FEWEST / max(events, 1.0)) if few else None
+        enough = math.ceil(n_rows * SMALL / max(events, 1.0)) if few else None
         return judged(name, paired, self.margin(name), n_rows=n_rows, enough=enough)
 
 
-def pair_of(
-    candidate: Contender, incumbent: Contender, rows: CommonRows, given: Price | None, margins: Margins
-) -> Pair:
-    """Both models on rows of positive weight; `given` is what actions cost, where somebody says it.
+def pair_of(candidate: Contender, incumbent: Contender, given: Price | None, margins: Margins) -> Pair:
+    """Both models on the same rows; `given` is what actions cost, where somebody says it.
 
     Raises:
-        InputError: the price has none for an action, or as `act`.
+        InputError: the price has none for an action, or as `Contender.taken`.
     """
-    models = (candidate, incumbent)
-    owners = (
-        (given, "as given"),
-        *((price_of(m.policy), f"the {w}'s") for m, w in zip(models, WHO, strict=True)),
-    )
+    models, rows = (candidate, incumbent), candidate.rows
+    owners = ((given, "as given"), (candidate.price, "the candidate's"), (incumbent.price, "the incumbent's"))
     price, owner = next(((price, owner) for price, owner in owners if price is not None), (None, ""))
-    taken = [model.taken(price, rows.columns) for model in models]
+    taken = [model.taken(price) for model in models]
     cost, most, scale = None, 0.0, 0.0
     if price is not None:
         policy = candidate.policy or incumbent.policy
-        each = price_of_actions(
-            price, PERFECT if policy is None else policy.reviewer, rows, candidate.n_classes
-        )
+        each = price_of_actions(price, PERFECT if policy is None else policy.reviewer, rows)
         of_rows = [
-            each[np.arange(len(each)), np.array(places(price, model.policy))[codes]]
+            each[np.arange(rows.n), np.array(places(price, model.policy))[codes]]
             for model, codes in zip(models, taken, strict=True)
             if codes is not None
         ]
@@ -109,11 +103,9 @@ def pair_of(
     last = [_positive_action(model, price) for model in models]
     acted = [(codes, code) for codes, code in zip(taken, last, strict=True) if codes is not None and code]
     two = len(acted) == 2
-    groups = None if rows.groups is None else np.unique(np.asarray(rows.groups), return_inverse=True)[1]
     return Pair(
         models=models,
-        rows=rows,
-        units=Units(rows.weight, groups),
+        units=Units(rows.weight, rows.units),
         margins=margins,
         alike=_alike(models, taken),
         price=None if price is None else f"{_priced(price)}, {owner}",
@@ -126,7 +118,7 @@ def pair_of(
 
 
 def _alike(models: tuple[Contender, Contender], taken: Sequence[Actions | None]) -> bool:
-    a, b = models
+    a, b = (model.rows for model in models)
     one, other = taken
     acts = one is other if one is None or other is None else np.array_equal(one, other)
     return acts and np.array_equal(a.eta, b.eta) and np.array_equal(a.calibrated, b.calibrated)
@@ -134,7 +126,7 @@ def _alike(models: tuple[Contender, Contender], taken: Sequence[Actions | None])
 
 def _positive_action(model: Contender, price: Price | None) -> int | None:
     """The code of the action that is taken of positives; None where actions have no order."""
-    if model.n_classes > 2:
+    if model.rows.n_classes > 2:
         return None
     if model.policy is not None:
         return None if model.policy.matrix is not None else len(model.policy.actions) - 1
@@ -149,6 +141,6 @@ def _priced(price: Price) -> str:
         name: value for name, value in named.items() if value is not None and (value or name in ("fn", "fp"))
     }
     return ", ".join(
-        f"{name}={visible(value) if isinstance(value, str) else shown(value)}"
+        f"{name}={visible(value) if isinstance(value, str) else format(value, '.10g')}"
         for name, value in given.items()
     )

@@ -28,9 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.evaluate.delong import AucDifference, auc_difference
-from oddsmith.evaluate.intervals import Interval, effective_number
-from oddsmith.evaluate.score_table import Floats, ScoreTable
+from oddsmith.evaluate.intervals import Interval
+from oddsmith.evaluate.score_table import Floats, Integers, ScoreTable
 from oddsmith.evaluate.smooth import FEWEST_POINTS, NEAR_ENOUGH, own_error, smooth_ece
+from oddsmith.evidence.estimates import number_of_units, unit_sums
 from oddsmith.fit.losses import expit
 
 Flags = NDArray[np.bool_]
@@ -57,17 +58,16 @@ class Units:
 
     weight: Floats
     """(n,) above 0."""
-    of_row: NDArray[np.intp] | None = None
+    of_row: Integers | None = None
     """(n,) codes of groups from 0; None where each row is a unit."""
 
     def sums(self, values: Floats) -> Floats:
         """Sums of a column (n,) over each unit."""
-        return values if self.of_row is None else np.asarray(np.bincount(self.of_row, weights=values))
+        return unit_sums(values, self.of_row)
 
     def number(self, weight: Floats) -> float:
         """The effective number of units of these weights (n,); 0.0 where all are 0."""
-        each = self.sums(weight)
-        return effective_number(float(each.sum()), float(each @ each))
+        return number_of_units(weight, self.of_row)
 
     def part(self, rows: Flags) -> Units:
         """Some of the rows."""

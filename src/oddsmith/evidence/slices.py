@@ -4,7 +4,11 @@
 
 With twenty levels one in twenty stands out by luck alone; intervals that hold together leave that to one column in
 twenty. A level stands out where its positives are not as many as expected (the interval of observed / expected leaves out
-1), or where its log loss or its cost are worse than those of all rows (the interval lies above them).
+1), or where its log loss or its cost is worse than its probabilities themselves promise:
+
+    promised log loss   - sum over classes of p log p           promised cost   sum over classes of p C[class, action]
+
+A level that is merely harder to predict promises more, and does not stand out.
 
 Text has one level a value, numbers one a value where these are few and quantile groups otherwise. Levels beyond
 `MOST_LEVELS` are taken together, the smallest first. Below `SMALL` events a level is marked: its figures are mostly noise,
@@ -25,7 +29,7 @@ from oddsmith.errors import visible
 from oddsmith.evaluate.calibration_report import SMALL
 from oddsmith.evaluate.intervals import Estimate, Interval
 from oddsmith.evaluate.metrics import Count
-from oddsmith.evaluate.score_table import Floats
+from oddsmith.evaluate.score_table import Floats, Integers
 from oddsmith.evidence.acting import actions_of, paid
 from oddsmith.evidence.estimates import auc_of_rows, mean_estimate, share_estimate
 from oddsmith.evidence.rows import AuditRows
@@ -83,10 +87,8 @@ def slicing(
     actions = None if policy is None else actions_of(rows, policy)
     prices = None if policy is None else paid(rows, policy, rows.y)
     costs = None if prices is None else prices[np.arange(rows.n), actions]
-    whole = {
-        "log loss": float(rows.weight @ rows.losses / rows.weight.sum()),
-        "cost": None if costs is None else float(rows.weight @ costs / rows.weight.sum()),
-    }
+    promised_loss = -(np.exp(rows.log_proba) * rows.log_proba).sum(axis=1)
+    promised_cost = None if policy is None else _promised_cost(rows, policy)
     eta, happened = rows.call
     found = []
     for j, name in enumerate(names):
@@ -108,8 +110,13 @@ def slicing(
         ratio = _ratio(expit(eta[inside]), y, weight, rows, inside, each)
         apart = [
             ("observed / expected", ratio is not None and _leaves_out(ratio.interval, 1.0)),
-            ("log loss", _is_above(loss, whole["log loss"])),
-            ("cost", _is_above(cost, whole["cost"])),
+            ("log loss", _is_above_0((rows.losses - promised_loss)[inside], weight, groups, each)),
+            (
+                "cost",
+                costs is not None
+                and promised_cost is not None
+                and _is_above_0((costs - promised_cost)[inside], weight, groups, each),
+            ),
         ]
         small = min(np.count_nonzero(y == 0), np.count_nonzero(y == 1)) < SMALL
         events = float(weight[y == 1].sum())
@@ -201,8 +208,21 @@ def _leaves_out(interval: Interval, value: float) -> bool:
     return not interval.low <= value <= interval.high
 
 
-def _is_above(estimate: Estimate | None, value: float | None) -> bool:
-    return estimate is not None and value is not None and estimate.interval.low > value
+def _is_above_0(excess: Floats, weight: Floats, groups: Integers | None, level: float) -> bool:
+    found = mean_estimate(excess, weight, groups, level)
+    return found is not None and found.interval.low > 0.0
+
+
+def _promised_cost(rows: AuditRows, policy: Policy) -> Floats | None:
+    """What the actions cost by the probabilities, (n,); None without costs."""
+    actions, which = actions_of(rows, policy), np.arange(rows.n)
+    total = np.zeros(rows.n)
+    for k in range(rows.n_classes):
+        prices = paid(rows, policy, np.full(rows.n, k, dtype=np.int64))
+        if prices is None:
+            return None
+        total += np.exp(rows.log_proba[:, k]) * prices[which, actions]
+    return total
 
 
 def _sentence(column: str, levels: Sequence[Slice], level: float) -> str:

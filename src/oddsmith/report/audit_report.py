@@ -207,7 +207,11 @@ def _draw_flips(found: LabelFlips, console: Console) -> None:
         Column("now", [figure(flip.value) for flip in found.flips]),
         Column("lowest", [figure(flip.lowest) for flip in found.flips]),
         Column("highest", [figure(flip.highest) for flip in found.flips]),
-        Column("rows for the lowest", [_rows(flip.rows_lowest, flip.k) for flip in found.flips], left=True),
+        Column(
+            "audited rows for the lowest",
+            [_rows(flip.rows_lowest, flip.k) for flip in found.flips],
+            left=True,
+        ),
         Column("for the highest", [_rows(flip.rows_highest, flip.k) for flip in found.flips], left=True),
     ]
     draw_table(console, columns)

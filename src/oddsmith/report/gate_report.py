@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from oddsmith.errors import counted, visible
 from oddsmith.evidence.margins import SAID
+from oddsmith.evidence.verdicts import percent
 from oddsmith.report.terminal import Column, draw_table, figure, heading
 
 if TYPE_CHECKING:
@@ -88,9 +89,7 @@ def _verdict(found: Difference) -> str:
 
 def _rows(gate: Gate) -> str:
     of = "" if gate.n_groups is None else f" of {counted(gate.n_groups, 'group')}"
-    return (
-        f"{counted(gate.n_rows, 'row')}{of}, {figure(gate.events)} events; {gate.level * 100:.4g}% intervals"
-    )
+    return f"{counted(gate.n_rows, 'row')}{of}, {figure(gate.events)} events; {percent(gate.level)} intervals"
 
 
 def _signed(value: float) -> str:

@@ -8,30 +8,28 @@ there to audit one model and taught the other is left out, and counted: it would
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.calibration.class_maps import class_log_odds
-from oddsmith.data.cells import MissingMarkers, numbers, texts
 from oddsmith.data.pieces import OnePiece, Pieces, as_pieces
 from oddsmith.data.read import Reading
 from oddsmith.data.roles import Role
 from oddsmith.decision.costs import RowCosts
 from oddsmith.errors import DataWarning, InputError, counted, visible
-from oddsmith.evidence.contenders import CommonRows, Contender, Price
+from oddsmith.evidence.contenders import Contender, Price
 from oddsmith.evidence.gate import Gate
 from oddsmith.evidence.gate import gate as compared
 from oddsmith.evidence.margins import Margins
 from oddsmith.model import Model
 from oddsmith.model.labelled import Rows
-from oddsmith.model.probabilities import log_probabilities
 from oddsmith.model.role_rows import RoleRows, role_rows
 from oddsmith.model.served import AUDITED
+from oddsmith.workflow.auditing import rows_to_audit
 
 PURPOSE = "to compare the models on"
 
@@ -81,7 +79,7 @@ def gate(
     )
     costs = _cost_columns(candidate, incumbent, cost)
     new = _scored("candidate", candidate, pieces, slices, costs, map_label, advance)
-    old = _scored("incumbent", incumbent, pieces, (), (), map_label, advance)
+    old = _scored("incumbent", incumbent, pieces, (), costs, map_label, advance)
     if not np.array_equal(new.codes, old.codes):
         raise InputError(
             f"{visible(pieces.name, 200)}: labels that one model knows are missing, or others, to the other one. Train "
@@ -89,16 +87,10 @@ def gate(
         )
     kept, notes = _common(new, old)
     groups = new.groups if new.groups is not None else old.groups
+    ours, theirs = replace(new, groups=groups), replace(old, groups=groups, weight=new.weight)
     found = compared(
-        _contender(candidate, new, kept),
-        _contender(incumbent, old, kept),
-        CommonRows(
-            new.codes[kept],
-            None if new.weight is None else new.weight[kept],
-            None if groups is None else groups[kept],
-            {name: values[kept] for name, values in new.costs.items()},
-            _levels(new, kept, candidate.record.missing.markers(), slices),
-        ),
+        Contender(rows_to_audit(candidate, ours, kept), candidate.policy),
+        Contender(rows_to_audit(incumbent, theirs, kept), incumbent.policy),
         price=cost,
         margins=margins,
         level=level,
@@ -182,25 +174,3 @@ def _common(new: RoleRows, old: RoleRows) -> tuple[NDArray[np.bool_], list[str]]
                 f"of these, {counted(count, 'row')} would audit the {who}, but may have served to make the {other}."
             )
     return kept, notes
-
-
-def _contender(model: Model, rows: RoleRows, kept: NDArray[np.bool_]) -> Contender:
-    if len(model.classes) == 2:
-        return Contender(rows.eta[kept], rows.calibrated[kept], model.policy)
-    raw = class_log_odds(log_probabilities(rows.eta[kept], model.record.multi_class))
-    return Contender(raw, rows.log_proba[kept], model.policy)
-
-
-def _levels(
-    rows: RoleRows, kept: NDArray[np.bool_], markers: MissingMarkers, names: Sequence[str]
-) -> dict[str, NDArray[Any]]:
-    """Columns (n,) of numbers, nan where one is missing, or else of text, None where it is."""
-    found: dict[str, NDArray[Any]] = {}
-    for name in names:
-        series = rows.columns[name].filter(kept)
-        read = numbers(series, markers.of(name))
-        if read.first_text is None:
-            found[name] = np.asarray(read.values.fill_null(math.nan).to_numpy())
-        else:
-            found[name] = np.array(texts(series, markers.of(name)).to_list(), dtype=object)
-    return found

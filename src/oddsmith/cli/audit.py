@@ -1,0 +1,94 @@
+"""oddsmith audit: the evidence of a model on rows that had no part in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from oddsmith.cli.options import (
+    Voice,
+    examples,
+    load,
+    memory_option,
+    pieces_of,
+    reading_from,
+    reading_options,
+    voiced,
+)
+
+EXAMPLES = examples(
+    """
+    oddsmith audit model.json requests.csv
+    oddsmith audit model.json later-requests.csv --slice department --slice ambiguity
+    oddsmith audit model.json later-requests.csv --bar auc=.7,smooth_ece=.03 --bar recall=.9
+    oddsmith audit model.json later-requests.csv --json > audit.json
+    """
+)
+FAILED = 1
+"""The exit code of an audit that fails."""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("model")
+@click.argument("data", nargs=-1, required=True)
+@click.option(
+    "--slice",
+    "slices",
+    multiple=True,
+    metavar="COLUMN",
+    help="Figures for each value of a column, or for quantile groups of its numbers.",
+)
+@click.option(
+    "--bar",
+    multiple=True,
+    metavar="NAME=VALUE,...",
+    help="What the model has to reach: auc above (.5), smooth_ece below (.05), recall of the policy at least (not asked), "
+    "confidence of all intervals (.95).",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of resamples.")
+@click.option("--map-label", multiple=True, metavar="FROM=TO", help="Rename a label.")
+@memory_option
+@reading_options
+@voiced
+@click.pass_context
+def audit(
+    context: click.Context,
+    model: str,
+    data: tuple[str, ...],
+    slices: tuple[str, ...],
+    bar: tuple[str, ...],
+    seed: int,
+    map_label: tuple[str, ...],
+    memory: str | None,
+    voice: Voice,
+    chosen: dict[str, Any],
+) -> None:
+    """Say whether MODEL, its probabilities and its policy can be relied on, by rows that had no part in them.
+
+    PASS where the whole interval of a figure reaches its bar, FAIL where none of it does, and INSUFFICIENT in between, with
+    the rows that it would take: on fit, ranking, calibration, policy and sample size. Then the figures, what the policy
+    costs against other ways, what moved since training, and how far a few wrong labels would move it all.
+    A model that was trained with --split takes the rows of DATA that are there to audit on; any other takes all rows of
+    files that it was not trained, calibrated or decided on. The exit code is 1 on FAIL, and 0 otherwise.
+    """
+    from oddsmith.evidence.verdicts import parse_bars
+    from oddsmith.report.audit_report import draw_audit
+    from oddsmith.workflow.auditing import audit as examine
+
+    trained, bars = load(model, voice), parse_bars(bar)
+    reading = reading_from(chosen, trained.record.reading)
+    with (
+        voice.hearing(),
+        pieces_of(data, reading, memory, voice) as pieces,
+        voice.reading("auditing") as advance,
+    ):
+        found = examine(
+            trained, pieces, slices=slices, bars=bars, seed=seed, map_label=map_label, advance=advance
+        )
+    if voice.json:
+        voice.write_json(found)
+    else:
+        draw_audit(found, voice.console())
+    if found.verdict == "FAIL":
+        context.exit(FAILED)
