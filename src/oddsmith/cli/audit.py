@@ -22,7 +22,7 @@ EXAMPLES = examples(
     oddsmith audit model.json requests.csv
     oddsmith audit model.json later-requests.csv --slice department --slice ambiguity
     oddsmith audit model.json later-requests.csv --bar auc=.7,smooth_ece=.03 --bar recall=.9
-    oddsmith audit model.json later-requests.csv --json > audit.json
+    oddsmith audit model.json later-requests.csv --json
     """
 )
 FAILED = 1
