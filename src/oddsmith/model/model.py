@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -50,6 +50,9 @@ from oddsmith.model.probabilities import (
 )
 from oddsmith.model.records import FORMAT, ModelRecord
 from oddsmith.version import __version__
+
+if TYPE_CHECKING:
+    from oddsmith.evidence.audit import Audit
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,31 @@ class Model:
             log_odds[np.arange(n), equation],
             self.classes[codes],
         )
+
+    @property
+    def audit(self) -> Audit | None:
+        """The evidence that `oddsmith.audit` found; None where the model was not audited.
+
+        Raises:
+            InputError: the model file holds something else in its place, or the audit of another model.
+        """
+        record = self.record.audit
+        if record is None:
+            return None
+        from oddsmith.evidence.audit import Audit
+        from oddsmith.evidence.verdicts import worst
+
+        try:
+            found = msgspec.convert(record.found, Audit)
+        except msgspec.ValidationError as error:
+            raise InputError(f"$.audit.found: not a sound audit: {visible(str(error), 300)}.") from None
+        mine = list(found.classes) == self.record.target.classes
+        mine &= (found.policy is None) == (self.policy is None)
+        if not mine or found.verdict != worst(found.verdicts):
+            raise InputError(
+                "$.audit.found is not an audit of this model. The file was changed; audit the model again."
+            )
+        return found
 
     def act(self, data: Any) -> NDArray[Any]:
         """The policy's action (n,) for each row of a table, by name; a mapping of single cells is one row.
