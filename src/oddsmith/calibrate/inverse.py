@@ -61,10 +61,10 @@ def turn(holds: Callable[[float], bool], without: float, within: float) -> float
 
 def _place(number: float) -> int:
     """The place of a double among all, counted from 0.0: neighbours differ by 1."""
-    (bits,) = struct.unpack("<q", struct.pack("<d", abs(number)))
+    bits = int.from_bytes(struct.pack(">d", abs(number)))
     return -bits if number < 0.0 else bits
 
 
 def _double(place: int) -> float:
-    (size,) = struct.unpack("<d", struct.pack("<q", abs(place)))
+    (size,) = struct.unpack(">d", abs(place).to_bytes(8))
     return math.copysign(size, place)
