@@ -13,7 +13,7 @@ action that holds only between two trials is passed over. Nothing is looked for 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -22,7 +22,14 @@ import numpy as np
 from oddsmith.calibrate.inverse import turn
 from oddsmith.data.block import Floats
 from oddsmith.data.cells import BLANKS
-from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, NumericColumn, cell_reader, terms_of
+from oddsmith.data.encoding import (
+    BooleanColumn,
+    CategoricalColumn,
+    NumericColumn,
+    Terms,
+    cell_reader,
+    terms_of,
+)
 from oddsmith.data.native import is_missing
 from oddsmith.errors import InputError, visible
 from oddsmith.model.deciding import Deciding
@@ -56,6 +63,7 @@ class TriedRow:
         self._deciding = deciding
         self._columns = {column.name: column for column in design.columns}
         self._readers = {name: (start, read) for name, start, read in design.readers}
+        self._plainly: dict[str, Callable[[Any], Terms]] = {}
         self.X: Floats = np.array([design.vector(row)])
         absent = [f"'{visible(name)}'" for name in deciding.beside if name not in row]
         if absent:
@@ -151,8 +159,10 @@ class TriedRow:
             text = "" if is_missing(cell) else str(cell).strip(BLANKS)
             return None if text in markers else text
         is_truth = isinstance(column, BooleanColumn) and name not in self._deciding.beside
-        kind = BooleanColumn if is_truth else NumericColumn
-        [(_, number)] = cell_reader(kind(name, math.nan, 1.0), markers)(cell)
+        if name not in self._plainly:
+            kind = BooleanColumn if is_truth else NumericColumn
+            self._plainly[name] = cell_reader(kind(name, math.nan, 1.0), markers)
+        [(_, number)] = self._plainly[name](cell)
         if math.isnan(number):
             return None
         return bool(number) if is_truth else number

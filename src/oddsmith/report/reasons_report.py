@@ -48,7 +48,7 @@ def _decision(found: Reasons) -> str:
     if not found.costs:
         return f"Action: {name}."
     others = [
-        f"{visible(action)} {figure(cost)}" for action, cost in found.costs.items() if action != found.action
+        f"{_quoted(action)} {figure(cost)}" for action, cost in found.costs.items() if action != found.action
     ]
     return (
         f"Action: {name}, at an expected cost of {figure(found.costs[found.action])} ({', '.join(others)})."
@@ -112,12 +112,12 @@ def _changes(found: Reasons) -> list[str]:
         )
     idle = [visible(reason.column) for reason in found.columns if not reason.changes]
     if idle:
-        lines.append(f"Nothing else would come of another {_listed(idle)} alone.")
+        lines.append(f"No other cell of {_listed(idle)} alone changes it.")
     return lines
 
 
 def _would_be(reason: ColumnReason, change: Change) -> str:
-    action = f"would be {visible(change.action)}"
+    action = f"would be {_quoted(change.action)}"
     name = visible(reason.column)
     note = " (beyond what training saw)" if change.beyond_training else ""
     if change.side is None or not isinstance(change.to, float):
@@ -141,7 +141,7 @@ def rounded_away(number: float, cell: Cell, *, up: bool) -> str:
 
 
 def _plainly(number: Decimal) -> str:
-    return f"{number:f}" if -5 <= number.adjusted() < 15 else f"{float(number):g}"
+    return f"{number:f}" if -5 <= number.adjusted() < 15 else repr(float(number))
 
 
 def _column(reason: ColumnReason) -> str:
