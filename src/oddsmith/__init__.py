@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from oddsmith.estimator_cv import LogisticRegressionCV as LogisticRegressionCV
     from oddsmith.evaluate.metrics import Cost
     from oddsmith.model import Explanation, Model, load
-    from oddsmith.workflow import describe, train
+    from oddsmith.workflow import calibrate, describe, train
 
 _HOME = {
     "Cost": "oddsmith.evaluate.metrics",
@@ -35,6 +35,7 @@ _HOME = {
     "LogisticRegressionCV": "oddsmith.estimator_cv",
     "Model": "oddsmith.model",
     "Reading": "oddsmith.data.read",
+    "calibrate": "oddsmith.workflow.calibrating",
     "describe": "oddsmith.workflow",
     "load": "oddsmith.model",
     "read_table": "oddsmith.data.read",
@@ -50,6 +51,7 @@ __all__ = [
     "Model",
     "Reading",
     "__version__",
+    "calibrate",
     "describe",
     "load",
     "read_table",

@@ -17,12 +17,24 @@ import oddsmith
 from oddsmith.data.cells import MissingMarkers
 from oddsmith.data.design import Design
 from oddsmith.data.encoding import CategoricalColumn, Level, NumericColumn
+from oddsmith.decision.choosing import analytic_policy, matrix_policy
+from oddsmith.decision.costs import CostMatrix
 from oddsmith.errors import InputError
+from oddsmith.evaluate.metrics import Cost
 from oddsmith.fit.solvers import SOLVERS
 from oddsmith.model import load
 from oddsmith.model.consistency import CHECKS, CHECKS_IF_NOT, CHECKS_IF_TRAINED_HERE
 from oddsmith.model.golden import golden_rows, verify
-from oddsmith.model.records import Answer, Equation, Golden, GoldenChange, ModelRecord, Setting, Solver
+from oddsmith.model.records import (
+    Answer,
+    CalibrationFigures,
+    Equation,
+    Golden,
+    GoldenChange,
+    ModelRecord,
+    Setting,
+    Solver,
+)
 
 from .forge import changed, leaves, objects, refusal, sealed, with_value, written
 
@@ -42,6 +54,33 @@ def roles(class_counts=None, **changes):
 def by_time(audit, clock, calibrate=None):
     split = {"by": "time", "column": "x", "clock": clock, "starts": [calibrate, None, audit]}
     return {"split": split, "class_counts": COUNTS}
+
+
+ROWS = {"role": None, "rows": 8, "class_counts": [5, 3], "digests": ["0" * 64]}
+FIGURES = dict.fromkeys(field.name for field in msgspec.structs.fields(CalibrationFigures)) | {
+    "log_loss": 0.5,
+    "brier": 0.2,
+    "smooth_ece": 0.1,
+}
+CANDIDATE = {"method": "platt", "log_loss": 0.5, "excess": 0.0, "standard_error": 0.0, "note": ""}
+OF_THREE = {"method": "one-vs-rest", "maps": [{"method": "identity"}] * 3}
+CONTRADICTING_ROWS = "$.calibration.rows or $.decision.rows contradict themselves, $.target.classes or $.tr"
+POLICY = msgspec.to_builtins(analytic_policy(None, Cost(fn=120, fp=18))) | {"counts": [[3, 2], [0, 3]]}
+OF_OTHERS = msgspec.to_builtins(matrix_policy(CostMatrix(["a", "b"], ["c", "d"], [[0, 1], [1, 0]])))
+
+
+def calibration(**changes):
+    """What a model says of its calibration: a map that nothing else in the file contradicts but its golden rows."""
+    return {
+        "maps": [{"method": "platt", "slope": 2.0, "intercept": 0.5}],
+        "reason": "",
+        "candidates": [],
+        "folds": 0,
+        "seed": 0,
+        "rows": ROWS,
+        "before": None,
+        "after": None,
+    } | changes
 
 
 @pytest.fixture
@@ -168,6 +207,8 @@ BOUND_BY_DIGEST = (
     "$.target.label_type",
     "$.training.digests",
     "$.training.roles",
+    "$.calibration",
+    "$.decision",
     "$.golden.row",
     "$.digest",
 )
@@ -497,6 +538,54 @@ CONTRADICTIONS = [
         "$.training.roles",
         {"split": BY_ROW, "class_counts": {"train": [5, 3]}},
         "$.training.roles.class_counts are not those of each role and class.",
+    ),
+    ("$.calibration", calibration(maps=[OF_THREE]), "$.calibration.maps are not of as many classes as"),
+    (
+        "$.calibration",
+        calibration(maps=[{"method": "prior-shift", "before": 0.5, "after": 0.1}]),
+        "$.calibration.maps are not of as many classes as $.target.classes.",
+    ),
+    (
+        "$.calibration",
+        calibration(maps=[{"method": "platt", "slope": -1.0, "intercept": 0.0}]),
+        "not a sound model file: platt map: slope -1.0 is not a positive number.",
+    ),
+    ("$.calibration", calibration(), "the golden row gives probabilities"),
+    (
+        "$.calibration",
+        calibration(candidates=[CANDIDATE | {"method": "beta"}]),
+        "$.calibration.candidates do not name the map that was taken, or one of them twice.",
+    ),
+    (
+        "$.calibration",
+        calibration(candidates=[CANDIDATE, CANDIDATE]),
+        "$.calibration.candidates do not name the map that was taken, or one of them twice.",
+    ),
+    ("$.calibration", calibration(folds=2), "$.calibration.before is beside no folds."),
+    (
+        "$.calibration",
+        calibration(folds=2, before=FIGURES),
+        "$.calibration has figures before it or after it, and not both.",
+    ),
+    ("$.calibration", calibration(rows=ROWS | {"rows": 7}), CONTRADICTING_ROWS),
+    ("$.calibration", calibration(rows=ROWS | {"role": "calibrate"}), CONTRADICTING_ROWS),
+    ("$.calibration", calibration(rows=ROWS | {"digests": ["abc"]}), CONTRADICTING_ROWS),
+    ("$.decision", {"policy": POLICY, "rows": ROWS | {"class_counts": [5]}}, CONTRADICTING_ROWS),
+    (
+        "$.decision",
+        {"policy": POLICY | {"thresholds": [0.0], "probabilities": [0.5]}, "rows": ROWS},
+        "not a sound model file: policy: the thresholds are not those of its costs.",
+    ),
+    ("$.decision", {"policy": OF_OTHERS, "rows": None}, "$.decision.policy is of other classes than"),
+    (
+        "$.decision",
+        {"policy": POLICY, "rows": None},
+        "$.decision.policy.counts are not those of $.decision.rows.",
+    ),
+    (
+        "$.decision",
+        {"policy": POLICY | {"counts": [[3, 2], [0, 2]]}, "rows": ROWS},
+        "$.decision.policy.counts are not those of $.decision.rows.",
     ),
     ("$.reading", {"delimiter": ";"}, "$.reading lacks keys, or has keys that are not known."),
 ]

@@ -9,21 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, log_expit, logit, softmax
 
-from oddsmith.calibrate.maps import Beta, Isotonic, Platt, PriorShift, Temperature, calibrated
-from oddsmith.calibrate.multiclass import OneVsRest
+from oddsmith.calibration.class_maps import OneVsRest
+from oddsmith.calibration.maps import Beta, Isotonic, Platt, PriorShift, Temperature, calibrated
 from oddsmith.data.cells import MissingMarkers
 from oddsmith.data.design import Design
 from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, Level, NumericColumn, Term
 from oddsmith.data.native import as_table
-from oddsmith.decide.actions import act, expected
-from oddsmith.decide.choosing import (
+from oddsmith.decision.actions import act, expected
+from oddsmith.decision.choosing import (
     analytic_policy,
     deferral_policy,
     given_policy,
     matrix_policy,
     row_policy,
 )
-from oddsmith.decide.costs import CostMatrix, RowCosts
+from oddsmith.decision.costs import CostMatrix, RowCosts
 from oddsmith.errors import InputError
 from oddsmith.evaluate.metrics import Cost
 from oddsmith.fit.matrix import log_odds

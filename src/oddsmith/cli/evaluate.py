@@ -113,7 +113,7 @@ def _thresholds(texts: tuple[str, ...]) -> list[float]:
 
 
 def _cost(text: str | None) -> Cost | None:
-    from oddsmith.decide.costs import parse_cost
+    from oddsmith.decision.costs import parse_cost
     from oddsmith.errors import InputError, visible
 
     if text is None:

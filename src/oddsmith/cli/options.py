@@ -63,6 +63,22 @@ class Voice:
                 break
             self._say(message if self.verbose else visible(message, 2 * ASIDES))
 
+    @contextmanager
+    def hearing(self) -> Iterator[None]:
+        """While the block runs, warnings about the data are told aside."""
+        import warnings
+
+        from oddsmith.errors import DataWarning
+
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", DataWarning)
+            yield
+        for warning in caught:
+            if issubclass(warning.category, DataWarning):
+                self.aside(f"{warning.message}")
+            else:
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+
     def _say(self, message: str) -> None:
         if not self.quiet:
             click.echo(_wrapped(message) if sys.stderr.isatty() else message, err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from oddsmith.cli.calibrate import calibrate
 from oddsmith.cli.describe import describe
 from oddsmith.cli.evaluate import evaluate
 from oddsmith.cli.predict import predict
@@ -35,7 +36,7 @@ def oddsmith() -> None:
     """
 
 
-for verb in (tutorial, describe, train, show, evaluate, predict):
+for verb in (tutorial, describe, train, show, calibrate, evaluate, predict):
     oddsmith.add_command(verb)
 
 

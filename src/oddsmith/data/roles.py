@@ -117,15 +117,24 @@ class ByRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         Raises:
             InputError: the table lacks a column that tells rows apart, or one is nested.
         """
-        _require_columns(table, self.columns)
-        hashes = row_hashes(table, self.key if self.group is None else (self.group,), markers, self.seed)
-        if self.group is not None and len(alone := np.flatnonzero(missing(table, self.group, markers))):
-            hashes[alone] = row_hashes(table.take(alone), self.key, markers, self.seed)
+        hashes = self.hashes(table, markers)
         # The 53 highest bits are a double without rounding, so that no u is 1.
         u = (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
         borders = np.cumsum([self.shares.audit, self.shares.calibrate, self.shares.select])
         in_order = np.array([Role.audit, Role.calibrate, Role.select, Role.train], dtype=np.int8)
         return np.asarray(in_order[np.searchsorted(borders, u, side="right")])
+
+    def hashes(self, table: Table, markers: MissingMarkers) -> NDArray[np.uint64]:
+        """The hash (n,) that a row's role follows from: rows of one group have the same.
+
+        Raises:
+            InputError: as `roles`.
+        """
+        _require_columns(table, self.columns)
+        hashes = row_hashes(table, self.key if self.group is None else (self.group,), markers, self.seed)
+        if self.group is not None and len(alone := np.flatnonzero(missing(table, self.group, markers))):
+            hashes[alone] = row_hashes(table.take(alone), self.key, markers, self.seed)
+        return hashes
 
 
 class ByTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="time"):

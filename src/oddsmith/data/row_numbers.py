@@ -2,6 +2,7 @@
 
     weight    finite, 0 or more
     offset    finite, at most 1,000,000 either way: probabilities are 0 and 1 long before
+    cost      finite
 
 None may be missing, for nothing stands for a row's own number.
 """
@@ -57,6 +58,13 @@ OFFSET = Meaning(
     lambda values: values.is_nan() | (values.abs() > FARTHEST),
     f"is no offset. {OFFSETS}. Correct the cell, or leave the row out.",
     f"{OFFSETS}. Correct the cell, or leave the row out.",
+)
+
+
+COST = Meaning(
+    lambda values: values.is_nan() | values.is_infinite(),
+    "is no cost. Costs are finite numbers, none missing.",
+    "Costs are finite numbers, none missing. Correct the cell, or leave the row out.",
 )
 
 

@@ -147,7 +147,8 @@ class Evidence:
     unweighted: bool
     """Whether each weighs exactly 1."""
     tables: tuple[ScoreTable, ...]
-    """Two classes: of the positive one. More: each class against the rest, then the call against the truth."""
+    """Two classes: of the positive one as rows are ranked, then as they are calibrated, where that is another table.
+    More: each class against the rest, then the call against the truth."""
     loss: tuple[float, ...]
     squares: tuple[float, ...]
     """Three classes or more: the weighted sums of -log proba of the true class, and of (proba - y)^2.
@@ -214,11 +215,15 @@ def evidence(
     y: ArrayLike,
     classes: Sequence[str],
     *,
+    ranked: ArrayLike | None = None,
     predicted: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     most: int = MOST_SCORES,
 ) -> Evidence:
     """What n predictions tell, for `conclusion`; each table keeps at most so many scores apart, others as `evaluation`.
+
+    `ranked` is what rows are ranked by where `eta` and `log_proba` are calibrated, so that a map that makes ties does not
+    change an AUC: of two classes log-odds (n, 1), of more log-probabilities (n, K); None where they are the same.
 
     Raises:
         InputError: shapes disagree, a number is not finite, a code is not a position in `classes`, or a row of
@@ -238,14 +243,18 @@ def evidence(
     squares: tuple[float, ...] = ()
     if K == 2:
         called = (scores[:, 0] >= 0).astype(np.int64) if called is None else called
-        tables = [ScoreTable.from_scores(scores[:, 0], true, weight, most)]
+        ranks = [] if ranked is None else [np.asarray(ranked, dtype=np.float64)[kept]]
+        tables = [ScoreTable.from_scores(each[:, 0], true, weight, most) for each in (*ranks, scores)]
     else:
         # Not of the probabilities: far out these are equal where the log-odds are not.
         called = np.argmax(scores, axis=1) if called is None else called
-        eta_against_rest = _log_odds_against_rest(logs, called)
+        of_classes = of_calls = _log_odds_against_rest(logs, called)
+        if ranked is not None:
+            before = np.asarray(ranked, dtype=np.float64)[kept]
+            of_classes = _log_odds_against_rest(before, before.argmax(axis=1))
         rows = np.arange(len(true))
-        tables = [ScoreTable.from_scores(eta_against_rest[:, k], true == k, weight, most) for k in range(K)]
-        tables.append(ScoreTable.from_scores(eta_against_rest[rows, called], called == true, weight, most))
+        tables = [ScoreTable.from_scores(of_classes[:, k], true == k, weight, most) for k in range(K)]
+        tables.append(ScoreTable.from_scores(of_calls[rows, called], called == true, weight, most))
         loss = _in_two((weight * -logs[rows, true]).tolist())
         squares = _in_two((weight * ((np.exp(logs) - np.eye(K)[true]) ** 2).sum(axis=1)).tolist())
     cells = np.bincount(true * K + called, weights=weight, minlength=K * K).astype(np.float64)
@@ -280,18 +289,18 @@ def conclusion(
         raise InputError("no rows to evaluate: give at least one row with a label and a positive weight.")
     names = tuple(classes)
     K = len(names)
-    table = found.tables[0]
+    ranked, table = found.tables[0], found.tables[-1]
     counts: NDArray[np.int64 | np.float64] = found.counts
     if found.unweighted:
         counts = found.counts.astype(np.int64)
     total = _sum(counts)
     correct = _sum(np.diag(counts))
     squared = float(table.squared_weight_positive.sum() + table.squared_weight_negative.sum())
-    ranked = auc_estimate(table) if K == 2 else None
+    area = auc_estimate(ranked) if K == 2 else None
     if K == 2:
         loss, brier_score = log_loss(table), brier(table)
         binned = reliability(table, n_bins, f"the probability of {names[1]!r}")
-        aucs = [auc(table)] * 2
+        aucs = [auc(ranked)] * 2
     else:
         loss, brier_score = (math.fsum(parts) / float(total) for parts in (found.loss, found.squares))
         binned = reliability(found.tables[-1], n_bins, "the largest probability")
@@ -313,8 +322,8 @@ def conclusion(
         if K == 2
         else "mean over rows of the sum over classes of (proba - y)^2",
         auc=aucs[1] if K == 2 else None,
-        auc_interval=None if ranked is None else ranked.interval,
-        average_precision=average_precision(table) if K == 2 else None,
+        auc_interval=None if area is None else area.interval,
+        average_precision=average_precision(ranked) if K == 2 else None,
         averages=averages([_against_rest(k, counts) for k in range(K)]) if K > 2 else None,
         average_auc=average_of_tables(found.tables[:-1], auc) if K > 2 else None,
         mean_proba=mean_proba(table) if K == 2 else None,

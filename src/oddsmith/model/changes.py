@@ -19,7 +19,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from oddsmith.calibrate.inverse import turn
+from oddsmith.calibration.inverse import turn
 from oddsmith.data.block import Floats
 from oddsmith.data.cells import BLANKS
 from oddsmith.data.encoding import (

@@ -1,9 +1,8 @@
-"""From rows of terms to actions: log-odds, maps, and a policy or the label.
+"""From rows of terms to actions: log-odds, calibration maps, and a policy or the label.
 
-    eta -> maps, in their order -> log-odds, or logits of a softmax -> action
+    X -> eta -> maps, in their order -> log-odds, or logits of a softmax -> action
 
-A map of two classes takes log-odds. Of more it takes the logits of a softmax, those of one-vs-rest being log expit(eta),
-or where it has a part for each class the log-odds of each against all others.
+Rows are scored here as a model scores those of a table, to the bit.
 """
 
 from __future__ import annotations
@@ -11,22 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.calibrate.maps import Map, calibrated
-from oddsmith.calibrate.multiclass import ClassMap, OneVsRest, calibrated_classes, class_log_odds
 from oddsmith.data.block import Floats
 from oddsmith.data.design import Design
 from oddsmith.data.row_numbers import FARTHEST, OFFSETS
-from oddsmith.decide.actions import act
-from oddsmith.decide.policy import Policy
+from oddsmith.decision.actions import act
+from oddsmith.decision.policy import Policy
 from oddsmith.errors import InputError, visible
-from oddsmith.fit.losses import softplus
 from oddsmith.fit.matrix import log_odds
-from oddsmith.model.probabilities import predicted_codes, probabilities
+from oddsmith.model.probabilities import AnyMap, Form, after, predicted_codes, probabilities, ranking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +32,8 @@ class Deciding:
     coef: Floats
     average: Floats
     classes: Sequence[str]
-    multi_class: str = "binary"
-    maps: Sequence[Map | ClassMap] = ()
+    multi_class: Form = "binary"
+    maps: Sequence[AnyMap] = ()
     """Applied in this order."""
     policy: Policy | None = None
     offset: str | None = None
@@ -70,27 +65,18 @@ class Deciding:
             raise InputError("the log-odds of this row are beyond the range of a double. Check its numbers.")
         return eta
 
-    def calibrated(self, eta: Floats) -> Floats:
-        """Calibrated log-odds (n, 1), or logits of a softmax (n, K); log-odds as they are where there is no map."""
-        form = self.multi_class
-        for mapping in self.maps:
-            if form == "binary":
-                eta = calibrated(cast("Map", mapping), eta[:, 0])[:, None]
-                continue
-            if isinstance(mapping, OneVsRest):
-                scores = eta if form == "ovr" else class_log_odds(eta)
-            else:
-                scores = -softplus(-eta) if form == "ovr" else eta
-            eta, form = calibrated_classes(cast("ClassMap", mapping), scores), "softmax"
-        return eta
+    def calibrated(self, eta: Floats) -> tuple[Floats, Form]:
+        """Log-odds after the maps, and the form that they have then; the same where there are none.
 
-    def proba(self, eta: Floats) -> Floats:
-        """Probabilities (n, K) of what `calibrated` gives."""
-        return probabilities(eta, "softmax" if self.maps and self.multi_class == "ovr" else self.multi_class)
+        Raises:
+            InputError: a score is beyond what a map takes.
+        """
+        return after(self.maps, eta, self.multi_class, len(self.classes))
 
-    def scores(self, eta: Floats) -> Floats:
+    def scores(self, eta: Floats, form: Form) -> Floats:
         """What a policy looks at, of what `calibrated` gives: log-odds (n,), or probabilities for a cost matrix."""
-        return eta[:, 0] if self.policy is not None and self.policy.matrix is None else self.proba(eta)
+        by_matrix = self.policy is not None and self.policy.matrix is not None
+        return probabilities(eta, form) if by_matrix else ranking(eta, form)[:, 0]
 
     def codes(self, X: Floats, beside: Mapping[str, Floats]) -> NDArray[np.intp]:
         """Actions (n,) of rows, as their places in `actions`.
@@ -98,7 +84,7 @@ class Deciding:
         Raises:
             InputError: a row has no log-odds, or no action.
         """
-        eta = self.calibrated(self.log_odds(X, beside))
-        if self.policy is None:
-            return predicted_codes(eta)
-        return act(self.policy, self.scores(eta), beside)
+        eta, form = self.calibrated(self.log_odds(X, beside))
+        return (
+            predicted_codes(eta) if self.policy is None else act(self.policy, self.scores(eta, form), beside)
+        )

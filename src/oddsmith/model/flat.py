@@ -61,6 +61,8 @@ def to_flat(record: ModelRecord) -> FlatRecord:
         "a column of weights": record.weight,
         "a column of offsets": record.offset,
         "roles of rows (--split)": record.training.roles,
+        "a calibration": record.calibration,
+        "a policy": record.decision,
     }
     for what, present in lost.items():
         if present:
@@ -167,6 +169,8 @@ def from_flat(document: dict[str, Any], name: str, release: str) -> ModelRecord:
         equations=equations,
         fit=UNKNOWN_FIT,
         training=unknown_training(len(flat.houses)),
+        calibration=None,
+        decision=None,
         golden=golden,
         digest="",
     )

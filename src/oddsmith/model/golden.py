@@ -22,7 +22,7 @@ from oddsmith.data.cells import DEFAULT_MISSING
 from oddsmith.data.design import Design
 from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, Column, NumericColumn
 from oddsmith.errors import DataWarning, InputError, visible
-from oddsmith.model.probabilities import probabilities
+from oddsmith.model.probabilities import AnyMap, Form, after, probabilities
 from oddsmith.model.records import Answer, Cell, Equation, Golden, GoldenChange
 
 TOLERANCE = 1e-12
@@ -32,17 +32,18 @@ def golden_rows(
     design: Design,
     equations: Sequence[Equation],
     classes: Sequence[str],
-    multi_class: str,
+    multi_class: Form,
     offset: str | None = None,
+    maps: Sequence[AnyMap] = (),
 ) -> Golden:
-    """The golden rows of a model; `offset` is the name of such a column.
+    """The golden rows of a model; `offset` is the name of such a column, `maps` are its calibration.
 
     Raises:
         OverflowError or ValueError: a row's log-odds are beyond the range of a double.
     """
     row, changes = _row(design, offset), list(_changes(design, offset))
     log_odds = _log_odds(design, equations, row, changes)
-    shares = probabilities(log_odds, multi_class).tolist()
+    shares = probabilities(*after(maps, log_odds, multi_class, len(classes))).tolist()
     first, *others = [
         Answer(odds, dict(zip(classes, proba, strict=True)))
         for odds, proba in zip(log_odds.tolist(), shares, strict=True)
@@ -59,9 +60,10 @@ def verify(
     design: Design,
     equations: Sequence[Equation],
     classes: Sequence[str],
-    multi_class: str,
+    multi_class: Form,
     name: str,
     offset: str | None = None,
+    maps: Sequence[AnyMap] = (),
 ) -> None:
     """Recompute the golden rows.
 
@@ -86,7 +88,8 @@ def verify(
     if any(list(answer.proba) != list(classes) for answer in stated):
         raise InputError(f"{name}: $.golden states probabilities of other classes than $.target.classes.")
     proba = [list(answer.proba.values()) for answer in stated]
-    _compare(name, golden, "probabilities", probabilities(found, multi_class), proba)
+    calibrated = after(maps, found, multi_class, len(classes))
+    _compare(name, golden, "probabilities", probabilities(*calibrated), proba)
 
 
 def _compare(name: str, golden: Golden, what: str, found: Floats, stated: list[list[float]]) -> None:

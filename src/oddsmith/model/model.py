@@ -38,6 +38,9 @@ from oddsmith.model.evaluating import evaluate_pieces
 from oddsmith.model.flat import from_flat, to_flat
 from oddsmith.model.golden import verify
 from oddsmith.model.probabilities import (
+    AnyMap,
+    Form,
+    after,
     log_probabilities,
     predicted_codes,
     probabilities,
@@ -56,7 +59,9 @@ class Scores:
     offset: Floats | None
     """(n,): the part of the log-odds that a column gives as it is; None where the model has no such column."""
     log_odds: Floats
-    """(n, k): one column for two classes, else one a class."""
+    """(n, k): one column for two classes, else one a class; rows are ranked by it."""
+    calibrated: Floats
+    """(n, k): the same after the calibration maps; log-odds of the positive of two classes, else logits of a softmax."""
     proba: Floats
     """(n, K)."""
     log_proba: Floats
@@ -108,6 +113,8 @@ class Model:
         self.average: Floats = np.array([equation.average for equation in record.equations])
         self.coef: Floats = np.array([list(equation.coef.values()) for equation in record.equations])
         self.classes = _labels(record.target.classes, record.target.label_type)
+        self.maps: tuple[AnyMap, ...] = () if record.calibration is None else tuple(record.calibration.maps)
+        self.policy = None if record.decision is None else record.decision.policy
 
     def predict(self, data: Any) -> Any:
         """Labels: an array (n,) for a table, one label for a mapping of single cells.
@@ -116,7 +123,7 @@ class Model:
             InputError: a column is absent or a cell cannot be read.
         """
         if _is_row(data):
-            eta = self.log_odds_of(data)
+            eta, _ = self._calibrated_row(self.log_odds_of(data))
             return self.classes[int(eta[0] >= 0.0) if len(eta) == 1 else eta.index(max(eta))]
         return self.classes[self._score(data).codes]
 
@@ -127,7 +134,7 @@ class Model:
             InputError: a column is absent or a cell cannot be read.
         """
         if _is_row(data):
-            return np.array(probabilities_of_row(self.log_odds_of(data), self.record.multi_class))
+            return np.array(probabilities_of_row(*self._calibrated_row(self.log_odds_of(data))))
         return self._score(data).proba
 
     def explain(self, data: Any) -> Explanation:
@@ -138,9 +145,10 @@ class Model:
         """
         if _is_row(data):
             eta = np.array([self.log_odds_of(data)])
+            calibrated, _ = after(self.maps, eta, self.record.multi_class, len(self.classes))
             centred = np.array([self.design.vector(data)]) - self.design.mean
             offset = None if self.record.offset is None else np.array([self._offset_of(data)])
-            return self._explanation(centred, offset, eta, predicted_codes(eta))
+            return self._explanation(centred, offset, eta, predicted_codes(calibrated))
         table = as_table(data, self.record.reading)
         return self.explain_scores(self._score(table))
 
@@ -253,17 +261,26 @@ class Model:
                 f"{table.place(row, self.design.columns[0].name)}: the log-odds of this row are beyond the "
                 f"range of a double. Check its numbers."
             )
-        form = self.record.multi_class
+        calibrated, form = after(self.maps, eta, self.record.multi_class, len(self.classes))
         X -= self.design.mean
         return Scores(
             X,
             offset,
             eta,
-            probabilities(eta, form),
-            log_probabilities(eta, form),
-            predicted_codes(eta),
+            calibrated,
+            probabilities(calibrated, form),
+            log_probabilities(calibrated, form),
+            predicted_codes(calibrated),
             unseen,
         )
+
+    def _calibrated_row(self, eta: list[float]) -> tuple[list[float], Form]:
+        """Log-odds (k,) of one row after calibration, and the form that they have then."""
+        form: Form = self.record.multi_class
+        if not self.maps:
+            return eta, form
+        calibrated, form = after(self.maps, np.array([eta]), form, len(self.classes))
+        return calibrated[0].tolist(), form
 
     def _offsets(self, table: Table) -> Floats | None:
         """The offsets (n,) of a table's rows; None where the model has none."""
@@ -346,6 +363,7 @@ def load(path: str | Path) -> Model:
         record.multi_class,
         name,
         record.offset,
+        model.maps,
     )
     return model
 

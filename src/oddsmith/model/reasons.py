@@ -13,11 +13,11 @@ from typing import Any, cast
 
 import msgspec
 
-from oddsmith.calibrate.inverse import border
-from oddsmith.calibrate.maps import Map
+from oddsmith.calibration.inverse import border
+from oddsmith.calibration.maps import Map
 from oddsmith.data.block import Floats
-from oddsmith.decide.actions import expected
-from oddsmith.decide.thresholds import ALL, NONE
+from oddsmith.decision.actions import expected
+from oddsmith.decision.thresholds import ALL, NONE
 from oddsmith.model.changes import Cell, Change, TriedRow
 from oddsmith.model.deciding import Deciding
 from oddsmith.model.probabilities import predicted_codes, probabilities
@@ -77,14 +77,14 @@ def reasons(deciding: Deciding, row: Mapping[str, Any]) -> Reasons:
     Raises:
         InputError: a column is absent or a cell cannot be read; the row has no log-odds, or no action.
     """
-    policy, design = deciding.policy, deciding.design
+    policy, design, classes = deciding.policy, deciding.design, list(deciding.classes)
     tried = TriedRow(deciding, row)
     raw = deciding.log_odds(tried.X, tried.beside)
-    eta = deciding.calibrated(raw)
-    costs = None if policy is None else expected(policy, deciding.scores(eta), tried.beside)
-    classes = list(deciding.classes)
-    k = int(predicted_codes(eta)[0]) if len(classes) > 2 else 1
-    equation = k if len(classes) > 2 else 0
+    eta, form = deciding.calibrated(raw)
+    costs = None if policy is None else expected(policy, deciding.scores(eta, form), tried.beside)
+    single = len(deciding.average) == 1
+    k = 1 if single else int(predicted_codes(eta)[0])
+    equation = 0 if single else k
     parts = (tried.X[0] - design.mean) * deciding.coef[equation]
     contributions = dict.fromkeys(tried.cells, 0.0)
     for part, column in zip(parts.tolist(), design.term_column, strict=True):
@@ -92,7 +92,7 @@ def reasons(deciding: Deciding, row: Mapping[str, Any]) -> Reasons:
     if deciding.offset is not None:
         contributions[deciding.offset] += float(tried.beside[deciding.offset][0])
     before = probabilities(raw, deciding.multi_class)[0].tolist()
-    after = deciding.proba(eta)[0].tolist()
+    after = probabilities(eta, form)[0].tolist()
     chances = [Chance(*each) for each in zip(classes, before, after, strict=True)]
     return Reasons(
         action=deciding.actions[tried.code],

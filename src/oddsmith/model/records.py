@@ -9,10 +9,22 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from oddsmith.calibration.class_maps import OneVsRest
+from oddsmith.calibration.maps import (
+    Beta,
+    Identity,
+    Isotonic,
+    MapCandidate,
+    Platt,
+    PriorShift,
+    Temperature,
+    VennAbers,
+)
 from oddsmith.data.cells import DEFAULT_MISSING, MissingMarkers
 from oddsmith.data.encoding import Column
 from oddsmith.data.read import Reading
 from oddsmith.data.roles import ByRow, ByTime, RoleName
+from oddsmith.decision.policy import Policy
 
 FORMAT: Final = "oddsmith model"
 VERSION: Final = 1
@@ -235,6 +247,60 @@ class Golden(Record, frozen=True):
     changes: list[GoldenChange]
 
 
+class RowsRecord(Record, frozen=True):
+    """The rows that a step after training rests on: figures, never rows."""
+
+    role: RoleName | None
+    """The role they have; None where the model tells no roles apart, and the files' rows were all taken."""
+    rows: Count
+    class_counts: list[Count]
+    digests: list[str]
+    """SHA-256 of the bytes of each file; none for a table in memory."""
+
+
+class CalibrationFigures(Record, frozen=True):
+    """How well probabilities fit labels of rows; figures of two classes are None for more."""
+
+    log_loss: float
+    brier: float
+    smooth_ece: float
+    """Of three classes or more, that of the call: its probability against whether it was right."""
+    mean_proba: float | None
+    observed_share: float | None
+    intercept: float | None
+    """Logistic recalibration of the log-odds: 0 with slope 1 is calibrated. None where there is no finite one."""
+    slope: float | None
+
+
+class CalibrationRecord(Record, frozen=True):
+    """From scores to probabilities: maps that were learned from rows that did not train."""
+
+    maps: Annotated[
+        list[Identity | Platt | Temperature | Beta | Isotonic | VennAbers | PriorShift | OneVsRest],
+        Meta(min_length=1),
+    ]
+    """Applied one after the other."""
+    reason: str
+    """Why the first of them."""
+    candidates: list[MapCandidate]
+    """Methods that were compared; none where one was named."""
+    folds: Count
+    """Of the comparison, and of `before` and `after`: maps were judged on rows that they had not seen."""
+    seed: Count
+    rows: RowsRecord
+    before: CalibrationFigures | None
+    after: CalibrationFigures | None
+    """Of the first map, learned without the rows' own fold. None where there were too few rows for two folds."""
+
+
+class DecisionRecord(Record, frozen=True):
+    """From probabilities to actions, and the rows that this was chosen or checked on."""
+
+    policy: Policy
+    rows: RowsRecord | None
+    """None where the policy follows from costs alone and no rows were given."""
+
+
 class ModelRecord(Record, frozen=True):
     """The whole file."""
 
@@ -258,6 +324,8 @@ class ModelRecord(Record, frozen=True):
     equations: Annotated[list[Equation], Meta(min_length=1)]
     fit: FitRecord
     training: TrainingRecord
+    calibration: CalibrationRecord | None
+    decision: DecisionRecord | None
     golden: Golden
     digest: str
     """SHA-256 of the canonical content: this object without `digest`, keys sorted, no blanks."""

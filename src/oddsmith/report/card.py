@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, NumericColumn
 from oddsmith.errors import counted, visible
+from oddsmith.report.calibration_report import calibration_lines
 from oddsmith.report.terminal import Column, draw_table, figure, heading
 
 if TYPE_CHECKING:
@@ -192,6 +193,9 @@ def _facts(record: ModelRecord) -> list[tuple[str, str]]:
                 f"{names}: other terms explain them (R^2 of 1 to eleven digits), so they are held at 0",
             )
         )
+    if record.calibration is not None:
+        lines = calibration_lines(record.calibration)
+        facts += [("calibration" if not at else "", line) for at, line in enumerate(lines)]
     if record.offset is not None:
         facts.append(("offset", f"'{visible(record.offset)}' is added to the log-odds as it is"))
     if record.id is not None:

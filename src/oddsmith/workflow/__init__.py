@@ -1,6 +1,7 @@
 """The verbs as functions: tables and records in, records out."""
 
+from oddsmith.workflow.calibrating import calibrate
 from oddsmith.workflow.description import describe
 from oddsmith.workflow.training import train
 
-__all__ = ["describe", "train"]
+__all__ = ["calibrate", "describe", "train"]

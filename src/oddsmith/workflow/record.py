@@ -14,6 +14,8 @@ from oddsmith.model.golden import golden_rows
 from oddsmith.model.records import (
     FORMAT,
     VERSION,
+    CalibrationRecord,
+    DecisionRecord,
     LeftOut,
     ModelRecord,
     RolesRecord,
@@ -70,7 +72,21 @@ def model_of(
             digests=list(digests),
             roles=roles,
         ),
+        calibration=None,
+        decision=None,
         golden=golden_rows(design, linear, target.classes, fit.form, offset),
         digest="",
     )
     return Model(msgspec.structs.replace(record, digest=canonical_digest(msgspec.to_builtins(record))))
+
+
+def resealed(
+    model: Model, *, calibration: CalibrationRecord | None, decision: DecisionRecord | None
+) -> Model:
+    """The same model with another calibration and policy: golden rows and digest are made anew."""
+    record = model.record
+    maps = () if calibration is None else tuple(calibration.maps)
+    names, form = record.target.classes, record.multi_class
+    golden = golden_rows(model.design, record.equations, names, form, record.offset, maps)
+    changed = msgspec.structs.replace(record, calibration=calibration, decision=decision, golden=golden)
+    return Model(msgspec.structs.replace(changed, digest=canonical_digest(msgspec.to_builtins(changed))))

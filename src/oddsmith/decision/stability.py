@@ -1,0 +1,200 @@
+"""How firmly do these rows choose this threshold? A paired bootstrap of the whole cost curve.
+
+    resample b:      rows drawn with replacement, the same ones for every cut -> cost_b(cut)
+    near-optimal:    cuts whose excess cost_b(cut) - cost_b(best) can't be told from 0
+    stability:       where the cheapest cut of each resample lies
+
+The analytic threshold needs no rows, only probabilities that mean what they say. If it lies outside the span that the
+resamples choose from and its cost can be told from the least, the probabilities are doubtful there: that is the
+calibration alarm, raised from `FEWEST` rows of each class on, since fewer alarm by chance. The span says how the
+choice varies with the rows; it is no confidence interval, since a minimiser over cuts is not normal in the limit.
+
+Rows are drawn by their counts at each score, a multinomial draw of the table. Whole weights count as repeated rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from oddsmith.decision.thresholds import (
+    ROUNDING,
+    CostCurve,
+    best_cut,
+    cost_curve,
+    cut_of,
+    is_least,
+    nearest,
+    probability,
+)
+from oddsmith.errors import InputError
+from oddsmith.evaluate.metrics import Cost
+from oddsmith.evaluate.score_table import Floats, Integers, ScoreTable
+
+MOST_CUTS = 1 << 12
+"""Cuts that are resampled: of more, as many that hold the same number of rows between them."""
+
+FEWEST = 20
+"""Rows of the smaller class from which a disagreement says something of the probabilities."""
+
+
+class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Thresholds from `lower` to `upper`, log-odds, both included.
+
+    Raises:
+        InputError: `lower` lies above `upper`, or one of them is not finite.
+    """
+
+    lower: float
+    upper: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite([self.lower, self.upper]).all() and self.lower <= self.upper):
+            raise InputError(f"thresholds from {self.lower} to {self.upper}: not a range.")
+
+
+class Stability(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a bootstrap says about the threshold of least cost; thresholds are log-odds.
+
+    Raises:
+        InputError: the median lies outside the span, or there is no near-optimal range.
+    """
+
+    best: float
+    """The threshold of least cost on all rows."""
+    span: Range
+    """The resamples' choices lie within it, but for a share of (1 - level) / 2 on each side."""
+    median: float
+    near_optimal: list[Range]
+    """All thresholds whose cost can't be told from the least, as rising ranges."""
+    level: Annotated[float, Meta(gt=0.0, lt=1.0)]
+    n_resamples: Annotated[int, Meta(gt=0)]
+    seed: Annotated[int, Meta(ge=0)]
+    alarm: str | None
+    """Why the probabilities are doubtful, where the analytic threshold is neither in the span nor near-optimal."""
+
+    def __post_init__(self) -> None:
+        if not (self.near_optimal and self.span.lower <= self.median <= self.span.upper):
+            raise InputError("stability: the median lies outside the span, or nothing is near-optimal.")
+        if not any(part.lower <= self.best <= part.upper for part in self.near_optimal):
+            raise InputError("stability: the best threshold is not in the near-optimal set.")
+        if any(a.upper >= b.lower for a, b in zip(self.near_optimal, self.near_optimal[1:], strict=False)):
+            raise InputError("stability: the near-optimal ranges do not rise.")
+
+
+def stability(
+    table: ScoreTable, cost: Cost, *, n_resamples: int = 1000, seed: int = 0, level: float = 0.95
+) -> Stability:
+    """Resample the rows of a table, and see which thresholds still are the best.
+
+    Raises:
+        InputError: the table is empty, or there is no resample to draw.
+    """
+    if n_resamples < 1:
+        raise InputError(f"{n_resamples} resamples: there must be at least one. Give a whole number from 1.")
+    curve = cost_curve(table, cost)
+    best, analytic = best_cut(table, curve, cost), cut_of(table, cost.log_odds)
+    cuts = _resampled_cuts(table, (best, analytic))
+    eta = curve.eta[cuts]
+    at_best, at_analytic = (int(np.searchsorted(cuts, cut)) for cut in (best, analytic))
+    excess = np.empty((n_resamples, len(cuts)))
+    for b, (positive, negative) in enumerate(resampled(table, cuts, n_resamples, seed)):
+        excess[b] = _excess(positive, negative, cost)
+    chosen = nearest(is_least(excess), at_analytic)
+    tail = (1 - level) / 2
+    rounding = ROUNDING * excess.max()
+    near = np.quantile(excess - excess[:, at_best, None], tail, axis=0) <= rounding
+    low, median, high = np.quantile(chosen, (tail, 0.5, 1 - tail), method="inverted_cdf").astype(int).tolist()
+    fewest = min(int(rows.sum()) for rows in rows_of(table))
+    return Stability(
+        best=float(curve.eta[best]),
+        span=Range(float(eta[low]), float(eta[high])),
+        median=float(eta[median]),
+        near_optimal=_ranges(eta, near),
+        level=level,
+        n_resamples=n_resamples,
+        seed=seed,
+        alarm=None
+        if low <= at_analytic <= high or near[at_analytic] or fewest < FEWEST
+        else _alarm(cost, [float(eta[low]), float(eta[high])], curve, best, analytic),
+    )
+
+
+def resampled(
+    table: ScoreTable, cuts: NDArray[np.intp], n_resamples: int, seed: int
+) -> Iterator[tuple[Floats, Floats]]:
+    """Weights of positives and of negatives between cuts, (c - 1,) each, in resamples of the rows.
+
+    `cuts` (c,) rise from 0 to m. As many rows are drawn as there are, each cell in proportion to its rows.
+    """
+    weights = [np.add.reduceat(w, cuts[:-1]) for w in (table.weight_positive, table.weight_negative)]
+    counts = [np.add.reduceat(rows, cuts[:-1]) for rows in rows_of(table)]
+    weight, count = np.concatenate(weights), np.concatenate(counts)
+    mean = np.divide(weight, count, out=np.zeros_like(weight), where=count > 0)
+    n = int(count.sum())
+    draws = np.random.default_rng(seed)
+    for _ in range(n_resamples):
+        positive, negative = np.split(draws.multinomial(n, count / n) * mean, 2)
+        yield positive, negative
+
+
+def rows_of(table: ScoreTable) -> tuple[Integers, Integers]:
+    """Rows of positives and of negatives at each score, (m,) both; of whole weights so many rows each."""
+    if whole_weights(table):
+        return table.weight_positive.astype(np.int64), table.weight_negative.astype(np.int64)
+    return table.count_positive, table.count_negative
+
+
+def whole_weights(table: ScoreTable) -> bool:
+    """Whether weights are whole numbers, so that a row of weight 2 is a row that stands there twice.
+
+    The sums at each score tell it of a single row, and of rows that weigh the same. Of others they tell that
+    it can't be: whole numbers have squares that are even or odd as they are, and for every whole a
+    (w - a)(w - a - 1) >= 0, where the sum is the smallest for a just below their mean.
+    """
+    for count, sums, squares in (
+        (table.count_positive, table.weight_positive, table.squared_weight_positive),
+        (table.count_negative, table.weight_negative, table.squared_weight_negative),
+    ):
+        a = np.floor(sums / np.maximum(count, 1))
+        least = (2 * a + 1) * sums - a * (a + 1) * count
+        if not ((sums % 1 == 0) & (squares % 2 == sums % 2) & (squares >= least)).all():
+            return False
+    return True
+
+
+def _resampled_cuts(table: ScoreTable, kept: tuple[int, ...]) -> NDArray[np.intp]:
+    m = len(table.eta)
+    if m < MOST_CUTS:
+        return np.arange(m + 1)
+    rows = np.cumsum(table.count_positive + table.count_negative)
+    even = np.searchsorted(rows, np.linspace(0, rows[-1], MOST_CUTS))
+    return np.unique(np.concatenate([[0, m], even, kept]))
+
+
+def _excess(positive: Floats, negative: Floats, cost: Cost) -> Floats:
+    """Cost at each cut (c,) beyond that of right answers."""
+    missed = np.concatenate([[0.0], np.cumsum(positive)])
+    alarmed = np.concatenate([np.cumsum(negative[::-1])[::-1], [0.0]])
+    return np.asarray(missed * cost.excess_fn + alarmed * cost.excess_fp)
+
+
+def _ranges(eta: Floats, inside: NDArray[np.bool_]) -> list[Range]:
+    """Runs of neighbouring cuts that are inside, by their thresholds."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(int)))
+    return [Range(float(eta[a]), float(eta[b - 1])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _alarm(cost: Cost, span: list[float], curve: CostCurve, best: int, analytic: int) -> str:
+    low, high = map(probability, span)
+    return (
+        f"the costs alone put the threshold at {cost.threshold:.4g}, where these rows cost "
+        f"{curve.cost[analytic]:,.6g}; they favour {probability(float(curve.eta[best])):.4g}, at "
+        f"{curve.cost[best]:,.6g}, and resamples of them {low:.4g} to {high:.4g}. "
+        f"The probabilities are doubtful there: calibrate the model."
+    )

@@ -1,0 +1,211 @@
+"""Calibrate: from the scores of a model to probabilities that mean what they say, by rows that did not train it.
+
+    rows to calibrate on -> raw scores -> maps, each judged by cross-validation -> the simplest one -> the model
+
+`before` and `after` are figures of rows that the map judged there had not seen: each row is scored by a map learned
+without its fold. A shift of the prior comes after it: the rows that calibrate have another share of positives than those
+to come.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsmith.calibration.choice import FOLDS, MapChoice, choose_map
+from oddsmith.calibration.class_choice import PER_CLASS, choose_class_map, fit_class_map, unseen_logits
+from oddsmith.calibration.class_maps import ClassMap, class_log_odds
+from oddsmith.calibration.fitting import FITS, fit_map
+from oddsmith.calibration.maps import Map, PriorShift, calibrated
+from oddsmith.data.block import Floats
+from oddsmith.data.pieces import OnePiece, Pieces, as_pieces
+from oddsmith.data.read import Reading
+from oddsmith.data.roles import Role
+from oddsmith.errors import DataWarning, InputError, visible
+from oddsmith.evaluate.metrics import brier, log_loss, mean_proba, observed_share
+from oddsmith.evaluate.recalibration import recalibration
+from oddsmith.evaluate.score_table import ScoreTable, row_weights
+from oddsmith.evaluate.smooth import smooth_ece
+from oddsmith.fit.losses import log_softmax, softplus
+from oddsmith.fit.path import folds_of
+from oddsmith.model import Model
+from oddsmith.model.labelled import Rows
+from oddsmith.model.records import CalibrationFigures, CalibrationRecord
+from oddsmith.model.role_rows import RoleRows, role_rows
+from oddsmith.model.served import CALIBRATED
+from oddsmith.workflow.record import resealed
+
+PURPOSE = "to calibrate the model on"
+METHODS = ("auto", *FITS)
+
+
+def calibrate(
+    model: Model,
+    data: Any,
+    *,
+    method: str = "auto",
+    prior: float | None = None,
+    seed: int = 0,
+    map_label: Sequence[str] = (),
+    reading: Reading | None = None,
+    advance: Rows = lambda done, of: None,
+) -> Model:
+    """The model with a calibration learned from rows; a policy that it had is gone, for its probabilities are others now.
+
+    Args:
+        model: of any number of classes.
+        data: rows with labels, as for `train`. Where the model has roles for rows, those to calibrate on count; else they
+            are of other files than those that trained it.
+        method: "auto", or a row of `METHODS`; of three classes or more identity, temperature, or a map for each class.
+        prior: of two classes, the share of positives among the rows to come, where it is another.
+        seed: of the folds.
+        map_label: "FROM=TO" renames a label.
+        reading: how the text of a file is read; by itself as the training rows were.
+        advance: is told how many rows were read.
+
+    Warns:
+        DataWarning: rows are left out, have levels never seen, or weights.
+
+    Raises:
+        InputError: the rows cannot be used or cannot teach the map, or an option is none.
+    """
+    if method not in METHODS:
+        raise InputError(f"--method '{visible(method)}': choose one of {', '.join(METHODS)}.")
+    if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
+        raise InputError(f"--seed {visible(str(seed))}: give a whole number from 0 to below 2^63.")
+    if prior is not None and len(model.classes) > 2:
+        raise InputError("--prior is a share of one class of two, and there are more. Leave it out.")
+    pieces = data if isinstance(data, Pieces | OnePiece) else as_pieces(data, reading or model.record.reading)
+    rows = role_rows(
+        model, pieces, (Role.calibrate,), PURPOSE, CALIBRATED, map_label=map_label, advance=advance
+    )
+    found = with_calibration(model, rows, method, prior, int(seed))
+    for note in rows.notes:
+        warnings.warn(note, DataWarning, stacklevel=2)
+    return found
+
+
+def with_calibration(model: Model, rows: RoleRows, method: str, prior: float | None, seed: int) -> Model:
+    """`calibrate` by rows that are scored already; those to calibrate on count."""
+    K = len(model.classes)
+    kept = rows.of(Role.calibrate)
+    weight = row_weights(None if rows.weight is None else rows.weight[kept], int(kept.sum()))
+    codes = rows.codes[kept].astype(np.intp)
+    folds = _folds(codes, weight, K, seed)
+    scores = rows.eta[kept]
+    found = (
+        _of_two(scores, codes, weight, folds, method, seed)
+        if K == 2
+        else _of_more(scores, model.record.multi_class, codes, weight, folds, method, seed)
+    )
+    choice, before, after = found
+    maps: list[Any] = [choice.map]
+    if prior is not None:
+        table = ScoreTable.from_scores(scores, codes, weight)
+        maps.append(PriorShift(observed_share(table), float(prior)))
+    return resealed(
+        model,
+        calibration=CalibrationRecord(
+            maps=maps,
+            reason=choice.reason,
+            candidates=choice.candidates,
+            folds=0 if folds is None else int(folds.max()) + 1,
+            seed=seed,
+            rows=rows.record(Role.calibrate, K),
+            before=before,
+            after=after,
+        ),
+        decision=None,
+    )
+
+
+def _folds(codes: NDArray[np.intp], weight: Floats, K: int, seed: int) -> NDArray[np.intp] | None:
+    """Folds (n,) with every class in all of them; None where a class has too few rows for two."""
+    fewest = int(np.bincount(codes[weight > 0.0], minlength=K).min())
+    return None if fewest < 2 else folds_of(codes, weight, min(FOLDS, fewest), seed)
+
+
+Figures = CalibrationFigures | None
+
+
+def _of_two(
+    eta: Floats,
+    y: NDArray[np.intp],
+    weight: Floats,
+    folds: NDArray[np.intp] | None,
+    method: str,
+    seed: int,
+) -> tuple[MapChoice, Figures, Figures]:
+    table = ScoreTable.from_scores(eta, y, weight)
+    choice = (
+        choose_map(eta, y, weight, seed=seed)
+        if method == "auto"
+        else MapChoice(fit_map(method, table), f"{method} was asked for.", [], 0, seed)
+    )
+    if folds is None:
+        return choice, None, None
+    unseen = np.empty_like(eta)
+    for k in range(int(folds.max()) + 1):
+        rest, own = folds != k, folds == k
+        learned = fit_map(choice.map.method, ScoreTable.from_scores(eta[rest], y[rest], weight[rest]))
+        unseen[own] = calibrated(learned, eta[own])
+    return choice, figures(table), figures(ScoreTable.from_scores(unseen, y, weight))
+
+
+def _of_more(
+    eta: Floats,
+    form: str,
+    codes: NDArray[np.intp],
+    weight: Floats,
+    folds: NDArray[np.intp] | None,
+    method: str,
+    seed: int,
+) -> tuple[MapChoice, Figures, Figures]:
+    logits = eta if form == "softmax" else -softplus(-eta)
+    against = class_log_odds(eta) if form == "softmax" else eta
+    if method == "auto":
+        choice = choose_class_map(logits, against, codes, weight, folds, seed=seed)
+    else:
+        name = f"one-vs-rest {method}" if method in PER_CLASS else method
+        learned: ClassMap | Map = fit_class_map(name, logits, against, codes, weight)
+        choice = MapChoice(learned, f"{name} was asked for.", [], 0, seed)
+    if folds is None:
+        return choice, None, None
+    unseen = unseen_logits(choice.map.method, logits, against, codes, weight, folds)
+    return choice, class_figures(logits, codes, weight), class_figures(unseen, codes, weight)
+
+
+def figures(table: ScoreTable) -> CalibrationFigures:
+    """How well the probabilities of a table of two classes fit its labels."""
+    line = recalibration(table)
+    return CalibrationFigures(
+        log_loss=log_loss(table),
+        brier=brier(table),
+        smooth_ece=smooth_ece(table, n_resamples=1).value,
+        mean_proba=mean_proba(table),
+        observed_share=observed_share(table),
+        intercept=None if line.intercept is None else line.intercept.value,
+        slope=None if line.slope is None else line.slope.value,
+    )
+
+
+def class_figures(logits: Floats, codes: NDArray[np.intp], weight: Floats) -> CalibrationFigures:
+    """How well the probabilities of logits (n, K) fit the true classes (n,)."""
+    logs = log_softmax(logits)
+    rows, called = np.arange(len(codes)), logits.argmax(axis=1)
+    shares = np.exp(logs)
+    truth = np.eye(logits.shape[1])[codes]
+    of_call = class_log_odds(logits)[rows, called]
+    return CalibrationFigures(
+        log_loss=float((weight * -logs[rows, codes]).sum() / weight.sum()),
+        brier=float((weight * ((shares - truth) ** 2).sum(axis=1)).sum() / weight.sum()),
+        smooth_ece=smooth_ece(ScoreTable.from_scores(of_call, called == codes, weight), n_resamples=1).value,
+        mean_proba=None,
+        observed_share=None,
+        intercept=None,
+        slope=None,
+    )
