@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from oddsmith.estimator_cv import LogisticRegressionCV as LogisticRegressionCV
     from oddsmith.evaluate.metrics import Cost
     from oddsmith.model import Explanation, Model, load
+    from oddsmith.model.reasons import Reasons
     from oddsmith.workflow import calibrate, describe, train
 
 _HOME = {
@@ -35,6 +36,7 @@ _HOME = {
     "LogisticRegressionCV": "oddsmith.estimator_cv",
     "Model": "oddsmith.model",
     "Reading": "oddsmith.data.read",
+    "Reasons": "oddsmith.model.reasons",
     "calibrate": "oddsmith.workflow.calibrating",
     "describe": "oddsmith.workflow",
     "load": "oddsmith.model",
@@ -50,6 +52,7 @@ __all__ = [
     "InputError",
     "Model",
     "Reading",
+    "Reasons",
     "__version__",
     "calibrate",
     "describe",

@@ -90,6 +90,16 @@ def test_probabilities_at_the_ends_keep_their_digits():
     assert line == "Probability of 'a' 1.000, 'd' 1 - 2.0e-06, 'c' 3.000e-07, 'b' 0.000, 1 other less."
 
 
+def test_log_odds_that_two_decimals_do_not_tell():
+    columns = [ColumnReason("x", 1e300, -2e299, []), ColumnReason("z", 1.0, 0.0004, [])]
+    lines = reason_lines(msgspec.structs.replace(FOUND, columns=columns, log_odds=-2e299, begins=[]))
+    assert lines[2:5] == [
+        "The log-odds of 'yes' are -2.00e+299, those of an average row -0.61.",
+        "  x 1e+300 lowers the log-odds by 2.00e+299",
+        "  z 1 raises the log-odds by 4.00e-04",
+    ]
+
+
 def test_all_but_names_is_ascii_and_names_cannot_steer_a_terminal():
     columns = [ColumnReason("a\x1b[2Jb", "c\nd", 1.0, [change("e\u202ef")])]
     stream = io.StringIO()

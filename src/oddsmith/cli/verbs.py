@@ -7,6 +7,7 @@ import click
 from oddsmith.cli.calibrate import calibrate
 from oddsmith.cli.describe import describe
 from oddsmith.cli.evaluate import evaluate
+from oddsmith.cli.explain import explain
 from oddsmith.cli.predict import predict
 from oddsmith.cli.show import show
 from oddsmith.cli.train import train
@@ -36,7 +37,7 @@ def oddsmith() -> None:
     """
 
 
-for verb in (tutorial, describe, train, show, calibrate, evaluate, predict):
+for verb in (tutorial, describe, train, show, calibrate, evaluate, predict, explain):
     oddsmith.add_command(verb)
 
 

@@ -71,16 +71,16 @@ def _contributions(found: Reasons) -> list[str]:
     strongest = [reason for reason in found.columns[:SHOWN] if reason.contribution]
     rest = found.columns[len(strongest) :]
     lines = [
-        f"The log-odds of {_quoted(found.label)} are {found.log_odds:+.2f}, "
-        f"those of an average row {found.average:+.2f}."
+        f"The log-odds of {_quoted(found.label)} are {_signed(found.log_odds)}, "
+        f"those of an average row {_signed(found.average)}."
     ]
     for reason in strongest:
         verb = "raises" if reason.contribution > 0.0 else "lowers"
-        lines.append(f"  {_column(reason)} {verb} the log-odds by {abs(reason.contribution):.2f}")
+        lines.append(f"  {_column(reason)} {verb} the log-odds by {_signed(abs(reason.contribution))[1:]}")
     if any(reason.contribution for reason in rest):
         total = math.fsum(reason.contribution for reason in rest)
         what = f"{counted(len(rest), 'other column')} together" if len(rest) > 1 else _column(rest[0])
-        lines.append(f"  {what}: {total:+.2f}")
+        lines.append(f"  {what}: {_signed(total)}")
     return lines
 
 
@@ -88,8 +88,8 @@ def _borders(found: Reasons) -> list[str]:
     if not found.begins:
         return []
     told = [
-        f"{_quoted(begins.action)} begins at log-odds of {begins.log_odds:+.2f}, "
-        f"{abs(found.log_odds - begins.log_odds):.2f} {'below' if found.log_odds >= begins.log_odds else 'above'}"
+        f"{_quoted(begins.action)} begins at log-odds of {_signed(begins.log_odds)}, "
+        f"{_signed(abs(found.log_odds - begins.log_odds))[1:]} {'below' if found.log_odds >= begins.log_odds else 'above'}"
         for begins in found.begins
     ]
     return [f"{'; '.join(told)} this row{_before_calibration(found)}."]
@@ -158,6 +158,11 @@ def _cell(cell: Cell) -> str:
 
 def _quoted(text: str) -> str:
     return f"'{visible(text)}'"
+
+
+def _signed(eta: float) -> str:
+    """Log-odds with their sign: two decimals where they say something."""
+    return f"{eta:+.2f}" if 0.005 <= abs(eta) < 1e5 or not eta else f"{eta:+.2e}"
 
 
 def _proba(proba: float) -> str:
