@@ -93,9 +93,9 @@ def score(how, rows):
     return eta if how.offset is None else eta + table.frame[how.offset].to_numpy()[:, None]
 
 
-def actions(how, rows):
-    """Actions of rows as a table, of two classes."""
-    eta = score(how, rows)[:, 0]
+def decide(how, eta, rows):
+    """Actions of log-odds (n, 1) of two classes."""
+    eta = eta[:, 0]
     for mapping in how.maps:
         eta = calibrated(mapping, eta)
     if how.policy is None:
@@ -106,19 +106,40 @@ def actions(how, rows):
     return [how.policy.actions[code] for code in codes]
 
 
-def holds(how, row, found, acting=actions):
-    """Each stated change is one, and half of it, or all but the last digit, is none."""
-    tried = [(row, found.action)]
+def actions(how, rows):
+    """Actions of rows as a table, of two classes."""
+    return decide(how, score(how, rows), rows)
+
+
+def alone(how, rows):
+    """Actions of rows, each summed by itself as `Model.log_odds_of` does."""
+    found = []
+    for row in rows:
+        eta = how.coef @ (np.array(how.design.vector(row)) - how.design.mean) + how.average
+        if how.offset is not None:
+            eta = eta + row[how.offset]
+        found += decide(how, eta[None], [row])
+    return found
+
+
+def holds(how, row, found, *ways):
+    """Each stated change is one in all ways of scoring, half of it is in none, and all but the last digit not in all."""
+    changed, half, nearly = [], [], []
     for reason in found.columns:
         for change in reason.changes:
             name, to = reason.column, change.to
             assert change.action != found.action
-            tried.append(({**row, name: to}, change.action))
+            changed.append(({**row, name: to}, change.action))
             if isinstance(to, float) and reason.cell is not None:
-                near = [(reason.cell + to) / 2, math.nextafter(to, reason.cell)]
-                tried += [({**row, name: number}, found.action) for number in near]
+                half.append({**row, name: (reason.cell + to) / 2})
+                nearly.append({**row, name: math.nextafter(to, reason.cell)})
                 assert change.side == ("less" if to < reason.cell else "more")
-    assert acting(how, [each for each, _ in tried]) == [action for _, action in tried]
+    tried = [way(how, [row, *(each for each, _ in changed), *half, *nearly]) for way in ways]
+    expected_actions = [found.action, *(action for _, action in changed), *([found.action] * len(half))]
+    for actions_found in tried:
+        assert actions_found[: len(expected_actions)] == expected_actions
+    ends = [actions_found[len(expected_actions) :] for actions_found in tried]
+    assert all(found.action in each for each in zip(*ends, strict=True))
 
 
 @settings(max_examples=40)
@@ -126,7 +147,7 @@ def holds(how, row, found, acting=actions):
 def test_every_change_changes_the_action_and_half_of_it_does_not(coef, average, row, policy, maps):
     how = deciding(coef, (average,), policy=policy, maps=maps)
     found = reasons(how, row)
-    holds(how, row, found)
+    holds(how, row, found, actions, alone)
     named = {reason.column: reason for reason in found.columns}
     for name, others in {"flag": [False, True], "level": ["a", "b", None], "gaps": [None]}.items():
         tried = dict(zip(others, actions(how, [{**row, name: cell} for cell in others]), strict=True))
@@ -176,7 +197,10 @@ def test_a_model_s_reasons_are_those_of_its_table(any_model, rows_of):
             }
             return [str(label) for label in model.predict(as_table(texts))]
 
-        holds(None, row, found, labels)
+        def labels_alone(_, rows):
+            return [str(model.predict(row)) for row in rows]
+
+        holds(None, row, found, labels, labels_alone)
 
 
 def test_the_figures_of_one_row_by_hand():
@@ -233,7 +257,7 @@ def test_a_missing_number_may_become_known_and_a_known_one_missing():
     # Missing adds 2 of itself; any number from 10 below the mean down does not make up for it.
     assert (gaps.cell, missing.action) == (None, "1")
     assert [change.to for change in gaps.changes] == [-40.0, -40.0]
-    holds(how, {**PLAIN, "gaps": None}, missing)
+    holds(how, {**PLAIN, "gaps": None}, missing, actions, alone)
     known = reasons(how, {**PLAIN, "gaps": -60.0})
     changes = next(reason for reason in known.columns if reason.column == "gaps").changes
     assert [(change.to, change.action) for change in changes][-1] == (None, "1")
@@ -263,7 +287,7 @@ def test_offsets_and_costs_of_the_row_count_and_may_be_what_changes():
     assert found.action == "auto"
     named = {reason.column: reason for reason in found.columns}
     assert (named["known"].contribution, named["known"].cell, named["loss"].contribution) == (0.3, 0.3, 0.0)
-    holds(how, plain, found)
+    holds(how, plain, found, actions, alone)
     assert named["loss"].changes[0].to == pytest.approx(3 / math.exp(0.35))
     assert named["known"].changes[0].to == pytest.approx(0.3 + math.log(1.5) - 0.35)
     # A false alarm costs x, next to nothing near 0; further up the log-odds rise by more than log x.
@@ -301,6 +325,12 @@ def in_a_table(how, rows):
     return [how.actions[code] for code in how.codes(X, {})]
 
 
+def one_by_one(how, rows):
+    """The same of rows alone."""
+    X = np.array([how.design.vector(row) for row in rows])
+    return [how.actions[code] for code in how.codes(X, {}, alone=True)]
+
+
 MATRIX = matrix_policy(
     CostMatrix(["a", "b", "c"], ["a", "b", "c", "ask"], [[0, 5, 9, 1], [6, 0, 3, 1], [9, 3, 0, 1]])
 )
@@ -318,7 +348,7 @@ def test_three_classes_and_costs_of_a_matrix(multi_class, maps, policy):
 
     for row in (PLAIN, {**PLAIN, "x": 8.0}, {**PLAIN, "gaps": None, "level": "b"}):
         found = reasons(how, row)
-        holds(how, row, found, in_a_table)
+        holds(how, row, found, in_a_table, one_by_one)
         own, proba = by_formula(how, [row])
         assert own == [found.action]
         np.testing.assert_allclose([chance.after for chance in found.chances], proba[0], rtol=1e-12)

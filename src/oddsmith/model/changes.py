@@ -3,7 +3,8 @@
     change = the nearest cell of one column with which the row, scored again, has another action
 
 The log-odds are a sum that rises or falls with a number, to the bit, and maps never fall: so there is one place where an
-action is left, and halving the doubles finds it to the last digit. Truths, levels and missing cells are tried out.
+action is left, and halving the doubles finds it to the last digit. Truths, levels and missing cells are tried out. What
+is stated holds for the row in a table and for the row alone, whose sums may differ in the last digit.
 
 Two cases have no such order: three classes or more, and a column that is a cost of its row as well. There the action is
 tried at every 1/32 of a standard deviation up to 4 away from the row and from the mean, and then at doublings; an
@@ -36,7 +37,9 @@ from oddsmith.model.deciding import Deciding
 
 SEEN = 4.0
 """Standard deviations from the mean, beyond which training saw next to nothing."""
-_STEPS = np.concatenate([np.arange(1, 32 * SEEN + 1) / 32, 2.0 ** np.arange(3, 41)])
+_DOUBLINGS = 2.0 ** np.arange(-5, 41)
+_STEPS = np.concatenate([np.arange(1, 32 * SEEN + 1) / 32, _DOUBLINGS[_DOUBLINGS > SEEN]])
+"""How far from the row, and from the mean, numbers are tried, in standard deviations: in order, and without one."""
 _SIDES: tuple[tuple[Literal["less", "more"], float], ...] = (("less", -1.0), ("more", 1.0))
 Cell = str | float | bool | None
 
@@ -120,23 +123,26 @@ class TriedRow:
 
     def _stops(self, name: str, start: float, centre: float, sign: float, scale: float) -> list[float]:
         """Numbers to be tried on one side of `start`, the nearest first; none that means missing."""
+        in_order = self._deciding.multi_class == "binary" and name not in self._deciding.costs
         with np.errstate(over="ignore"):
-            steps = _STEPS * scale
+            steps = (_DOUBLINGS if in_order else _STEPS) * scale
             stops = np.concatenate([start + sign * steps, centre - steps, [centre], centre + steps])
         stops = np.unique(stops[np.isfinite(stops) & (sign * stops > sign * start)])[:: int(sign)]
         return [stop for stop in stops.tolist() if self._plain(name, stop) is not None]
 
     def _codes(self, name: str, cells: Sequence[Cell]) -> list[int]:
-        """Actions with these cells, up to the first that leaves the row without one."""
+        """Actions with these cells, up to the first that leaves the row without one; its own where sums disagree."""
         try:
-            codes: list[int] = self._deciding.codes(*self._with(name, cells)).tolist()
+            X, beside = self._with(name, cells)
+            codes, alone = (self._deciding.codes(X, beside, alone=alone) for alone in (False, True))
         except InputError:
             if len(cells) == 1:
                 return []
             half = len(cells) // 2
-            codes = self._codes(name, cells[:half])
-            return codes if len(codes) < half else codes + self._codes(name, cells[half:])
-        return codes
+            found = self._codes(name, cells[:half])
+            return found if len(found) < half else found + self._codes(name, cells[half:])
+        settled: list[int] = np.where(codes == alone, codes, self.code).tolist()
+        return settled
 
     def _with(self, name: str, cells: Sequence[Cell]) -> tuple[Floats, dict[str, Floats]]:
         """The row as often as there are cells, (m, p), each with one of them; and the columns beside."""

@@ -2,7 +2,8 @@
 
     X -> eta -> maps, in their order -> log-odds, or logits of a softmax -> action
 
-Rows are scored here as a model scores those of a table, to the bit.
+Rows are scored here as a model scores those of a table, to the bit. A single row is summed in another order there, which
+may change the last digit.
 """
 
 from __future__ import annotations
@@ -43,19 +44,28 @@ class Deciding:
         """What codes of actions mean."""
         return self.classes if self.policy is None else self.policy.actions
 
+    @property
+    def costs(self) -> list[str]:
+        """Columns that costs of the row are in."""
+        return [] if self.policy is None or self.policy.row_costs is None else self.policy.row_costs.columns
+
     @cached_property
     def beside(self) -> list[str]:
         """Columns of numbers that count as they are: the offset and costs."""
-        named = [] if self.policy is None or self.policy.row_costs is None else self.policy.row_costs.columns
-        return list(dict.fromkeys(([] if self.offset is None else [self.offset]) + named))
+        return list(dict.fromkeys(([] if self.offset is None else [self.offset]) + self.costs))
 
-    def log_odds(self, X: Floats, beside: Mapping[str, Floats]) -> Floats:
-        """Log-odds (n, k) of rows (n, p), before calibration.
+    def log_odds(self, X: Floats, beside: Mapping[str, Floats], *, alone: bool = False) -> Floats:
+        """Log-odds (n, k) of rows (n, p), before calibration; `alone` as `Model.log_odds_of` sums a single row.
 
         Raises:
             InputError: they are beyond a double, or an offset is none.
         """
-        eta = log_odds(X, self.design.mean, self.coef, self.average)
+        mean, coef, average = self.design.mean, self.coef, self.average
+        if alone:
+            with np.errstate(over="ignore", invalid="ignore"):
+                eta: Floats = np.array([coef @ terms + average for terms in X - mean])
+        else:
+            eta = log_odds(X, mean, coef, average)
         if self.offset is not None:
             offset = beside[self.offset]
             if not (np.abs(offset) <= FARTHEST).all():
@@ -78,13 +88,13 @@ class Deciding:
         by_matrix = self.policy is not None and self.policy.matrix is not None
         return probabilities(eta, form) if by_matrix else ranking(eta, form)[:, 0]
 
-    def codes(self, X: Floats, beside: Mapping[str, Floats]) -> NDArray[np.intp]:
-        """Actions (n,) of rows, as their places in `actions`.
+    def codes(self, X: Floats, beside: Mapping[str, Floats], *, alone: bool = False) -> NDArray[np.intp]:
+        """Actions (n,) of rows, as their places in `actions`; `alone` as for `log_odds`.
 
         Raises:
             InputError: a row has no log-odds, or no action.
         """
-        eta, form = self.calibrated(self.log_odds(X, beside))
+        eta, form = self.calibrated(self.log_odds(X, beside, alone=alone))
         return (
             predicted_codes(eta) if self.policy is None else act(self.policy, self.scores(eta, form), beside)
         )
