@@ -88,5 +88,5 @@ def test_infinite_thresholds_are_reached_by_all_or_none():
 def test_a_turn_is_found_from_either_side(one, other, at):
     low, high = min(one, other), max(one, other)
     assume(low < at <= high)
-    assert turn(lambda x: x >= at, low, high) == at
-    assert turn(lambda x: x < at, high, low) == math.nextafter(at, -math.inf)
+    assert turn(lambda x: [each >= at for each in x], low, high) == at
+    assert turn(lambda x: [each < at for each in x], high, low) == math.nextafter(at, -math.inf)

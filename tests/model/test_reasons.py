@@ -366,6 +366,23 @@ def test_three_classes_and_costs_of_a_matrix(multi_class, maps, policy):
             assert set(by_formula(how, [{**row, column: x} for x in between])[0]) == {found.action}
 
 
+def test_two_equations_for_two_classes_as_a_flat_file_has_them():
+    # The odds are those of expit(eta_1) against expit(eta_0), which no equation gives alone.
+    coef = np.array([[-0.9, 0.01, 0.2, 0.4, -0.1, 0.3], [1.1, 0.02, 0.5, -0.8, 0.9, -1.2]])
+    for policy in (None, analytic_policy(None, Cost(fn=3, fp=1))):
+        for maps in ([], [Platt(0.7, -0.4)]):
+            how = deciding(coef, (0.1, -0.6), multi_class="ovr", maps=maps, policy=policy)
+            found = reasons(how, PLAIN)
+            holds(how, PLAIN, found, in_a_table, one_by_one)
+            eta = log_expit(score(how, [PLAIN]))
+            odds = 0.7 * (eta[0, 1] - eta[0, 0]) - 0.4 if maps else eta[0, 1] - eta[0, 0]
+            [chance] = found.chances
+            assert (chance.label, chance.after) == ("1", pytest.approx(expit(odds), rel=1e-12))
+            assert found.action == how.actions[int(odds >= (math.log(1 / 3) if policy else 0.0))]
+            total = found.average + math.fsum(reason.contribution for reason in found.columns)
+            assert total == pytest.approx(found.log_odds, rel=1e-12)
+
+
 def test_reasons_are_json(binary):
     row = {"department": "sales", "privileged": "True", "ambiguity": "3.1", "support": None}
     found = reasons(of_model(binary, policy=analytic_policy(None, Cost(fn=120, fp=18))), row)

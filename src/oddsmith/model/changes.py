@@ -3,7 +3,7 @@
     change = the nearest cell of one column with which the row, scored again, has another action
 
 The log-odds are a sum that rises or falls with a number, to the bit, and maps never fall: so there is one place where an
-action is left, and halving the doubles finds it to the last digit. Truths, levels and missing cells are tried out. What
+action is left, and parting the doubles finds it to the last digit. Truths, levels and missing cells are tried out. What
 is stated holds for the row in a table and for the row alone, whose sums may differ in the last digit.
 
 Two cases have no such order: three classes or more, and a column that is a cost of its row as well. There the action is
@@ -81,6 +81,8 @@ class TriedRow:
     def changes(self, name: str) -> list[Change]:
         """The cells of a column, or the nearest of its numbers either way, with which the action is another one."""
         column = self._columns.get(name)
+        if name not in self.beside and not self._deciding.coef[:, self._terms_of(name)].any():
+            return []
         if isinstance(column, CategoricalColumn):
             return self._among(name, [column.reference, *(level.level for level in column.levels)])
         if isinstance(column, BooleanColumn):
@@ -104,6 +106,10 @@ class TriedRow:
             centre, scale, most = own, abs(own) or 1.0, math.inf
         start = centre if math.isnan(own) else own
         found: list[tuple[float, Change]] = []
+
+        def differ(numbers: Sequence[float]) -> list[bool]:
+            return [code != self.code for code in self._codes(name, numbers)]
+
         for side, sign in _SIDES:
             stops = [start, *self._stops(name, start, centre, sign, scale)]
             codes = self._codes(name, stops)
@@ -111,10 +117,7 @@ class TriedRow:
             if at is None:
                 continue
 
-            def differs(number: float) -> bool:
-                return self._codes(name, [number]) not in ([], [self.code])
-
-            to = turn(differs, stops[at - 1], stops[at]) if at else start
+            to = turn(differ, stops[at - 1], stops[at]) if at else start
             [code] = self._codes(name, [to])
             onwards, beyond = set(codes[at:]) == {code}, abs(to - centre) > most
             change = Change(to, self._deciding.actions[code], side, onwards=onwards, beyond_training=beyond)
@@ -149,14 +152,18 @@ class TriedRow:
         X = np.repeat(self.X, len(cells), axis=0)
         beside = {other: np.repeat(number, len(cells)) for other, number in self.beside.items()}
         if name in self._columns:
-            start, read = self._readers[name]
-            X[:, start : start + len(terms_of(self._columns[name]))] = 0.0
+            terms, (start, read) = self._terms_of(name), self._readers[name]
+            X[:, terms] = 0.0
             for i, cell in enumerate(cells):
                 for place, value in read(cell):
                     X[i, start + place] = value
         if name in beside:
             beside[name] = np.concatenate([_number(self._plain(name, cell)) for cell in cells])
         return X, beside
+
+    def _terms_of(self, name: str) -> slice:
+        start, _ = self._readers[name]
+        return slice(start, start + len(terms_of(self._columns[name])))
 
     def _plain(self, name: str, cell: Any) -> Cell:
         """A cell as a number, a truth or a text; None where it is missing."""
