@@ -18,16 +18,20 @@ if TYPE_CHECKING:
     from typing import Any
 
     from oddsmith.data.read import Reading, read_table
+    from oddsmith.decision.capacity import Capacity
+    from oddsmith.decision.costs import CostMatrix, Reviewer, RowCosts
     from oddsmith.errors import DataWarning, FitWarning, InputError
     from oddsmith.estimator import LogisticRegression as LogisticRegression
     from oddsmith.estimator_cv import LogisticRegressionCV as LogisticRegressionCV
     from oddsmith.evaluate.metrics import Cost
     from oddsmith.model import Explanation, Model, load
     from oddsmith.model.reasons import Reasons
-    from oddsmith.workflow import calibrate, describe, train
+    from oddsmith.workflow import calibrate, decide, describe, train
 
 _HOME = {
+    "Capacity": "oddsmith.decision.capacity",
     "Cost": "oddsmith.evaluate.metrics",
+    "CostMatrix": "oddsmith.decision.costs",
     "DataWarning": "oddsmith.errors",
     "Explanation": "oddsmith.model",
     "FitWarning": "oddsmith.errors",
@@ -37,7 +41,10 @@ _HOME = {
     "Model": "oddsmith.model",
     "Reading": "oddsmith.data.read",
     "Reasons": "oddsmith.model.reasons",
+    "Reviewer": "oddsmith.decision.costs",
+    "RowCosts": "oddsmith.decision.costs",
     "calibrate": "oddsmith.workflow.calibrating",
+    "decide": "oddsmith.workflow.deciding",
     "describe": "oddsmith.workflow",
     "load": "oddsmith.model",
     "read_table": "oddsmith.data.read",
@@ -45,7 +52,9 @@ _HOME = {
 }
 
 __all__ = [
+    "Capacity",
     "Cost",
+    "CostMatrix",
     "DataWarning",
     "Explanation",
     "FitWarning",
@@ -53,8 +62,11 @@ __all__ = [
     "Model",
     "Reading",
     "Reasons",
+    "Reviewer",
+    "RowCosts",
     "__version__",
     "calibrate",
+    "decide",
     "describe",
     "load",
     "read_table",

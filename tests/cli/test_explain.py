@@ -8,8 +8,6 @@ import msgspec
 import pytest
 
 import oddsmith
-from oddsmith.data.native import as_table
-from oddsmith.decision.actions import act
 from oddsmith.decision.choosing import analytic_policy, row_policy
 from oddsmith.decision.costs import RowCosts
 from oddsmith.evaluate.metrics import Cost
@@ -47,11 +45,11 @@ def test_the_action_its_reasons_and_what_would_have_changed_it(shop):
     assert chance.after == pytest.approx(model.predict_proba(CELLS)[1], rel=1e-12)
     assert chance.before == pytest.approx(oddsmith.load("review.json").predict_proba(CELLS)[1], rel=1e-12)
     assert found.costs == pytest.approx({"auto": 120 * chance.after, "review": 18 * (1 - chance.after)})
+    assert model.act(CELLS) == [found.action]
     n_changes = 0
     for reason in found.columns:
         for change in reason.changes:
-            scores = model.score(as_table({**as_columns(CELLS), reason.column: [change.to]}))
-            assert model.policy.actions[act(model.policy, scores.calibrated[:, 0])[0]] == change.action
+            assert model.act({**CELLS, reason.column: change.to}) == [change.action]
             assert change.action != found.action
             n_changes += 1
     assert n_changes
@@ -61,10 +59,6 @@ def test_the_action_its_reasons_and_what_would_have_changed_it(shop):
     assert "would be 'auto' at ambiguity " in shown
     assert 8 <= len(shown.splitlines()) <= 16
     assert shown.isascii()
-
-
-def as_columns(cells):
-    return {name: [cell] for name, cell in cells.items()}
 
 
 def test_a_row_may_be_typed_in_pieces_and_in_quotes(shop):
@@ -114,7 +108,7 @@ def test_a_label_stands_for_the_action_where_there_is_no_policy(shop):
     assert shown.startswith(f"Predicted: '{label}'.\n")
 
 
-def test_costs_and_offsets_are_part_of_the_row(shop):
+def test_costs_are_part_of_the_row(shop):
     model = decided(shop, row_policy(RowCosts(fn="loss", fp=18)))
     found = json.loads(done(shop(f"explain decided.json --row {ROW},loss=120 --json")).stdout)
     assert found["costs"] == pytest.approx(
@@ -125,6 +119,19 @@ def test_costs_and_offsets_are_part_of_the_row(shop):
     assert (outcome.code, outcome.stdout) == (2, b"")
     assert "the row has no 'loss'" in outcome.err
     assert "Did you mean 'loss'?" in shop(f"explain decided.json --row {ROW},lost=120").err
+
+
+def test_an_offset_is_part_of_the_row(command):
+    lines = [f"{i % 7},{i % 5 - 2},{(i * i) % 5 // 3}" for i in range(60)]
+    Path("rows.csv").write_text("\n".join(["x,known,y", *lines]))
+    done(command("train rows.csv --target y --offset known --alpha 0.1 -o model.json -q"))
+    found = json.loads(done(command("explain model.json --row x=3,known=1.5 --json")).stdout)
+    columns = {reason["column"]: reason for reason in found["columns"]}
+    assert (columns["known"]["cell"], columns["known"]["contribution"]) == (1.5, 1.5)
+    [change] = columns["known"]["changes"]
+    assert change["to"] == pytest.approx(1.5 - found["log_odds"])
+    outcome = command("explain model.json --row x=3")
+    assert (outcome.code, "the row has no 'known'" in outcome.err) == (2, True)
 
 
 @pytest.mark.parametrize(

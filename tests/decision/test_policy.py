@@ -298,7 +298,7 @@ def test_scores_that_are_none_have_no_action():
         act(POLICIES["analytic"], [0.0, math.nan])
     with pytest.raises(InputError, match=r"shape \(1, 2\)"):
         act(POLICIES["analytic"], [[0.0, 1.0]])
-    with pytest.raises(InputError, match="without a capacity"):
+    with pytest.raises(InputError, match="has no capacity"):
         act_within(POLICIES["analytic"], [0.0])
     for capacity in (Capacity("stop", 1, 2), Capacity("auto", 1, 2)):
         with pytest.raises(InputError, match="capacity of"):

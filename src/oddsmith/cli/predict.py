@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from oddsmith.data.block import Floats
     from oddsmith.data.encoding import Unseen
     from oddsmith.data.pieces import Pieces
     from oddsmith.data.table import Table
+    from oddsmith.decision.costs import Actions
     from oddsmith.model import Model
     from oddsmith.model.model import Scores
 
@@ -52,11 +54,18 @@ EXAMPLES = examples(
 @click.argument("data", nargs=-1)
 @click.option("-o", "--output", metavar="OUT", help="The file to write. [default: standard output]")
 @click.option("--proba", is_flag=True, help="Add the probability of every class.")
+@click.option("--action", is_flag=True, help="Add what MODEL's policy does about each row.")
+@click.option(
+    "--capacity",
+    is_flag=True,
+    help="With --action: hold these rows to the policy's capacity exactly; the rows that it is worth most for are served.",
+)
 @click.option(
     "--explain",
     is_flag=True,
     help="Add what each column contributes to the log-odds, and the average row's log-odds they start from; "
-    "of three classes or more, for the predicted one, against the rest (ovr) or the mean of all (softmax).",
+    "of three classes or more, for the predicted one, against the rest (ovr) or the mean of all (softmax). "
+    "With --action, what each action is expected to cost, too.",
 )
 @click.option(
     "--raw",
@@ -82,6 +91,8 @@ def predict(
     data: tuple[str, ...],
     output: str | None,
     proba: bool,
+    action: bool,
+    capacity: bool,
     explain: bool,
     raw: bool,
     stream: bool,
@@ -98,6 +109,9 @@ def predict(
     one another, of any format and of any size, read as the training data was, unless options say otherwise.
     OUT is whole or not there; to standard output rows are written as they are scored.
 
+    With --action each row has the action of the policy that decide stored. It depends on the row alone, unless
+    --capacity looks at all of them.
+
     With --stream rows are scored as they arrive: one line out for one row in, in order, at once. Rows without an
     id are numbered as they came, rejected ones too. A row is rejected with its line, the reason and its bytes;
     they are in FILE before any later row is answered.
@@ -109,7 +123,10 @@ def predict(
             raise click.UsageError("--stream reads standard input and writes standard output: name no files.")
         trained = load(model, voice)
         reading = reading_from(chosen, trained.record.reading)
-        answer(trained, reading, voice, rejects, proba=proba, explain=explain, raw=raw)
+        if capacity:
+            raise click.UsageError("--capacity needs all the rows, and --stream answers each as it comes.")
+        shown = Shown(trained, proba=proba, explain=explain, action=action)
+        answer(reading, voice, rejects, shown, raw=raw)
         return
     if rejects is not None:
         raise click.UsageError("--rejects goes with --stream.")
@@ -119,13 +136,14 @@ def predict(
         refuse_overwriting(output, data, model)
     trained = load(model, voice)
     reading = reading_from(chosen, trained.record.reading)
+    shown = Shown(trained, proba=proba, explain=explain, action=action)
     with (
         pieces_of(data, reading, memory, voice) as pieces,
         voice.reading("predicting") as advance,
     ):
-        answers = _Answers(
-            trained, pieces, advance, proba=proba, explain=explain, raw=raw, as_json=voice.json
-        )
+        answers = _Answers(shown, pieces, advance, raw=raw, as_json=voice.json)
+        if capacity:
+            answers.ration()
         if output is None or output == "-":
             for content in answers():
                 sys.stdout.buffer.write(content)
@@ -146,33 +164,70 @@ class _Answers:
 
     def __init__(
         self,
-        model: Model,
+        shown: Shown,
         pieces: Pieces,
         advance: Callable[[int, int | None], None],
         *,
-        proba: bool,
-        explain: bool,
         raw: bool,
         as_json: bool,
     ) -> None:
-        self.model, self.pieces, self.advance = model, pieces, advance
-        self.proba, self.explain, self.raw, self.as_json = proba, explain, raw, as_json
+        self.shown, self.model = shown, shown.model
+        self.pieces, self.advance = pieces, advance
+        self.raw, self.as_json = raw, as_json
         self.unseen: dict[str, Unseen] = {}
         self.n_texts = 0
+        self.actions: Actions | None = None
+        """Of all rows, where they were looked at together."""
 
-    def __call__(self) -> Iterator[bytes]:
-        """The content of the output, from its beginning."""
+    def ration(self) -> None:
+        """Look at all rows, so that no more of them get an action than the policy's capacity allows.
+
+        Raises:
+            InputError: there is no policy or no capacity, or as for the rows.
+        """
+        import numpy as np
+
+        from oddsmith.data.memory import require
+        from oddsmith.decision.actions import act_within
+        from oddsmith.errors import InputError, counted, visible
+
+        policy = self.shown.policy
+        if policy is None:
+            raise InputError("--capacity holds an action to its share: add --action.")
+        scores: list[Floats] = []
+        columns: dict[str, list[Floats]] = {}
+        n = 0
+        for part in self._parts():
+            of_part, costs = self.model.policy_inputs(part, self.model.score(part))
+            scores.append(of_part)
+            for name, values in costs.items():
+                columns.setdefault(name, []).append(values)
+            n += len(of_part)
+            each = _COLUMN * (6 + len(self.model.classes) + len(columns))
+            require(n * each, f"{visible(self.pieces.name, 200)}: {counted(n, 'row')} side by side")
+        self.actions = act_within(
+            policy,
+            np.concatenate(scores),
+            columns={name: np.concatenate(values) for name, values in columns.items()},
+        )
+
+    def _parts(self) -> Iterator[Table]:
+        """The rows, as many at a time as memory holds."""
         from oddsmith.data.doubles import Doubles
 
-        self.unseen, self.n_texts, done = {}, 0, 0
         numbers = 2 * len(self.model.terms) + 4 * len(self.model.classes) + len(self.model.design.columns)
         numeric = {name: m for name, m in self.model.numeric.items() if name != self.model.record.id}
         at_a_time = max(_FEWEST, self.pieces.size // numbers)
         for table in self.pieces.read(None, Doubles(numeric)):
-            for part in table.parts(at_a_time):
-                yield self._written(part, done)
-                done += part.frame.height
-                self.advance(done, None)
+            yield from table.parts(at_a_time)
+
+    def __call__(self) -> Iterator[bytes]:
+        """The content of the output, from its beginning."""
+        self.unseen, self.n_texts, done = {}, 0, 0
+        for part in self._parts():
+            yield self._written(part, done)
+            done += part.frame.height
+            self.advance(done, None)
 
     def _written(self, table: Table, done: int) -> bytes:
         from oddsmith.report.spreadsheet import without_formulas
@@ -181,7 +236,8 @@ class _Answers:
         for unseen in scores.unseen:
             known = self.unseen.get(unseen.column)
             self.unseen[unseen.column] = unseen if known is None else known + unseen
-        frame = predictions(self.model, table, scores, proba=self.proba, explain=self.explain, first=done + 1)
+        actions = None if self.actions is None else self.actions[done : done + table.frame.height]
+        frame = predictions(self.shown, table, scores, first=done + 1, actions=actions)
         if not (self.raw or self.as_json):
             frame, n_texts = without_formulas(frame, header=not done)
             self.n_texts += n_texts
@@ -199,10 +255,47 @@ class _Answers:
         mention_unused(self.model, self.pieces.columns, voice)
 
 
+class Shown:
+    """What is written about each row beside its label, and the model that says it."""
+
+    def __init__(self, model: Model, *, proba: bool, explain: bool, action: bool) -> None:
+        from oddsmith.errors import InputError
+
+        self.model, self.proba, self.explain = model, proba, explain
+        self.policy = model.policy if action else None
+        if action and self.policy is None:
+            raise InputError(
+                "--action: this model has no policy. Choose one: oddsmith decide MODEL DATA --cost fn=120,fp=18."
+            )
+
+    def of_policy(self, table: Table, scores: Scores, actions: Actions | None = None) -> list[pl.Series]:
+        """The action of each row, and what each action is expected to cost where reasons are wanted."""
+        import polars as pl
+
+        from oddsmith.decision.actions import act, expected
+
+        policy = self.policy
+        if policy is None:
+            return []
+        inputs = self.model.policy_inputs(table, scores)
+        taken = act(policy, *inputs) if actions is None else actions
+        columns = [pl.Series("action", policy.actions, dtype=pl.String).gather(taken)]
+        costs = expected(policy, *inputs) if self.explain else None
+        if costs is not None:
+            columns += [
+                pl.Series(f"expected_cost_{name}", column)
+                for name, column in zip(policy.actions, costs.T, strict=True)
+            ]
+        return columns
+
+
 def predictions(
-    model: Model, table: Table, scores: Scores, *, proba: bool, explain: bool, first: int = 1
+    shown: Shown, table: Table, scores: Scores, *, first: int = 1, actions: Actions | None = None
 ) -> pl.DataFrame:
-    """The rows to write: id, label, and what was asked for. Without an id they are numbered from `first` on."""
+    """The rows to write: id, label, and what was asked for. Without an id they are numbered from `first` on.
+
+    `actions` (n,) are those of the rows, where they were looked at together with others.
+    """
     import numpy as np
     import polars as pl
 
@@ -210,9 +303,10 @@ def predictions(
     from oddsmith.data.memory import require
     from oddsmith.errors import InputError, counted, visible
 
+    model = shown.model
     record = model.record
     n = table.frame.height
-    width = proba * len(record.target.classes) + explain * (2 + len(record.columns))
+    width = shown.proba * len(record.target.classes) + shown.explain * (2 + len(record.columns))
     require(n * (_COLUMN * width + _ROW), f"a table of {counted(n, 'prediction')}")
     if record.id is None:
         ids = pl.Series("row", np.arange(first, first + n))
@@ -229,12 +323,13 @@ def predictions(
         ids,
         pl.Series(record.target.name, record.target.classes, dtype=pl.String).gather(scores.codes),
     ]
-    if proba:
+    columns += shown.of_policy(table, scores, actions)
+    if shown.proba:
         columns += [
             pl.Series(f"proba_{label}", column)
             for label, column in zip(record.target.classes, scores.proba.T, strict=True)
         ]
-    if explain:
+    if shown.explain:
         why = model.explain_scores(scores)
         columns += [pl.Series("log_odds", why.log_odds), pl.Series("average_log_odds", why.average)]
         columns += [

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from oddsmith.cli.options import Voice
-from oddsmith.cli.predict import mention_unused, predictions, written
+from oddsmith.cli.predict import Shown, mention_unused, predictions, written
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from oddsmith.data.encoding import Unseen
     from oddsmith.data.read import Reading
     from oddsmith.files import Growing
-    from oddsmith.model import Model
     from oddsmith.workflow.scoring import Scored
 
 _NAME = "standard input"
@@ -38,13 +37,11 @@ _LINE_END = re.compile(rb"(?:\r\n|\r|\n)\Z")
 
 
 def answer(
-    model: Model,
     reading: Reading,
     voice: Voice,
     rejects: str | None,
+    shown: Shown,
     *,
-    proba: bool,
-    explain: bool,
     raw: bool,
 ) -> None:
     """Score standard input to standard output until it ends.
@@ -58,7 +55,7 @@ def answer(
     arriving = Arriving(_NAME, reading)
     kept = None if rejects is None else _Rejects(rejects)
     with contextlib.nullcontext() if kept is None else contextlib.closing(kept):
-        answers = _Answers(model, arriving, voice, kept, proba=proba, explain=explain, raw=raw)
+        answers = _Answers(shown, arriving, voice, kept, raw=raw)
         for piece in _pieces(sys.stdin.buffer):
             answers.give(arriving.feed(piece))
         answers.give(arriving.finish())
@@ -74,17 +71,15 @@ class _Answers:
 
     def __init__(
         self,
-        model: Model,
+        shown: Shown,
         arriving: Arriving,
         voice: Voice,
         rejects: _Rejects | None,
         *,
-        proba: bool,
-        explain: bool,
         raw: bool,
     ) -> None:
-        self.model, self.arriving, self.voice, self.rejects = model, arriving, voice, rejects
-        self.proba, self.explain, self.raw = proba, explain, raw
+        self.shown, self.model = shown, shown.model
+        self.arriving, self.voice, self.rejects, self.raw = arriving, voice, rejects, raw
         self.n_rows = self.last_line = 0
         self.begun, self.defused = False, 0
         self.unseen: dict[str, Unseen] = {}
@@ -99,7 +94,7 @@ class _Answers:
             self._begin()
         if not rows:
             return
-        scored = score_rows(self.model, self.arriving, rows)
+        scored = score_rows(self.model, self.arriving, rows, self.shown.of_policy)
         number_of = {}
         for row in rows:
             self.n_rows += row.line > self.last_line
@@ -134,9 +129,7 @@ class _Answers:
         for note in table.notes:
             self.voice.aside(note)
         mention_unused(self.model, table.frame.columns, self.voice)
-        frame = predictions(
-            self.model, table, self.model.score(table), proba=self.proba, explain=self.explain
-        )
+        frame = predictions(self.shown, table, self.model.score(table))
         if self.rejects is not None:
             self.rejects.begin()
         self._put(frame, header=True)
@@ -148,7 +141,7 @@ class _Answers:
 
         if not n_rows:
             return
-        frame = predictions(self.model, scored.table, scored.scores, proba=self.proba, explain=self.explain)
+        frame = predictions(self.shown, scored.table, scored.scores)
         if self.model.record.id is None:
             numbers = [number_of[row.line] for row in scored.rows]
             frame = frame.with_columns(pl.Series(frame.columns[0], numbers))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from oddsmith.cli.calibrate import calibrate
+from oddsmith.cli.decide import decide
 from oddsmith.cli.describe import describe
 from oddsmith.cli.evaluate import evaluate
 from oddsmith.cli.explain import explain
@@ -37,7 +38,7 @@ def oddsmith() -> None:
     """
 
 
-for verb in (tutorial, describe, train, show, calibrate, evaluate, predict, explain):
+for verb in (tutorial, describe, train, show, calibrate, decide, evaluate, predict, explain):
     oddsmith.add_command(verb)
 
 

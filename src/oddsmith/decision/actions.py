@@ -69,7 +69,9 @@ def act_within(
         InputError: the policy has no capacity, or as `act`.
     """
     if policy.capacity is None:
-        raise InputError("a policy without a capacity. Give one with --capacity, as in review=200/1000.")
+        raise InputError(
+            "this policy has no capacity. Choose one that has: oddsmith decide --capacity review=200/1000."
+        )
     actions = act(policy, scores, columns)
     action = policy.actions.index(policy.capacity.action)
     allowed = policy.capacity.allowed(len(actions)) if most is None else most

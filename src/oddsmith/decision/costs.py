@@ -169,6 +169,32 @@ class RowCosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         return values
 
 
+def parse_row_costs(text: str | None, columns: Sequence[str]) -> RowCosts:
+    """The costs of "fp=18" that are the same in each row, and of "fn=amount" that are columns; a bare name is that of fn.
+
+    Raises:
+        InputError: fn or fp is missing, a name is unknown or stands twice, or a number is refused by `RowCosts`.
+    """
+    numbers = {} if text is None else _named(text, "cost", (), ("fn", "fp", "tn", "tp"), "fp=18")
+    named: dict[str, float | str] = dict(numbers)
+    for column in columns:
+        what, sign, name = column.partition("=")
+        if not sign:
+            what, name = "fn", column
+        if what not in ("fn", "fp", "tn", "tp") or not name or what in named:
+            raise InputError(
+                f"--cost-column '{visible(column)}': give one of fn, fp, tn and tp that --cost lacks, and the column that "
+                f"has it, as in fn=amount."
+            )
+        named[what] = name
+    for needed in ("fn", "fp"):
+        if needed not in named:
+            raise InputError(
+                f"the cost {needed} is missing. Add it to --cost, or name its column: --cost-column {needed}=NAME."
+            )
+    return RowCosts(**named)
+
+
 class CostMatrix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """C[true class, action] for K classes and A actions, in any unit.
 

@@ -25,8 +25,9 @@ from oddsmith.data.design import Design
 from oddsmith.data.encoding import NumericColumn, Unseen, cell_reader
 from oddsmith.data.native import as_table
 from oddsmith.data.pieces import as_pieces
-from oddsmith.data.row_numbers import FARTHEST, OFFSET, OFFSETS, row_numbers
+from oddsmith.data.row_numbers import COST, FARTHEST, OFFSET, OFFSETS, row_numbers
 from oddsmith.data.table import Table
+from oddsmith.decision.actions import act
 from oddsmith.errors import DataWarning, InputError, visible
 from oddsmith.evaluate.evaluation import Evaluation
 from oddsmith.evaluate.metrics import Cost
@@ -45,6 +46,7 @@ from oddsmith.model.probabilities import (
     predicted_codes,
     probabilities,
     probabilities_of_row,
+    ranking,
 )
 from oddsmith.model.records import FORMAT, ModelRecord
 from oddsmith.version import __version__
@@ -200,6 +202,40 @@ class Model:
             log_odds[np.arange(n), equation],
             self.classes[codes],
         )
+
+    def act(self, data: Any) -> NDArray[Any]:
+        """The policy's action (n,) for each row of a table, by name; a mapping of single cells is one row.
+
+        Raises:
+            InputError: the model has no policy; a column is absent or a cell cannot be read.
+        """
+        if self.policy is None:
+            raise InputError("this model has no policy. Choose one with oddsmith.decide.")
+        if _is_row(data):
+            data = {name: [cell] for name, cell in data.items()}
+        table = as_table(data, self.record.reading)
+        inputs = self.policy_inputs(table, self._score(table))
+        return np.array(self.policy.actions)[act(self.policy, *inputs)]
+
+    def policy_inputs(self, table: Table, scores: Scores) -> tuple[Floats, dict[str, Floats]]:
+        """What the policy reads of rows: calibrated log-odds (n,), or probabilities (n, K) for a cost matrix; and costs.
+
+        Raises:
+            InputError: a column of costs is absent, or one of its cells is no cost.
+        """
+        policy = self.policy
+        if policy is None or policy.matrix is not None:
+            return scores.proba, {}
+        costs = {}
+        for name in [] if policy.row_costs is None else policy.row_costs.columns:
+            if name not in table.frame.columns:
+                raise InputError(
+                    f"{visible(table.name, 200)}: no column called '{visible(name)}', which holds a cost of each row. Add it."
+                )
+            costs[name] = row_numbers(table, name, self.design.markers.of(name), COST)
+        form = self.record.multi_class
+        eta = scores.calibrated if self.maps else ranking(scores.calibrated, form)
+        return np.ascontiguousarray(eta[:, 0]), costs
 
     def evaluate(
         self,

@@ -17,6 +17,7 @@ from oddsmith.data.block import Floats
 from oddsmith.data.memory import require
 from oddsmith.data.pieces import OnePiece, Pieces
 from oddsmith.data.roles import ROLES, ByRow, ByTime, Role
+from oddsmith.data.row_numbers import COST, row_numbers
 from oddsmith.errors import InputError, counted, visible
 from oddsmith.model.labelled import LabelledRows, Rows
 from oddsmith.model.probabilities import ranking
@@ -56,6 +57,8 @@ class RoleRows:
     """Whether roles follow the time."""
     columns: dict[str, pl.Series]
     """The columns that were asked for, as they were read."""
+    costs: dict[str, Floats]
+    """Columns of costs, (n,) each."""
     moved: Floats
     """(p,): weighted mean of each term, less its mean in training."""
     digests: tuple[tuple[str, str], ...]
@@ -85,6 +88,7 @@ def role_rows(
     own: str,
     *,
     columns: Collection[str] = (),
+    costs: Collection[str] = (),
     map_label: Sequence[str] = (),
     advance: Rows = lambda done, of: None,
 ) -> RoleRows:
@@ -98,16 +102,19 @@ def role_rows(
     """
     import polars as pl
 
-    for name in columns:
+    for name in (*columns, *costs):
         if name not in pieces.columns:
             raise InputError(f"{visible(pieces.name, 200)}: no column called '{visible(name)}'.")
-    rows = LabelledRows(model, pieces, roles, columns=columns, map_label=map_label, advance=advance)
+    rows = LabelledRows(
+        model, pieces, roles, columns=(*columns, *costs), map_label=map_label, advance=advance
+    )
     refuse_served(model.record, pieces.digests, own)
     two, split = len(model.classes) == 2, rows.split
-    width = 4 * len(model.classes) + len(columns)
+    width = 4 * len(model.classes) + len(columns) + len(costs)
     need = rows.pieces.n_rows * (_ROW + _NUMBER * width)
     require(need, f"{visible(pieces.name, 200)}: {counted(pieces.n_rows, 'row')} side by side")
     parts, taken, groups = [], [], []
+    priced: dict[str, list[Floats]] = {name: [] for name in costs}
     total, moved = 0.0, np.zeros(len(model.terms))
     for part in rows:
         parts.append(part)
@@ -115,6 +122,8 @@ def role_rows(
         total += float(weight.sum())
         moved += weight @ part.scores.centred
         taken.append(part.table.frame.select(list(columns)))
+        for name, values in priced.items():
+            values.append(row_numbers(part.table, name, rows.labels.markers.of(name), COST))
         if isinstance(split, ByRow) and split.group is not None:
             groups.append(split.hashes(part.table, rows.labels.markers))
     rows.require_any(purpose)
@@ -137,6 +146,7 @@ def role_rows(
         np.concatenate(groups) if groups else None,
         isinstance(split, ByTime),
         {name: series for frame in (pl.concat(taken),) for name, series in frame.to_dict().items()},
+        {name: np.concatenate(values) for name, values in priced.items()},
         moved / total if total > 0.0 else moved,
         pieces.digests,
         rows.notes(purpose),

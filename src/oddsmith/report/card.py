@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, NumericColumn
 from oddsmith.errors import counted, visible
 from oddsmith.report.calibration_report import calibration_lines
+from oddsmith.report.policy_report import policy_lines
 from oddsmith.report.terminal import Column, draw_table, figure, heading
 
 if TYPE_CHECKING:
@@ -196,6 +197,9 @@ def _facts(record: ModelRecord) -> list[tuple[str, str]]:
     if record.calibration is not None:
         lines = calibration_lines(record.calibration)
         facts += [("calibration" if not at else "", line) for at, line in enumerate(lines)]
+    if record.decision is not None:
+        lines = policy_lines(record.decision)
+        facts += [("policy" if not at else "", line) for at, line in enumerate(lines)]
     if record.offset is not None:
         facts.append(("offset", f"'{visible(record.offset)}' is added to the log-odds as it is"))
     if record.id is not None:

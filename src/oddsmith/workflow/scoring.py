@@ -7,7 +7,7 @@ What is wrong with a row depends on that row and on nothing that came along with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,8 +30,15 @@ class Scored:
     faults: list[Arrived]
 
 
-def score_rows(model: Model, arriving: Arriving, rows: Sequence[Arrived]) -> Scored:
+def score_rows(
+    model: Model,
+    arriving: Arriving,
+    rows: Sequence[Arrived],
+    use: Callable[[Table, Scores], object] = lambda table, scores: None,
+) -> Scored:
     """The scores of all rows that the model can take; rows that are at fault already remain so.
+
+    `use` is what will be done with them: a row of which it cannot be done is at fault.
 
     Raises:
         InputError: a column is absent that the model needs.
@@ -42,11 +49,12 @@ def score_rows(model: Model, arriving: Arriving, rows: Sequence[Arrived]) -> Sco
         try:
             table = _table(arriving, fine)
             scores = model.score(table)
+            use(table, scores)
             break
         except InputError:
             found = {} if table is None else _unreadable_cells(model, table)
             named = {fine[row].line: fault for row, fault in found.items()} or _by_halves(
-                model, arriving, fine
+                model, arriving, fine, use
             )
             if not named:
                 raise
@@ -66,17 +74,20 @@ def _table(arriving: Arriving, rows: Sequence[Arrived]) -> Table:
     return table
 
 
-def _by_halves(model: Model, arriving: Arriving, rows: Sequence[Arrived]) -> dict[int, str]:
+def _by_halves(
+    model: Model, arriving: Arriving, rows: Sequence[Arrived], use: Callable[[Table, Scores], object]
+) -> dict[int, str]:
     """By its line, what is said of each row that cannot be scored by itself."""
     if not rows:
         return {}
     try:
-        model.score(_table(arriving, rows))
+        table = _table(arriving, rows)
+        use(table, model.score(table))
     except InputError as error:
         if len(rows) == 1:
             return {rows[0].line: str(error)}
         half = len(rows) // 2
-        return _by_halves(model, arriving, rows[:half]) | _by_halves(model, arriving, rows[half:])
+        return _by_halves(model, arriving, rows[:half], use) | _by_halves(model, arriving, rows[half:], use)
     return {}
 
 
