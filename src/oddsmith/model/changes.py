@@ -116,7 +116,6 @@ class TriedRow:
             at = next((at for at, code in enumerate(codes) if code != self.code), None)
             if at is None:
                 continue
-
             to = turn(differ, stops[at - 1], stops[at]) if at else start
             [code] = self._codes(name, [to])
             onwards, beyond = set(codes[at:]) == {code}, abs(to - centre) > most
