@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from oddsmith.estimator_cv import LogisticRegressionCV as LogisticRegressionCV
     from oddsmith.evaluate.metrics import Cost
     from oddsmith.model import Explanation, Model, load
+    from oddsmith.model.reasons import Reasons
     from oddsmith.workflow import calibrate, decide, describe, train
 
 _HOME = {
@@ -39,6 +40,7 @@ _HOME = {
     "LogisticRegressionCV": "oddsmith.estimator_cv",
     "Model": "oddsmith.model",
     "Reading": "oddsmith.data.read",
+    "Reasons": "oddsmith.model.reasons",
     "Reviewer": "oddsmith.decision.costs",
     "RowCosts": "oddsmith.decision.costs",
     "calibrate": "oddsmith.workflow.calibrating",
@@ -59,6 +61,7 @@ __all__ = [
     "InputError",
     "Model",
     "Reading",
+    "Reasons",
     "Reviewer",
     "RowCosts",
     "__version__",

@@ -53,6 +53,7 @@ from oddsmith.version import __version__
 
 if TYPE_CHECKING:
     from oddsmith.evidence.audit import Audit
+    from oddsmith.model.reasons import Reasons
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,27 @@ class Model:
             return self._explanation(centred, offset, eta, predicted_codes(calibrated))
         table = as_table(data, self.record.reading)
         return self.explain_scores(self._score(table))
+
+    def reasons(self, row: Mapping[str, Any]) -> Reasons:
+        """Why one row of cells has its action, or its label where there is no policy, and what would have changed it.
+
+        Raises:
+            InputError: a column is absent or a cell cannot be read, or the row has no action.
+        """
+        from oddsmith.model.acting import Deciding
+        from oddsmith.model.reasons import reasons
+
+        deciding = Deciding(
+            design=self.design,
+            coef=self.coef,
+            average=self.average,
+            classes=self.record.target.classes,
+            multi_class=self.record.multi_class,
+            maps=self.maps,
+            policy=self.policy,
+            offset=self.record.offset,
+        )
+        return reasons(deciding, row)
 
     def explain_scores(self, scores: Scores) -> Explanation:
         """The explanation of rows that are scored already."""
