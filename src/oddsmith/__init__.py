@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from oddsmith.evaluate.metrics import Cost
     from oddsmith.evidence.verdicts import Bars
     from oddsmith.model import Explanation, Model, load
+    from oddsmith.model.reasons import Reasons
     from oddsmith.workflow import audit, calibrate, decide, describe, train
 
 _HOME = {
@@ -41,6 +42,7 @@ _HOME = {
     "LogisticRegressionCV": "oddsmith.estimator_cv",
     "Model": "oddsmith.model",
     "Reading": "oddsmith.data.read",
+    "Reasons": "oddsmith.model.reasons",
     "Reviewer": "oddsmith.decision.costs",
     "RowCosts": "oddsmith.decision.costs",
     "audit": "oddsmith.workflow.auditing",
@@ -63,6 +65,7 @@ __all__ = [
     "InputError",
     "Model",
     "Reading",
+    "Reasons",
     "Reviewer",
     "RowCosts",
     "__version__",

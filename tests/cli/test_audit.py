@@ -106,6 +106,22 @@ def test_the_exit_code_is_1_on_fail_alone(shop):
     assert failed.err == ""
 
 
+def test_the_audit_is_kept_in_the_model_file(shop, tmp_path):
+    before = (tmp_path / "review.json").read_bytes()
+    outcome = shop("audit review.json later.csv --slice department -o audited.json --json")
+    assert outcome.code == 0, outcome.err
+    assert "wrote audited.json" in outcome.err
+    assert (tmp_path / "review.json").read_bytes() == before
+    model = oddsmith.load("audited.json")
+    assert model.audit == msgspec.json.decode(outcome.stdout, type=Audit)
+    assert model.record.audit.rows.rows == 60
+    # The same rows may audit it again, and nothing else.
+    assert shop("audit audited.json later.csv -q").code == 0
+    refused = shop("calibrate audited.json later.csv")
+    assert "these are the rows that it was audited on" in refused.err
+    assert shop("audit review.json later.csv -o later.csv").code == 2
+
+
 def test_files_that_made_the_model_are_refused_with_a_remedy(shop):
     refused = shop("audit review.json requests.csv")
     assert refused.code == 2

@@ -49,6 +49,7 @@ def ties(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("ties")
     (folder / "rows.csv").write_text(rows_with_ties(4000, 5))
+    (folder / "other.csv").write_text("y,wave,ask\ngood,0,2\nworse,30,5\n")
     (folder / "costs.csv").write_text("y,wave,ask,stop\ngood,0,2,9\nbad,30,5,1\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -173,7 +174,8 @@ def test_a_policy_without_rows_is_the_one_that_costs_give(binary):
         ("--cost fp=1 --cost-column other", "no column called 'other'"),
         ("--cost fp=1 --cost-column xx=amount", "give one of fn, fp, tn and tp"),
         ("--cost fp=1 --cost-column amount --empirical", "--cost-column has none"),
-        ("--cost-matrix rows.csv", "Give each class one row"),
+        ("--cost-matrix rows.csv", "in numeric column"),
+        ("--cost-matrix other.csv", "Give each class one row"),
         ("--cost-matrix nowhere.csv", "nowhere.csv: there is no such file"),
         ("--threshold 2", "2"),
         ("--capacity review", "--capacity 'review': give an action"),

@@ -109,4 +109,6 @@ def test_the_verbs_are_listed_along_the_path(command):
     outcome = command("--help")
     assert (outcome.code, outcome.err) == (0, "")
     listed = re.findall(r"^  (\w+)  ", outcome.out.split("Commands:")[1], flags=re.MULTILINE)
-    assert listed == VERBS == ["tutorial", "describe", "train", "show", "evaluate", "predict"]
+    assert listed == VERBS
+    path = ["tutorial", "describe", "train", "show", "calibrate", "decide", "evaluate", "predict", "explain"]
+    assert path == VERBS

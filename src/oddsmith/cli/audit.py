@@ -14,6 +14,7 @@ from oddsmith.cli.options import (
     pieces_of,
     reading_from,
     reading_options,
+    refuse_overwriting,
     voiced,
 )
 
@@ -23,6 +24,7 @@ EXAMPLES = examples(
     oddsmith audit model.json later-requests.csv --slice department --slice ambiguity
     oddsmith audit model.json later-requests.csv --bar auc=.7,smooth_ece=.03 --bar recall=.9
     oddsmith audit model.json later-requests.csv --json
+    oddsmith audit model.json later-requests.csv -o audited.json
     """
 )
 FAILED = 1
@@ -48,6 +50,7 @@ FAILED = 1
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of resamples.")
 @click.option("--map-label", multiple=True, metavar="FROM=TO", help="Rename a label.")
+@click.option("-o", "--output", metavar="OUT", help="The model file to write, with the audit in it.")
 @memory_option
 @reading_options
 @voiced
@@ -60,6 +63,7 @@ def audit(
     bar: tuple[str, ...],
     seed: int,
     map_label: tuple[str, ...],
+    output: str | None,
     memory: str | None,
     voice: Voice,
     chosen: dict[str, Any],
@@ -70,25 +74,35 @@ def audit(
     the rows that it would take: on fit, ranking, calibration, policy and sample size. Then the figures, what the policy
     costs against other ways, what moved since training, and how far a few wrong labels would move it all.
     A model that was trained with --split takes the rows of DATA that are there to audit on; any other takes all rows of
-    files that it was not trained, calibrated or decided on. The exit code is 1 on FAIL, and 0 otherwise.
+    files that it was not trained, calibrated or decided on. The exit code is 1 on FAIL, and 0 otherwise. With -o the audit
+    is stored in a model file, which calibrate and decide drop again: it speaks of this model alone.
     """
+    from oddsmith.errors import visible
     from oddsmith.evidence.verdicts import parse_bars
     from oddsmith.report.audit_report import draw_audit
-    from oddsmith.workflow.auditing import audit as examine
+    from oddsmith.workflow.auditing import audited
 
     trained, bars = load(model, voice), parse_bars(bar)
+    if output is not None:
+        refuse_overwriting(output, data)
     reading = reading_from(chosen, trained.record.reading)
     with (
         voice.hearing(),
         pieces_of(data, reading, memory, voice) as pieces,
         voice.reading("auditing") as advance,
     ):
-        found = examine(
+        kept = audited(
             trained, pieces, slices=slices, bars=bars, seed=seed, map_label=map_label, advance=advance
         )
+    found = kept.audit
+    assert found is not None
+    if output is not None:
+        kept.save(output)
     if voice.json:
         voice.write_json(found)
     else:
         draw_audit(found, voice.console())
+    if output is not None:
+        voice.note(f"wrote {visible(output, 200)}")
     if found.verdict == "FAIL":
         context.exit(FAILED)

@@ -38,13 +38,13 @@ EXAMPLES = examples(
 
 
 def wish_options(command: Any) -> Any:
-    """What a policy is to be; a verb receives it as `wishes`, a function of the model's classes."""
+    """What a policy is to be; a verb receives it as `wishes`."""
     import functools
 
     @functools.wraps(command)
     def wish(*args: Any, **kwargs: Any) -> Any:
         told = {name: kwargs.pop(name) for name in _WISHES}
-        return command(*args, wishes=lambda classes: _wishes(classes, **told), **kwargs)
+        return command(*args, wishes=_wishes(**told), **kwargs)
 
     for option in (
         click.option(
@@ -133,7 +133,7 @@ _WISHES = (
 def decide(
     model: str,
     data: tuple[str, ...],
-    wishes: Any,
+    wishes: Wishes,
     seed: int,
     map_label: tuple[str, ...],
     output: str | None,
@@ -159,7 +159,7 @@ def decide(
     place = model if output is None else output
     refuse_overwriting(place, data)
     reading = reading_from(chosen, trained.record.reading)
-    asked: Wishes = wishes(trained.record.target.classes)
+    asked = wishes
     with (
         voice.hearing(),
         pieces_of(data, reading, memory, voice) as pieces,
@@ -225,7 +225,6 @@ def _asked(model: Model, pieces: Any, voice: Voice, map_label: tuple[str, ...]) 
 
 
 def _wishes(
-    classes: list[str],
     *,
     cost: str | None,
     reviewer_error: str | None,
@@ -242,13 +241,12 @@ def _wishes(
     """What the options say, typed."""
     from oddsmith.decision.capacity import parse_capacity
     from oddsmith.decision.costs import PERFECT, parse_cost, parse_reviewer, parse_row_costs
-    from oddsmith.workflow.deciding import Wishes
-    from oddsmith.workflow.deciding import cost_matrix as matrix_in
+    from oddsmith.workflow.deciding import Wishes, matrix_in
 
     return Wishes(
         cost=None if cost is None or cost_column else parse_cost(cost),
         row_costs=parse_row_costs(cost, cost_column) if cost_column else None,
-        matrix=None if cost_matrix is None else matrix_in(cost_matrix, classes),
+        matrix=None if cost_matrix is None else matrix_in(cost_matrix),
         reviewer=PERFECT if reviewer_error is None else parse_reviewer(reviewer_error),
         actions=None if actions is None else separated(actions),
         capacity=None if capacity is None else parse_capacity(capacity),

@@ -171,6 +171,16 @@ class Working:
         self.since = 0.0
         self.n_rows = 0
 
+    def begin(self, doing: str) -> Callable[[int, int | None], None]:
+        """What is done from now on; the result is told how many rows were read, and of how many, where that is known."""
+        self.done, self.n_rows, self.total = (0, None, doing), 0, None
+        self.update(*self.done)
+
+        def report(rows: int, of: int | None) -> None:
+            self.update(rows, of, f"{doing}  {rows:,} rows")
+
+        return report
+
     def __call__(self, done: int, most: int, value: Floats) -> None:
         """Iterations done, at most, and the objective of each problem: a callback for solvers."""
         losses = ", ".join(f"{v:.6g}" for v in value[:6])

@@ -9,6 +9,7 @@ from oddsmith.cli.calibrate import calibrate
 from oddsmith.cli.decide import decide
 from oddsmith.cli.describe import describe
 from oddsmith.cli.evaluate import evaluate
+from oddsmith.cli.explain import explain
 from oddsmith.cli.predict import predict
 from oddsmith.cli.show import show
 from oddsmith.cli.train import train
@@ -38,7 +39,7 @@ def oddsmith() -> None:
     """
 
 
-for verb in (tutorial, describe, train, show, calibrate, decide, audit, evaluate, predict):
+for verb in (tutorial, describe, train, show, calibrate, decide, audit, evaluate, predict, explain):
     oddsmith.add_command(verb)
 
 

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +29,10 @@ from oddsmith.evidence.rows import AuditRows
 from oddsmith.evidence.verdicts import Bars
 from oddsmith.model import Model
 from oddsmith.model.labelled import Rows
+from oddsmith.model.records import AuditRecord
 from oddsmith.model.role_rows import RoleRows, role_rows
 from oddsmith.model.served import AUDITED
+from oddsmith.workflow.record import resealed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -66,6 +69,52 @@ def audit(
     Raises:
         InputError: the rows cannot be used, or served another purpose.
     """
+    found, rows = _examined(model, data, slices, bars, seed, map_label, reading, advance)
+    for note in rows.notes:
+        warnings.warn(note, DataWarning, stacklevel=2)
+    return found
+
+
+def audited(
+    model: Model,
+    data: Any,
+    *,
+    slices: Sequence[str] = (),
+    bars: Bars | None = None,
+    seed: int = 0,
+    map_label: Sequence[str] = (),
+    reading: Reading | None = None,
+    advance: Rows = lambda done, of: None,
+) -> Model:
+    """The model with its audit stored, as `Model.audit`; arguments, warnings and errors as for `audit`."""
+    found, rows = _examined(model, data, slices, bars, seed, map_label, reading, advance)
+    for note in rows.notes:
+        warnings.warn(note, DataWarning, stacklevel=2)
+    return with_audit(model, found, rows)
+
+
+def with_audit(model: Model, found: Audit, rows: RoleRows) -> Model:
+    """The model with an audit of these rows."""
+    record = AuditRecord(
+        verdict=found.verdict,
+        # As a file holds it, so that a model is the same before and after it was written.
+        found=msgspec.json.decode(msgspec.json.encode(found)),
+        rows=rows.record(Role.audit, len(model.classes)),
+    )
+    return resealed(model, calibration=model.record.calibration, decision=model.record.decision, audit=record)
+
+
+def _examined(
+    model: Model,
+    data: Any,
+    slices: Sequence[str],
+    bars: Bars | None,
+    seed: int,
+    map_label: Sequence[str],
+    reading: Reading | None,
+    advance: Rows,
+) -> tuple[Audit, RoleRows]:
+    """The audit, and the rows it rests on."""
     if isinstance(slices, str):
         raise InputError(f"slices are one text. Give a list of columns, as in ['{visible(slices)}'].")
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
@@ -84,10 +133,7 @@ def audit(
         map_label=map_label,
         advance=advance,
     )
-    found = audit_rows(model, rows, bars, int(seed))
-    for note in rows.notes:
-        warnings.warn(note, DataWarning, stacklevel=2)
-    return found
+    return audit_rows(model, rows, bars, int(seed)), rows
 
 
 def audit_rows(model: Model, rows: RoleRows, bars: Bars | None, seed: int) -> Audit:

@@ -27,7 +27,6 @@ from oddsmith.data.pieces import OnePiece, Pieces, as_pieces
 from oddsmith.data.read import Reading, read_table
 from oddsmith.data.roles import ByRow, Role
 from oddsmith.data.row_numbers import COST
-from oddsmith.data.table import Table
 from oddsmith.decision.actions import act, tally
 from oddsmith.decision.capacity import Capacity
 from oddsmith.decision.certificates import precision_certificate, recall_certificate
@@ -238,11 +237,6 @@ def require_wishes(model: Model, wishes: Wishes) -> None:
         raise InputError(
             f"{len(classes)} classes: give --cost-matrix FILE, a row a class and a column an action."
         )
-    if wishes.matrix is not None and wishes.matrix.classes != classes:
-        said, known = (visible(", ".join(names), 200) for names in (wishes.matrix.classes, classes))
-        raise InputError(
-            f"--cost-matrix has the classes {said}, and the model {known}. Write them alike, in any order."
-        )
     roles = model.record.training.roles
     if wishes.learns is not None and roles is not None and not _selects(roles.split):
         raise InputError(
@@ -328,11 +322,10 @@ def _policy(
     """The one policy that fulfils the wishes."""
     cost, names = wishes.cost, wishes.names
     if wishes.matrix is not None:
+        matrix = _in_order(wishes.matrix, model.record.target.classes)
         if chosen is None:
-            return matrix_policy(wishes.matrix, capacity=wishes.capacity)
-        return matrix_policy(
-            wishes.matrix, chosen.proba, chosen.codes, chosen.weight, capacity=wishes.capacity
-        )
+            return matrix_policy(matrix, capacity=wishes.capacity)
+        return matrix_policy(matrix, chosen.proba, chosen.codes, chosen.weight, capacity=wishes.capacity)
     if wishes.row_costs is not None:
         policy = row_policy(wishes.row_costs, names, wishes.capacity)
         if chosen is None:
@@ -368,17 +361,13 @@ def _sealed(model: Model, policy: Policy, rows: Any) -> Model:
     )
 
 
-def cost_matrix(path: str, classes: Sequence[str]) -> CostMatrix:
+def matrix_in(path: str) -> CostMatrix:
     """The costs of a file: a row a class, called by its first cell, and a column an action, called by its header.
 
     Raises:
-        InputError: the file cannot be read, a class is absent or unknown, or a cell is no number.
+        InputError: the file cannot be read, a class or an action stands twice, or a cell is no number.
     """
-    return matrix_of(read_table(path), classes)
-
-
-def matrix_of(table: Table, classes: Sequence[str]) -> CostMatrix:
-    """`cost_matrix` of a table."""
+    table = read_table(path)
     names = table.frame.columns
     place = visible(table.name, 200)
     if len(names) < 3:
@@ -386,16 +375,23 @@ def matrix_of(table: Table, classes: Sequence[str]) -> CostMatrix:
             f"{place}: {len(names)} columns. Give the classes in the first one and at least two actions beside it."
         )
     rows = ["" if cell is None else str(cell) for cell in table.frame[names[0]].to_list()]
-    if sorted(rows) != sorted(classes):
-        said, known = (visible(", ".join(each), 200) for each in (rows, classes))
-        raise InputError(
-            f"{place}: its rows are {said}, and the classes are {known}. Give each class one row."
-        )
     columns = [require_numbers(table, name, frozenset(), COST.remedy).to_list() for name in names[1:]]
     cells = list(zip(*columns, strict=True))
     for row, values in zip(rows, cells, strict=True):
         if any(value is None for value in values):
             raise InputError(f"{place}: a cost of '{visible(row)}' is missing. Give a number in each cell.")
-    return CostMatrix(
-        list(classes), names[1:], [list(map(float, cells[rows.index(name)])) for name in classes]
-    )
+    return CostMatrix(rows, names[1:], [list(map(float, values)) for values in cells])
+
+
+def _in_order(matrix: CostMatrix, classes: list[str]) -> CostMatrix:
+    """The same costs, with a row for each of the model's classes in their order.
+
+    Raises:
+        InputError: it has other classes.
+    """
+    if sorted(matrix.classes) != sorted(classes):
+        said, known = (visible(", ".join(names), 200) for names in (matrix.classes, classes))
+        raise InputError(
+            f"--cost-matrix has rows for {said}, and the classes are {known}. Give each class one row."
+        )
+    return CostMatrix(classes, matrix.actions, [matrix.cost[matrix.classes.index(name)] for name in classes])
