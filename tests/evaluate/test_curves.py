@@ -213,7 +213,7 @@ def test_the_interval_of_average_precision_covers_within_two_points():
     covered = 0
     for seed in range(1500):
         interval = average_precision_estimate(
-            Resampling.of_rows(*drawn(500)), n_replicates=300, seed=seed
+            Resampling.of_rows(*drawn(500)), n_resamples=300, seed=seed
         ).interval
         covered += interval.low <= true <= interval.high
     assert covered / 1500 == pytest.approx(0.95, abs=0.02)

@@ -25,7 +25,7 @@ from oddsmith.errors import InputError
 from oddsmith.evaluate.bootstrap import Resampling, percentile_interval
 from oddsmith.evaluate.intervals import Estimate
 from oddsmith.evaluate.metrics import confusion
-from oddsmith.evaluate.score_table import Floats, ScoreTable
+from oddsmith.evaluate.score_table import Floats, ScoreTable, require_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,19 +97,19 @@ def average_precisions(positive: Floats, negative: Floats) -> Floats:
 
 
 def average_precision_estimate(
-    rows: Resampling, level: float = 0.95, n_replicates: int = 1000, seed: int = 0
+    rows: Resampling, level: float = 0.95, n_resamples: int = 1000, seed: int = 0
 ) -> Estimate | None:
     """Average precision with its bootstrap standard error and percentile interval; None unless a row is positive.
 
     Raises:
-        InputError: `n_replicates` is below 1, or `level` does not lie between 0 and 1.
+        InputError: `n_resamples` is below 1, or `level` does not lie between 0 and 1.
     """
     value = float(rows.original(average_precisions))
     if np.isnan(value):
         return None
-    replicates = rows.replicates(average_precisions, n_replicates, seed)
+    replicates = rows.replicates(average_precisions, n_resamples, seed)
     interval = percentile_interval(replicates, level)
-    spread = float(np.nanstd(replicates, ddof=1)) if n_replicates > 1 else None
+    spread = float(np.nanstd(replicates, ddof=1)) if n_resamples > 1 else None
     return Estimate(value, spread, interval)
 
 
@@ -119,9 +119,8 @@ def net_benefits(table: ScoreTable, thresholds: Sequence[float]) -> tuple[NetBen
     Raises:
         InputError: a threshold is no probability below 1, or the table is empty.
     """
+    require_rows(table)
     total = table.weight
-    if total == 0:
-        raise InputError("no rows to evaluate: give at least one row with a label and a positive weight.")
     positive, negative = float(table.weight_positive.sum()), float(table.weight_negative.sum())
     found = []
     for threshold in thresholds:

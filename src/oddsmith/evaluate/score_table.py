@@ -179,6 +179,12 @@ def row_weights(sample_weight: ArrayLike | None, n_rows: int) -> Floats:
     return weight
 
 
+def require_rows(table: ScoreTable) -> None:
+    """Raise InputError if the table is empty."""
+    if not len(table.eta):
+        raise InputError("no rows to evaluate: give at least one row with a label and a positive weight.")
+
+
 def require(holds: NDArray[np.bool_], values: NDArray[np.float64], what: str, rule: str) -> None:
     """Raise an InputError that names the first row (from 1) where `holds` (n,) is False."""
     if not holds.all():
