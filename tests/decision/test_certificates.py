@@ -123,6 +123,9 @@ def test_rows_that_are_not_independent_certify_nothing(certify):
     assert grouped.sentence.startswith("withheld: rows of one group")
     weighted = ScoreTable.from_scores([0.0, 1.0] * 500, [0, 1] * 500, [0.5, 1.5] * 500)
     assert certify(weighted).sentence.startswith("withheld: weights that are not whole numbers")
+    # Halves that add up to whole numbers at each score, with the squares of whole numbers, are no rows either.
+    halves = ScoreTable.from_scores([0.0] * 4 + [1.0] * 4, [0] * 4 + [1] * 4, [0.5, 1.5, 1.5, 1.5] * 2)
+    assert certify(halves).withheld
     assert certify(table, by_time=True).sentence.count("for rows like those of the select period") == 1
 
 

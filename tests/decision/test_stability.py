@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oddsmith.decision.stability import Range, Stability, stability, whole_weights
+from oddsmith.decision.stability import Range, Stability, stability
 from oddsmith.decision.thresholds import cost_curve, cut_of
 from oddsmith.errors import InputError
 from oddsmith.evaluate.cells import MOST_CELLS
@@ -55,27 +55,6 @@ def test_few_rows_raise_no_alarm_and_whole_weights_are_rows():
     )
     assert not once.near_optimal[0].lower <= cost.log_odds <= once.near_optimal[-1].upper
     assert (once.alarm, often.alarm is None) == (None, False)
-
-
-def test_fractional_weights_are_no_rows():
-    assert not whole_weights(ScoreTable.from_scores([0.0, 0.0, 1.0], [0, 1, 1], [0.5, 1.5, 0.25]))
-    assert whole_weights(ScoreTable.from_scores([0.0, 1.0], [0, 1], [2, 3]))
-
-
-@settings(max_examples=100)
-@given(st.lists(st.tuples(st.integers(-2, 2), st.integers(0, 1), st.integers(1, 9)), min_size=1, max_size=20))
-def test_whole_weights_are_known_as_such_however_many_rows_share_a_score(cells):
-    eta, y, weight = np.array(cells).T
-    assert whole_weights(ScoreTable.from_scores(eta, y, weight))
-    assert not whole_weights(
-        ScoreTable.from_scores(np.append(eta, 9), np.append(y, 1), np.append(weight, 1.5))
-    )
-
-
-@pytest.mark.parametrize("n", [1, 2, 4, 8, 16])
-@pytest.mark.parametrize("weight", [0.5, 1.5, 2.5, 0.25])
-def test_equal_fractions_are_known_as_such_even_where_their_sums_are_whole(n, weight):
-    assert not whole_weights(ScoreTable.from_scores(np.zeros(n), np.ones(n), np.full(n, weight)))
 
 
 def test_the_near_optimal_set_is_where_the_paired_difference_can_be_zero():

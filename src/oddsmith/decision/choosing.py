@@ -22,7 +22,7 @@ from oddsmith.decision.certificates import Certificate
 from oddsmith.decision.costs import PERFECT, CostMatrix, Reviewer, RowCosts
 from oddsmith.decision.deferral import zone
 from oddsmith.decision.policy import Kind, Policy
-from oddsmith.decision.stability import Stability, stability, whole_weights
+from oddsmith.decision.stability import Stability, stability
 from oddsmith.decision.thresholds import (
     Candidate,
     candidate,
@@ -196,7 +196,7 @@ def capacity_policy(
         capacity=capacity,
         shadow_price=found.shadow_price,
     )
-    if not whole_weights(table):
+    if not table.whole_weights:
         return policy
     served = round(sum(row[place] for row in policy.counts))
     return msgspec.structs.replace(policy, overflow=overflow(served, round(table.weight), capacity))

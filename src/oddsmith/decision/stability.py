@@ -9,7 +9,7 @@ resamples choose from and its cost can be told from the least, the probabilities
 calibration alarm, raised from `FEWEST` rows of each class on, since fewer alarm by chance. The span says how the
 choice varies with the rows; it is no confidence interval, since a minimiser over cuts is not normal in the limit.
 
-Whole weights count as repeated rows.
+A row whose weight is a whole number counts as so many rows.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def stability(
 
 def in_rows(table: ScoreTable) -> ScoreTable:
     """The table of as many rows as the weights say, where they are whole numbers; else the table."""
-    if not whole_weights(table):
+    if not table.whole_weights:
         return table
     positive, negative = table.weight_positive, table.weight_negative
     return replace(
@@ -136,24 +136,6 @@ def in_rows(table: ScoreTable) -> ScoreTable:
         squared_weight_positive=positive,
         squared_weight_negative=negative,
     )
-
-
-def whole_weights(table: ScoreTable) -> bool:
-    """Whether weights are whole numbers, so that a row of weight 2 is a row that stands there twice.
-
-    The sums at each score tell it of a single row, and of rows that weigh the same. Of others they tell that
-    it can't be: whole numbers have squares that are even or odd as they are, and for every whole a
-    (w - a)(w - a - 1) >= 0, where the sum is the smallest for a just below their mean.
-    """
-    for count, sums, squares in (
-        (table.count_positive, table.weight_positive, table.squared_weight_positive),
-        (table.count_negative, table.weight_negative, table.squared_weight_negative),
-    ):
-        a = np.floor(sums / np.maximum(count, 1))
-        least = (2 * a + 1) * sums - a * (a + 1) * count
-        if not ((sums % 1 == 0) & (squares % 2 == sums % 2) & (squares >= least)).all():
-            return False
-    return True
 
 
 def _resampled_cuts(table: ScoreTable, kept: tuple[int, ...]) -> NDArray[np.intp]:
