@@ -11,7 +11,7 @@ Testing in a fixed order needs no correction for many tests, provided that the o
 neither rises nor falls with the threshold, and a search over the rows of the proof would find luck.
 
 The proofs need independent rows. Rows in groups, and weights that are not whole numbers, are no such rows: nothing is
-certified then, and the sentence says so.
+certified then, and the sentence says so; of rows in groups `decision.grouped` tells what resampling them tells.
 
 Source: order statistics, Wilks (1941); Angelopoulos, Bates, Candès, Jordan and Lei (2021), Learn then Test; Bates,
 Angelopoulos, Lei, Malik and Jordan (2021) for the bound on a mean.

@@ -104,12 +104,7 @@ class Resampling:
             starts = np.flatnonzero(first)
             count = np.diff(starts, append=len(cell))
             return cls._of(table.eta, count, np.arange(len(starts)), cell[starts], weight[starts])
-        groups = np.asarray(group)
-        if groups.shape != scores.shape:
-            raise InputError(
-                f"groups have shape {groups.shape}. Give one for each of the {len(scores)} rows."
-            )
-        distinct, kind = np.unique(groups[kept], return_inverse=True)
+        distinct, kind = np.unique(row_groups(group, len(scores))[kept], return_inverse=True)
         order = np.lexsort((weight, cell, kind))
         kind, cell, weight = kind[order], cell[order], weight[order]
         # What a group weighs in a cell is one number, however many rows it is of.
@@ -186,6 +181,18 @@ def _redraws(count: Floats, n_resamples: int, rng: np.random.Generator) -> Itera
     kind = np.repeat(np.arange(k), count.astype(np.int64))
     for _ in range(n_resamples):
         yield np.bincount(kind[rng.integers(n, size=n)], minlength=k)
+
+
+def row_groups(group: ArrayLike, n_rows: int) -> NDArray[np.generic]:
+    """The groups of `n_rows` rows, (n,).
+
+    Raises:
+        InputError: there is not one group a row.
+    """
+    groups = np.asarray(group)
+    if groups.shape != (n_rows,):
+        raise InputError(f"groups have shape {groups.shape}. Give one for each of the {n_rows} rows.")
+    return groups
 
 
 def require_resamples(n_resamples: int) -> None:
