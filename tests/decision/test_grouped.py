@@ -7,6 +7,7 @@ from scipy import stats
 
 from oddsmith.decision.grouped import GroupedBound, grouped_bound
 from oddsmith.errors import InputError
+from oddsmith.evaluate.bootstrap import Resampling
 
 
 def test_the_shares_are_counted_by_hand():
@@ -114,3 +115,21 @@ def test_with_groups_of_ten_the_interval_covers_where_a_certificate_would_not(n_
         too_low += found.upper < recall
     assert too_high / 400 < 0.048
     assert too_low / 400 < 0.048
+
+
+@pytest.mark.slow
+def test_a_plain_bootstrap_of_few_groups_misses_far_more_often():
+    # Ten groups of ten whose errors come together: often none is seen, and the plain interval has no width.
+    # 2.5% of 200 samples and three standard errors are 5.8%.
+    rng = np.random.default_rng(8)
+    group, recall = np.repeat(np.arange(10), 10), 0.98
+    missed = plainly = 0
+    for seed in range(200):
+        eta = np.sqrt(0.9) * rng.normal(size=10)[group] + np.sqrt(0.1) * rng.normal(size=100)
+        rows = (eta >= stats.norm.isf(recall)).astype(float), np.ones(100), group
+        units = Resampling.of_rows(rows[0], rows[1], group=group)
+        drawn = units.replicates(lambda found, _: found[:, -1] / found.sum(axis=1), 200, seed)
+        plainly += np.quantile(drawn, 0.025) > recall
+        missed += grouped_bound("recall", 0.5, *rows, n_resamples=200, seed=seed).lower > recall
+    assert plainly / 200 > 0.4
+    assert missed / 200 < 0.058
