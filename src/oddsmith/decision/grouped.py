@@ -112,7 +112,7 @@ def grouped_bound(
         return None
     right, weight = (called & (labels == 1))[of], weight[of]
     names, codes = np.unique(groups[of], return_inverse=True)
-    value = float(weight[right].sum() / weight.sum())
+    value = min(1.0, float(weight[right].sum() / weight.sum()))
 
     def with_one_more(is_right: bool) -> Interval:
         units = Resampling.of_rows(
