@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from oddsmith.evaluate.metrics import Cost
     from oddsmith.evidence.verdicts import Bars
     from oddsmith.model import Explanation, Model, load
-    from oddsmith.workflow import audit, calibrate, decide, describe, gate, train
+    from oddsmith.model.reasons import Reasons
+    from oddsmith.workflow import audit, build, calibrate, decide, describe, gate, train
 
 _HOME = {
     "Bars": "oddsmith.evidence.verdicts",
@@ -41,9 +42,11 @@ _HOME = {
     "LogisticRegressionCV": "oddsmith.estimator_cv",
     "Model": "oddsmith.model",
     "Reading": "oddsmith.data.read",
+    "Reasons": "oddsmith.model.reasons",
     "Reviewer": "oddsmith.decision.costs",
     "RowCosts": "oddsmith.decision.costs",
     "audit": "oddsmith.workflow.auditing",
+    "build": "oddsmith.workflow.building",
     "calibrate": "oddsmith.workflow.calibrating",
     "decide": "oddsmith.workflow.deciding",
     "describe": "oddsmith.workflow",
@@ -64,10 +67,12 @@ __all__ = [
     "InputError",
     "Model",
     "Reading",
+    "Reasons",
     "Reviewer",
     "RowCosts",
     "__version__",
     "audit",
+    "build",
     "calibrate",
     "decide",
     "describe",

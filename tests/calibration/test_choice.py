@@ -116,14 +116,84 @@ def test_scores_that_rank_backwards_are_refused():
         choose_map(-eta, y)
 
 
-def test_too_few_rows_are_refused_with_the_count_needed():
-    eta = np.linspace(-1, 1, 40)
-    y = np.zeros(40)
-    y[-(FEWEST - 1) :] = 1
-    with pytest.raises(InputError, match="at least 10 rows of each class; one has 9"):
-        choose_map(eta, y)
-    y[-FEWEST] = 1
-    assert choose_map(eta, y).n_folds == FOLDS
+def few_positives(n, positives):
+    """Scores of which the highest are positive, but for one."""
+    y = np.zeros(n)
+    y[-positives - 1 :] = 1
+    y[-2] = 0
+    return np.linspace(-1, 1, n), y
+
+
+@pytest.mark.parametrize("fewest", [2, 5, FEWEST - 1])
+def test_few_rows_of_a_class_have_fewer_folds_and_two_candidates(fewest):
+    eta, y = few_positives(40, fewest)
+    found = choose_map(eta, y)
+    assert found.n_folds == fewest
+    assert method_of(found) in ("identity", "platt")
+    for item in found.candidates:
+        if item.method in ("identity", "platt"):
+            assert item.note == ""
+            assert np.isfinite(item.log_loss)
+        else:
+            assert item.note == f"needs 10 rows of each class; one has {fewest}"
+    enough = choose_map(*few_positives(40, FEWEST))
+    assert enough.n_folds == FOLDS
+    assert enough.candidates[1].log_loss is not None
+
+
+def test_few_rows_that_teach_nothing_leave_the_scores_as_they_are():
+    eta, y = few_positives(40, 1)
+    found = choose_map(eta, y)
+    assert (method_of(found), found.candidates, found.n_folds) == ("identity", [], 0)
+    assert found.reason.startswith("identity: a class has only 1 row, and a map is judged by others")
+    eta, y = few_positives(40, 5)
+    backwards = choose_map(-eta, y)
+    assert (method_of(backwards), backwards.n_folds) == ("identity", 0)
+    assert backwards.reason.startswith("identity: a class has only 5 rows, and these scores rank backwards")
+    for labels in (np.zeros(40), np.ones(40)):
+        with pytest.raises(InputError, match="none of 40 rows to calibrate on is"):
+            choose_map(eta, labels)
+    with pytest.raises(InputError, match="none of 0 rows"):
+        choose_map([], [])
+
+
+def test_rows_as_groups_of_their_own_are_rows():
+    eta, y = rows("platt", n=200)
+    weight = np.where(np.arange(200) % 9 == 0, 0.0, 1.5)
+    alone = choose_map(eta, y, weight, seed=2)
+    assert choose_map(eta, y, weight, seed=2, groups=np.arange(200)) == alone
+    assert choose_map(eta, y, weight, seed=2, groups=[f"{k:03d}" for k in range(200)]) == alone
+
+
+def test_groups_stay_together_in_folds_and_in_the_standard_error():
+    # Ten copies of each row: with groups their figures are those of the rows, and without they pass for more evidence.
+    eta, y = rows("platt", n=90)
+    group = np.repeat(np.arange(90), 10)
+    once = choose_map(eta, y, np.full(90, 10.0), seed=1)
+    grouped, apart = (
+        choose_map(np.repeat(eta, 10), np.repeat(y, 10), seed=1, groups=groups) for groups in (group, None)
+    )
+    for one, other, blind in zip(
+        once.candidates[:4], grouped.candidates[:4], apart.candidates[:4], strict=True
+    ):
+        assert other.log_loss == pytest.approx(one.log_loss, rel=1e-9)
+        assert other.excess == pytest.approx(one.excess, abs=1e-9)
+        assert other.standard_error == pytest.approx(one.standard_error, abs=1e-9)
+        assert blind.standard_error < 0.5 * other.standard_error or other.standard_error == 0.0
+
+
+def test_few_groups_with_a_class_are_few_however_many_rows_they_have():
+    eta, y = rows("platt", n=600)
+    found = choose_map(eta, y, groups=np.arange(600) % 4)
+    assert found.n_folds == 4
+    assert found.candidates[1].note == "needs 10 groups of each class; one has 4"
+    whole = choose_map(eta, y, groups=np.zeros(600))
+    assert whole.reason.startswith("identity: a class has only 1 group, and a map is judged")
+    # A class that three groups hold, and each of them with the other class: every fold learns from both.
+    y = np.where(np.arange(600) % 12 < 3, y, 0.0)
+    assert choose_map(eta, y, groups=np.arange(600) % 12).n_folds == 3
+    with pytest.raises(InputError, match="groups have shape"):
+        choose_map(eta, y, groups=[1, 2])
 
 
 @pytest.mark.slow

@@ -112,5 +112,5 @@ def test_the_verbs_are_listed_along_the_path(command):
     outcome = command("--help")
     assert (outcome.code, outcome.err) == (0, "")
     listed = re.findall(r"^  (\w+)  ", outcome.out.split("Commands:")[1], flags=re.MULTILINE)
-    path = "tutorial describe train show calibrate decide audit gate evaluate predict"
+    path = "tutorial build describe train show calibrate decide audit gate evaluate predict explain"
     assert listed == VERBS == path.split()

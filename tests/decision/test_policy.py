@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from oddsmith.decision.actions import act, act_within, expected, tally, tally_table
 from oddsmith.decision.capacity import Capacity
-from oddsmith.decision.certificates import precision_certificate, recall_certificate
+from oddsmith.decision.certificates import cost_certificate, precision_certificate, recall_certificate
 from oddsmith.decision.choosing import (
     analytic_policy,
+    bounded_policy,
     capacity_policy,
     certified_policy,
     deferral_policy,
@@ -23,6 +24,7 @@ from oddsmith.decision.choosing import (
     row_policy,
 )
 from oddsmith.decision.costs import CostMatrix, Reviewer, RowCosts, expected_costs
+from oddsmith.decision.grouped import grouped_bound
 from oddsmith.decision.policy import Policy
 from oddsmith.decision.stability import stability
 from oddsmith.errors import InputError
@@ -67,8 +69,21 @@ def policies(table):
     }
 
 
+def by_group(rows, groups):
+    """A given threshold, with certificates that were withheld from rows in groups and their bounds."""
+    table = ScoreTable.from_scores(*rows)
+    certificates = [
+        recall_certificate(table, 0.8, grouped=True),
+        recall_certificate(table, 0.9, grouped=True),
+        precision_certificate(table, table, 0.6, 0.9, grouped=True),
+        cost_certificate(table, [0.0], COST, 2.0, grouped=True),
+    ]
+    return bounded_policy(given_policy(table, 0.3, COST), certificates, *rows, groups, n_resamples=50)
+
+
 ROWS = tied_rows()
-POLICIES = policies(ScoreTable.from_scores(*ROWS))
+GROUPS = np.arange(len(ROWS[0])) // 20
+POLICIES = policies(ScoreTable.from_scores(*ROWS)) | {"by group": by_group(ROWS, GROUPS)}
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -174,6 +189,25 @@ def test_a_proved_recall_takes_the_analytic_threshold_where_that_is_lower():
     few = recall_certificate(ScoreTable.from_scores(eta, y), 0.9999)
     with pytest.raises(InputError, match=r"too few rows: recall of at least 0\.9999"):
         certified_policy(ScoreTable.from_scores(eta, y), few)
+
+
+def test_certificates_that_are_withheld_from_groups_have_bounds_at_the_threshold_beside_them():
+    policy, (eta, y) = POLICIES["by group"], ROWS
+    assert [found.withheld for found in policy.certificates] == [True] * 4
+    (threshold,) = policy.thresholds
+    recall, precision = policy.bounds
+    assert recall == grouped_bound("recall", threshold, eta, y, GROUPS, n_resamples=50)
+    assert precision == grouped_bound("precision", threshold, eta, y, GROUPS, confidence=0.9, n_resamples=50)
+    (_, fp), (fn, tp) = policy.counts
+    assert (recall.value, recall.rows) == (tp / (tp + fn), tp + fn)
+    assert (precision.value, precision.rows) == (tp / (tp + fp), tp + fp)
+    nothing = given_policy(ScoreTable.from_scores(*ROWS), 1.0)
+    alone = bounded_policy(nothing, policy.certificates, *ROWS, GROUPS, n_resamples=5)
+    assert [bound.kind for bound in alone.bounds] == ["recall"]
+    with pytest.raises(InputError, match="2 thresholds: a bound by group is of one"):
+        bounded_policy(POLICIES["deferral"], policy.certificates, *ROWS, GROUPS)
+    with pytest.raises(InputError, match="stands by itself"):
+        bounded_policy(nothing, POLICIES["recall"].certificates, *ROWS, GROUPS)
 
 
 def test_a_zone_costs_less_than_any_two_actions_where_probabilities_are_right():
@@ -361,6 +395,12 @@ def edited(name, **changes):
         ),
         ("recall", {"certificates__0__errors": 300}, r"prove no 0\.8"),
         ("recall", {"certificates__0__withheld": True}, "of no threshold, or of no rows"),
+        ("by group", {"bounds__0__eta": 0.5}, "bound by group is of another threshold"),
+        ("by group", {"bounds__1__kind": "recall"}, "stands twice"),
+        ("by group", {"certificates__2__withheld": False}, "no certificate that was withheld"),
+        ("by group", {"bounds__0__lower": 0.999}, "is not between"),
+        ("by group", {"bounds__0__groups": 1_000_000}, "not possible"),
+        ("by group", {"bounds__0__confidence": 1.0}, "< 1.0"),
         ("capacity", {"capacity__most": 2000}, "how many of how many"),
         ("capacity", {"capacity__action": "defer"}, "not there"),
         ("capacity", {"overflow__rate": 0.5}, "overflow"),

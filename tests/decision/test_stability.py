@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oddsmith.decision.stability import MOST_CUTS, Range, Stability, resampled, stability, whole_weights
+from oddsmith.decision.stability import Range, Stability, stability
 from oddsmith.decision.thresholds import cost_curve, cut_of
 from oddsmith.errors import InputError
+from oddsmith.evaluate.cells import MOST_CELLS
 from oddsmith.evaluate.metrics import Cost
 from oddsmith.evaluate.score_table import ScoreTable
 from oddsmith.fit.losses import expit
@@ -54,42 +55,6 @@ def test_few_rows_raise_no_alarm_and_whole_weights_are_rows():
     )
     assert not once.near_optimal[0].lower <= cost.log_odds <= once.near_optimal[-1].upper
     assert (once.alarm, often.alarm is None) == (None, False)
-
-
-def test_a_resample_has_as_many_rows_and_they_vary_as_multinomial_counts_do():
-    eta, y = np.array([-1.0, -1.0, 0.0, 1.0, 1.0, 2.0]), np.array([0, 0, 1, 0, 1, 1])
-    table = ScoreTable.from_scores(eta, y)
-    draws = np.array([np.concatenate(pair) for pair in resampled(table, np.arange(5), 20_000, seed=5)])
-    assert np.all(draws.sum(axis=1) == 6)
-    share = np.concatenate([table.count_positive, table.count_negative]) / 6
-    assert draws.mean(axis=0) == pytest.approx(6 * share, abs=0.03)
-    assert draws.var(axis=0) == pytest.approx(6 * share * (1 - share), abs=0.05)
-
-
-def test_fractional_weights_are_resampled_as_rows():
-    table = ScoreTable.from_scores([0.0, 0.0, 1.0], [0, 1, 1], [0.5, 1.5, 0.25])
-    assert not whole_weights(table)
-    assert whole_weights(ScoreTable.from_scores([0.0, 1.0], [0, 1], [2, 3]))
-    draws = np.array([np.concatenate(pair) for pair in resampled(table, np.arange(3), 500, seed=0)])
-    rows_of = draws / [1.5, 0.25, 0.5, 1.0]
-    assert np.all(rows_of == np.rint(rows_of))
-    assert np.all(rows_of.sum(axis=1) == 3)
-
-
-@settings(max_examples=100)
-@given(st.lists(st.tuples(st.integers(-2, 2), st.integers(0, 1), st.integers(1, 9)), min_size=1, max_size=20))
-def test_whole_weights_are_known_as_such_however_many_rows_share_a_score(cells):
-    eta, y, weight = np.array(cells).T
-    assert whole_weights(ScoreTable.from_scores(eta, y, weight))
-    assert not whole_weights(
-        ScoreTable.from_scores(np.append(eta, 9), np.append(y, 1), np.append(weight, 1.5))
-    )
-
-
-@pytest.mark.parametrize("n", [1, 2, 4, 8, 16])
-@pytest.mark.parametrize("weight", [0.5, 1.5, 2.5, 0.25])
-def test_equal_fractions_are_known_as_such_even_where_their_sums_are_whole(n, weight):
-    assert not whole_weights(ScoreTable.from_scores(np.zeros(n), np.ones(n), np.full(n, weight)))
 
 
 def test_the_near_optimal_set_is_where_the_paired_difference_can_be_zero():
@@ -164,7 +129,7 @@ def test_the_alarm_is_rarely_false_and_on_enough_rows_rarely_silent(n):
 
 
 def test_many_scores_are_resampled_between_fewer_cuts_with_the_chosen_one_among_them():
-    table = ScoreTable.from_scores(*scores(1, 3 * MOST_CUTS))
+    table = ScoreTable.from_scores(*scores(1, 3 * MOST_CELLS))
     cost = Cost(fn=5, fp=1)
     found = stability(table, cost, n_resamples=30)
     curve = cost_curve(table, cost)

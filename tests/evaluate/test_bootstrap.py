@@ -104,10 +104,34 @@ def test_weights_that_only_say_the_class_are_known_to_a_table():
     np.testing.assert_allclose(of_table, Resampling.of_rows(eta, y, weight).replicates(sums, 30), rtol=1e-12)
 
 
-def test_a_table_whose_rows_it_does_not_know_is_refused():
-    table = ScoreTable.from_scores([0.0, 0.0, 1.0], [1, 1, 0], [1.0, 2.0, 1.0])
-    with pytest.raises(InputError, match="rows of different weights share a score"):
-        Resampling.of_table(table)
+def test_in_cells_a_table_draws_what_its_rows_do():
+    # Scores of three cells as three scores, and all of the rows that any of them has.
+    eta, y, *_ = sample(400)
+    table = ScoreTable.from_scores(eta, y)
+    starts = np.array([0, 11, 30])
+    cell = np.searchsorted(table.eta[starts], eta, side="right")
+    of_cells = Resampling.of_table(table, starts)
+    np.testing.assert_array_equal(of_cells.eta, table.eta[starts])
+    np.testing.assert_array_equal(
+        of_cells.replicates(sums, 30), Resampling.of_rows(cell, y).replicates(sums, 30)
+    )
+
+
+def test_rows_of_different_weights_at_one_score_have_the_mean_and_the_variance_of_theirs():
+    # Against the rows themselves, of which each is a kind; 10 replicate errors of a variance, 5 of a mean.
+    rng = np.random.default_rng(2)
+    eta, y, weight = rng.integers(-2, 3, 200), rng.integers(0, 2, 200), rng.exponential(size=200)
+    table, r = ScoreTable.from_scores(eta, y, weight), 20_000
+    drawn = Resampling.of_table(table).replicates(sums, r, seed=1)
+    total = np.concatenate([table.weight_positive, table.weight_negative])
+    np.testing.assert_allclose(Resampling.of_table(table).original(sums), total, rtol=1e-12)
+    squared = np.concatenate([table.squared_weight_positive, table.squared_weight_negative])
+    assert np.abs(drawn.mean(axis=0) - total).max() < 0.02 * total.max()
+    # Of all rows n a share is drawn here, which takes as much off the variance, and a little more of n.
+    assert (drawn.var(axis=0) < squared * 1.05).all()
+    assert (drawn.var(axis=0) > squared * 0.75).all()
+    of_rows = Resampling.of_rows(eta, y, weight).replicates(share, r)
+    assert Resampling.of_table(table).replicates(share, r).std() == pytest.approx(of_rows.std(), rel=0.05)
 
 
 @pytest.mark.parametrize("counts", [[1] * 12, [500, 300, 200], [3, 1, 40]])
@@ -199,5 +223,5 @@ def test_nothing_to_draw_from_is_refused():
         Resampling.of_rows([1.0], [1], [0.0])
     with pytest.raises(InputError, match="groups have shape"):
         Resampling.of_rows([1.0], [1], group=[1, 2])
-    with pytest.raises(InputError, match="0 replicates"):
+    with pytest.raises(InputError, match="0 resamples"):
         Resampling.of_rows([1.0], [1]).replicates(share, 0)

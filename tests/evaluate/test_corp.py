@@ -7,8 +7,8 @@ from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as peer_log_loss
 
 from oddsmith.errors import InputError
+from oddsmith.evaluate.cells import MOST_CELLS
 from oddsmith.evaluate.corp import decomposition, reliability_curve
-from oddsmith.evaluate.resampling import MOST_CELLS
 from oddsmith.evaluate.score_table import ScoreTable
 from oddsmith.fit.losses import expit
 

@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.special import logit
 from sklearn import metrics as peer
+from statsmodels.stats.proportion import proportion_confint
 
 from oddsmith.errors import InputError
+from oddsmith.evaluate.bootstrap import Resampling
+from oddsmith.evaluate.curves import average_precision_estimate
 from oddsmith.evaluate.evaluation import Evaluation, evaluation
 from oddsmith.evaluate.metrics import Cost
+from oddsmith.evaluate.score_table import ScoreTable
+from oddsmith.evaluate.smooth import smooth_ece
 
 # Ambiguity, support, needs review: eight requests for access. The weights are those that 3000 steps of
 # gradient descent at rate 0.2 reach from zero on eight others; every figure below follows by hand.
@@ -294,3 +300,55 @@ def test_bad_input_is_a_sentence(arguments, said):
 def test_thresholds_and_costs_of_another_kind_are_refused(given, sentence):
     with pytest.raises(InputError, match=sentence):
         evaluation([[0.5], [-0.5]], np.log([[0.4, 0.6], [0.6, 0.4]]), [1, 0], ("no", "yes"), **given)
+
+
+def test_shares_at_a_threshold_have_wilson_intervals_and_a_net_benefit():
+    result = of_two(ETA, NEEDS_REVIEW, thresholds=[0.35, 1.0], cost=Cost(fn=120, fp=18))
+    given, everything, analytic = result.thresholds
+    # 3 of 4 called and 3 of 4 positives are right, 3 of 4 negatives too; of 5 rows that are one or the other J is 3 / 5.
+    three_of_four = pytest.approx(proportion_confint(3, 4, method="wilson"), abs=1e-12)
+    for interval in (given.precision_interval, given.recall_interval, given.specificity_interval):
+        assert (interval.low, interval.high) == three_of_four
+    ends = np.array(proportion_confint(3, 5, method="wilson"))
+    assert (given.f1_interval.low, given.f1_interval.high) == pytest.approx(2 * ends / (1 + ends), abs=1e-12)
+    # 3/8 - 1/8 * .35/.65, and of all 4/8 - 4/8 * .35/.65.
+    assert given.net_benefit.model == pytest.approx(3 / 8 - 0.35 / 0.65 / 8, abs=1e-15)
+    assert given.net_benefit.treat_all == pytest.approx(0.5 - 0.5 * 0.35 / 0.65, abs=1e-15)
+    assert everything.net_benefit is None
+    # 4 of 4 found at 3 false alarms, each of which costs 18 / 120 of a miss.
+    assert analytic.net_benefit.model == pytest.approx(4 / 8 - 3 / 8 * 18 / 120, abs=1e-15)
+    assert everything.undefined == ("precision",)
+    assert (everything.precision_interval.low, everything.precision_interval.high) == (0.0, 1.0)
+
+
+def test_average_precision_has_an_interval_but_not_of_a_perfect_ranking():
+    result = of_two(ETA, NEEDS_REVIEW)
+    rows = Resampling.of_rows(ETA, NEEDS_REVIEW)
+    expected = average_precision_estimate(rows)
+    assert result.average_precision == pytest.approx(expected.value, abs=1e-15)
+    found = result.average_precision_interval
+    assert (found.low, found.high) == pytest.approx(
+        (expected.interval.low, expected.interval.high), abs=1e-14
+    )
+    assert found.method == expected.interval.method
+    perfect = of_two(np.arange(100) - 50.5, np.arange(100) > 50)
+    assert (perfect.average_precision, perfect.average_precision_interval) == (1.0, None)
+    assert of_two([1.0], [0]).average_precision_interval is None
+
+
+def test_three_classes_have_a_calibration_report_of_the_call():
+    rng = np.random.default_rng(4)
+    eta = rng.normal(scale=2, size=(2000, 3))
+    y = (eta / 2 + rng.gumbel(size=eta.shape)).argmax(axis=1)
+    found = of_many(eta, y, "abc").calibration
+    called, proba = eta.argmax(axis=1), np.exp(log_softmax(eta)).max(axis=1)
+    right = called == y
+    assert found.events == min(right.sum(), (~right).sum())
+    assert found.observed_expected.observed == right.sum()
+    assert found.observed_expected.expected == pytest.approx(proba.sum(), rel=1e-12)
+    assert found.smooth_ece.value == pytest.approx(
+        smooth_ece(ScoreTable.from_scores(logit(proba), right)).value
+    )
+    # Twice the logits that the rows were made with are too bold, and half of them too timid.
+    assert found.recalibration.slope.interval.high < 1.0
+    assert of_many(eta / 4, y, "abc").calibration.recalibration.slope.interval.low > 1.0

@@ -85,6 +85,28 @@ def test_weights_that_only_add_up_to_counts_are_still_weights():
     assert not ScoreTable.from_scores([0, 0, 1], [1, 1, 0], [0.5, 1.5, 1]).unweighted
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0]), max_size=12), st.integers(0, 12))
+def test_whole_weights_are_known_from_the_rows_whatever_they_add_up_to(weight, cut):
+    def of(some):
+        return ScoreTable.from_scores(np.zeros(len(some)), np.ones(len(some)), some)
+
+    whole = all(of_row % 1 == 0 for of_row in weight)
+    assert of(weight).whole_weights == (of(weight[:cut]) + of(weight[cut:])).whole_weights == whole
+
+
+def test_rows_that_are_not_whole_pass_for_whole_in_no_sum():
+    fractions, whole = (
+        ScoreTable.from_scores(np.zeros(4), np.ones(4), weight)
+        for weight in ([0.5, 1.5, 1.5, 1.5], [1, 1, 1, 2])
+    )
+    assert_same(fractions, whole)
+    assert (fractions.whole_weights, whole.whole_weights) == (False, True)
+    # Above 2^53 a sum of doubles is not that of the rows.
+    assert not ScoreTable.from_scores([0.0], [1], [2.0**54]).whole_weights
+    assert ScoreTable.from_scores([0.0], [1]).whole_weights
+
+
 def test_a_score_at_the_threshold_is_positive():
     for threshold in (0.1, 0.2, 18 / 138, 0.5, 0.7, 0.9):
         eta = log_odds(threshold)

@@ -104,30 +104,30 @@ def test_a_good_model_passes_and_each_fault_fails_its_own_section():
     policy, bars = analytic_policy(None, COST), Bars(recall=0.8)
 
     def audited(rows, fit=FIT, bars=bars):
-        audit = audit_of(rows, ["no", "yes"], fit=fit, policy=policy, bars=bars, n_resamples=300)
+        audit = audit_of(rows, ["no", "yes"], fit=fit, policy=policy, bars=bars, n_resamples=100)
         assert_survives(audit)
         return audit.verdict, {name for name, verdict in named(audit).items() if verdict.verdict != "PASS"}
 
-    good = some_rows(4000)
+    good = some_rows(2000)
     assert audited(good) == ("PASS", set())
     stopped = FitFacts("iteration_limit", "stopped after 10 iterations")
     assert audited(good, fit=stopped) == ("FAIL", {"fit"})
     assert audited(good, bars=Bars(auc=0.9)) == ("FAIL", {"ranking"})
     assert audited(good, bars=Bars(recall=0.999)) == ("FAIL", {"recall", "sample size"})
-    assert "calibration" in audited(some_rows(4000, shift=1.0))[1]
-    silly = AuditRows(good.eta, good.calibrated, good.y, actions=np.zeros(4000, dtype=int))
+    assert "calibration" in audited(some_rows(2000, shift=1.0))[1]
+    silly = AuditRows(good.eta, good.calibrated, good.y, actions=np.zeros(2000, dtype=int))
     assert audited(silly) == ("FAIL", {"policy", "recall"})
     assert audited(some_rows(100))[0] == "INSUFFICIENT"
 
 
 def test_a_fit_that_nobody_knows_is_no_pass():
-    audit = audit_of(some_rows(2000), ["no", "yes"], fit=FitFacts("unknown", "read from a flat file"))
+    audit = audit_of(some_rows(1500), ["no", "yes"], fit=FitFacts("unknown", "read from a flat file"))
     assert (audit.verdict, named(audit)["fit"].verdict) == ("INSUFFICIENT", "INSUFFICIENT")
     assert set(named(audit)) == {"fit", "ranking", "calibration", "sample size"}
 
 
 def test_a_recall_of_no_policy_is_asked_in_vain():
-    audit = audit_of(some_rows(2000), ["no", "yes"], fit=FIT, bars=Bars(recall=0.9))
+    audit = audit_of(some_rows(200), ["no", "yes"], fit=FIT, bars=Bars(recall=0.9))
     assert "carries no policy" in named(audit)["recall"].sentence
 
 
@@ -239,6 +239,8 @@ def test_rows_that_are_none_are_refused():
         AuditRows(ETA, ETA, Y, sample_weight=np.zeros(8))
     with pytest.raises(InputError, match="kind has shape"):
         AuditRows(ETA, ETA, Y, slices={"kind": np.arange(7)})
+    with pytest.raises(InputError, match="a recall is of two classes, and there are 3"):
+        audit_of(three_classes(), ["a", "b", "c"], fit=FIT, bars=Bars(recall=0.9))
     with pytest.raises(InputError, match="3 class names"):
         audit_of(AuditRows(ETA, ETA, Y), ["a", "b", "c"], fit=FIT)
 

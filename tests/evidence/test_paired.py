@@ -290,14 +290,20 @@ def test_intervals_cover_within_two_points_or_more(n, n_groups):
 
 
 @pytest.mark.slow
-def test_the_interval_of_the_smooth_ece_covers():
-    # One model is calibrated, the other's log-odds are 0.6 too high and too steep. 200 samples: 1.5 points an error.
+@pytest.mark.parametrize(("slope", "shift"), [(1.2, 0.6), (1.0, 0.15)])
+def test_the_interval_of_the_smooth_ece_covers(slope, shift):
+    # One model is calibrated, so that noise is all of its error, and the other is not: a bootstrap that leaves this bias
+    # as it is covers some 40%. 80 samples: 2.4 points an error.
     def found(rng, n, n_resamples):
         x = rng.normal(-1, 1.2, n)
         y = (rng.random(n) < expit(x)).astype(int)
-        return smooth_ece_difference((x, y), (1.2 * x + 0.6, y), Units(np.ones(n)), n_resamples=n_resamples)
+        return smooth_ece_difference(
+            (x, y), (slope * x + shift, y), Units(np.ones(n)), n_resamples=n_resamples
+        )
 
     rng = np.random.default_rng(1)
     true = found(rng, 400_000, 1).difference
-    intervals = [found(rng, 500, 100).interval for _ in range(200)]
-    assert sum(interval.low <= true <= interval.high for interval in intervals) >= 184
+    intervals = [found(rng, 500, 80).interval for _ in range(80)]
+    assert sum(interval.low <= true <= interval.high for interval in intervals) >= 0.92 * 80
+    # Not by telling nothing: half a width of 1 / sqrt(500).
+    assert np.mean([interval.high - interval.low for interval in intervals]) < 3 / np.sqrt(500)

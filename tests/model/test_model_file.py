@@ -64,7 +64,7 @@ FIGURES = dict.fromkeys(field.name for field in msgspec.structs.fields(Calibrati
 }
 CANDIDATE = {"method": "platt", "log_loss": 0.5, "excess": 0.0, "standard_error": 0.0, "note": ""}
 OF_THREE = {"method": "one-vs-rest", "maps": [{"method": "identity"}] * 3}
-CONTRADICTING_ROWS = "$.calibration.rows or $.decision.rows contradict themselves, $.target.classes or $.tr"
+CONTRADICTING_ROWS = "$.calibration.rows, $.decision.rows or $.audit.rows contradict themselves, $.target"
 POLICY = msgspec.to_builtins(analytic_policy(None, Cost(fn=120, fp=18))) | {"counts": [[3, 2], [0, 3]]}
 OF_OTHERS = msgspec.to_builtins(matrix_policy(CostMatrix(["a", "b"], ["c", "d"], [[0, 1], [1, 0]])))
 
@@ -209,6 +209,7 @@ BOUND_BY_DIGEST = (
     "$.training.roles",
     "$.calibration",
     "$.decision",
+    "$.audit",
     "$.golden.row",
     "$.digest",
 )
@@ -586,6 +587,16 @@ CONTRADICTIONS = [
         "$.decision",
         {"policy": POLICY | {"counts": [[3, 2], [0, 2]]}, "rows": ROWS},
         "$.decision.policy.counts are not those of $.decision.rows.",
+    ),
+    (
+        "$.audit",
+        {"verdict": "PASS", "found": {}, "rows": ROWS},
+        "$.audit.verdict is not that of $.audit.found.",
+    ),
+    (
+        "$.audit",
+        {"verdict": "PASS", "found": {"verdict": "PASS"}, "rows": ROWS | {"role": "audit"}},
+        CONTRADICTING_ROWS,
     ),
     ("$.reading", {"delimiter": ";"}, "$.reading lacks keys, or has keys that are not known."),
 ]

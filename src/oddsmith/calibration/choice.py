@@ -8,8 +8,13 @@ The rows of both are the same, so that the standard error is that of paired diff
 loss, and one map is not excused by the noise of all. Simple maps come first because they bend less where there are
 few rows, and identity first of all, for then there is nothing to defend.
 
-Folds are drawn with a seed, every fold with its share of each class. Isotonic and Venn-Abers maps are candidates above
-`MANY` rows; both give finite log-odds, so that no fold's loss is infinite.
+Folds are drawn with a seed, every fold with its share of each class. Rows in groups resemble each other: a group is in
+one fold, and the standard error is of the groups' sums. Isotonic and Venn-Abers maps are candidates above `MANY` rows;
+both give finite log-odds, so that no fold's loss is infinite.
+
+Few rows are no reason to stop. Below `FEWEST` rows of a class (groups with one) there are as many folds as these, and
+identity and platt alone are candidates: the others have nothing to smooth what few labels say. With one row of a class,
+or with few that platt can't be learned from, the scores are left as they are.
 
 Source: Breiman, Friedman, Olshen and Stone (1984), Classification and Regression Trees, on the one standard error.
 """
@@ -21,20 +26,22 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from oddsmith.calibration.class_maps import ClassMap
 from oddsmith.calibration.fitting import FITS, fit_map, fit_platt
-from oddsmith.calibration.maps import Map, MapCandidate, calibrated
+from oddsmith.calibration.maps import Identity, Map, MapCandidate, calibrated
 from oddsmith.data.block import Floats
-from oddsmith.errors import InputError
+from oddsmith.errors import InputError, counted
+from oddsmith.evaluate.bootstrap import row_groups
 from oddsmith.evaluate.score_table import ScoreTable, row_weights
 from oddsmith.fit.losses import softplus
 from oddsmith.fit.path import folds_of
 
 FOLDS = 10
 FEWEST = FOLDS
-"""Rows of each class without which there is no choice: one a fold."""
+"""Rows of each class from which every map is a candidate: one a fold. Groups with such a row, where rows are in groups."""
+FOR_FEW = ("identity", "platt")
 MANY = 1000
 """Rows above which step functions are candidates."""
 FLEXIBLE = ("isotonic", "venn-abers")
@@ -49,38 +56,57 @@ class MapChoice(msgspec.Struct, frozen=True):
     reason: str
     candidates: list[MapCandidate]
     n_folds: int
+    """0 where there are too few rows to compare maps on."""
     seed: int
 
 
 def choose_map(
-    eta: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, seed: int = 0
+    eta: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
 ) -> MapChoice:
     """The map for rows with log-odds `eta` (n,), labels `y` (n,) of 0 and 1, and weights (n,) or None for ones.
 
+    `groups` (n,) says which rows belong together; None where each stands for itself.
+
     Raises:
-        InputError: rows are not as ScoreTable wants them, a class has fewer than `FEWEST` rows of positive weight, or
-            the scores rank backwards.
+        InputError: rows are not as ScoreTable wants them, there is not one group a row, a class has no row of positive
+            weight, or the scores of rows that are not few rank backwards.
     """
     table = ScoreTable.from_scores(eta, y, sample_weight)
-    fewest = int(min(table.count_positive.sum(), table.count_negative.sum()))
-    if fewest < FEWEST:
-        raise InputError(
-            f"choosing a map takes at least {FEWEST} rows of each class; one has {fewest}. "
-            f"Give more rows, or name a method: platt needs the fewest."
-        )
-    fit_platt(table)  # raises where no map that rises is of any use
-    kept = row_weights(sample_weight, len(np.asarray(y))) > 0.0
+    n_rows = len(np.asarray(y))
+    kept = row_weights(sample_weight, n_rows) > 0.0
     scores, labels = np.asarray(eta, dtype=np.float64)[kept], np.asarray(y, dtype=np.float64)[kept]
-    weight = row_weights(sample_weight, len(kept))[kept]
-    folds = folds_of(labels.astype(np.intp), None, FOLDS, seed)
+    weight = row_weights(sample_weight, n_rows)[kept]
+    unit = np.arange(len(scores)) if groups is None else _numbered(row_groups(groups, n_rows)[kept])
+    fewest = min(len(np.unique(unit[labels == label])) for label in (0.0, 1.0))
+    noun = "row" if groups is None else "group"
+    few = f"identity: a class has only {counted(fewest, noun)}"
+    try:
+        fit_platt(table)
+    except InputError as error:
+        if not 0 < fewest < FEWEST:
+            raise  # no map that rises is of any use
+        return MapChoice(Identity(), f"{few}, and {error}", [], 0, seed)
+    if fewest == 1:
+        reason = f"{few}, and a map is judged by others than it is learned from."
+        return MapChoice(Identity(), reason, [], 0, seed)
+    n_folds = min(FOLDS, fewest)
+    folds = _folds(labels, unit, n_folds, seed)
     maps: dict[str, Map] = {}
     losses: dict[str, Floats] = {}
     left_out: dict[str, str] = {}
     trained = [
         ScoreTable.from_scores(scores[folds != k], labels[folds != k], weight[folds != k], _COARSE)
-        for k in range(FOLDS)
+        for k in range(n_folds)
     ]
     for method in FITS:
+        if fewest < FEWEST and method not in FOR_FEW:
+            left_out[method] = f"needs {FEWEST} {noun}s of each class; one has {fewest}"
+            continue
         if method in FLEXIBLE and len(scores) <= MANY:
             left_out[method] = f"needs more than {MANY:,} rows to be a candidate; there are {len(scores):,}"
             continue
@@ -93,14 +119,38 @@ def choose_map(
             left_out[method] = str(error)
             continue
         losses[method] = softplus(np.where(labels == 1.0, -unseen, unseen))
-    chosen, reason, candidates = simplest(tuple(FITS), losses, left_out, weight / weight.sum())
-    return MapChoice(maps[chosen], reason, candidates, FOLDS, seed)
+    chosen, reason, candidates = simplest(tuple(FITS), losses, left_out, weight / weight.sum(), unit)
+    return MapChoice(maps[chosen], reason, candidates, n_folds, seed)
+
+
+def _numbered(groups: NDArray[np.generic]) -> NDArray[np.intp]:
+    """Groups as numbers from 0."""
+    numbers: NDArray[np.intp] = np.unique(groups, return_inverse=True)[1]
+    return numbers
+
+
+def _folds(labels: Floats, unit: NDArray[np.intp], n_folds: int, seed: int) -> NDArray[np.intp]:
+    """The fold of each row (n,), that of its unit: each fold with its share of the units that hold a class."""
+    negative, positive = (
+        np.bincount(unit[labels == label], minlength=unit.max() + 1) > 0 for label in (0.0, 1.0)
+    )
+    # In this order the units that hold a class are neighbours, so that every fold gets one of them.
+    kind = np.where(negative & positive, 1, np.where(negative, 0, 2))
+    return folds_of(kind, None, n_folds, seed)[unit]
 
 
 def simplest(
-    methods: Sequence[str], losses: dict[str, Floats], left_out: dict[str, str], weight: Floats
+    methods: Sequence[str],
+    losses: dict[str, Floats],
+    left_out: dict[str, str],
+    weight: Floats,
+    unit: NDArray[np.intp] | None = None,
 ) -> tuple[str, str, list[MapCandidate]]:
-    """The chosen one of `methods`, why, and all candidates; `losses` (n,) of each, `weight` (n,) adds up to 1."""
+    """The chosen one of `methods`, why, and all candidates.
+
+    `losses` (n,) of each; `weight` (n,) adds up to 1; rows of one `unit` (n,) vary together, by itself each for itself.
+    """
+    unit = np.arange(len(weight)) if unit is None else unit
     means = {method: float((weight * loss).sum()) for method, loss in losses.items()}
     best = min(means, key=lambda method: means[method])
     candidates, near = [], []
@@ -110,7 +160,7 @@ def simplest(
             continue
         difference = losses[method] - losses[best]
         excess = float((weight * difference).sum())
-        error = math.sqrt(((weight * (difference - excess)) ** 2).sum())
+        error = math.sqrt((np.bincount(unit, weight * (difference - excess)) ** 2).sum())
         candidates.append(MapCandidate(method, means[method], excess, error, ""))
         if excess <= error:
             near.append(method)

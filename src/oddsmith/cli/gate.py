@@ -42,7 +42,7 @@ EXAMPLES = examples(
     metavar="FIGURE=HARM,...",
     help="The harm that is put up with, of log_loss, auc, smooth_ece, brier, recall or precision; of cost, as a share of "
     "what a model can save; 0 asks for a better figure, none for no verdict. "
-    "[default: log_loss=.01,auc=.01,smooth_ece=.02,cost=.05]",
+    "[default: log_loss=.01,auc=.01,smooth_ece=.05,cost=.05]",
 )
 @click.option(
     "--cost",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 from oddsmith.cli.audit import audit
+from oddsmith.cli.build import build
 from oddsmith.cli.calibrate import calibrate
 from oddsmith.cli.decide import decide
 from oddsmith.cli.describe import describe
 from oddsmith.cli.evaluate import evaluate
+from oddsmith.cli.explain import explain
 from oddsmith.cli.gate import gate
 from oddsmith.cli.predict import predict
 from oddsmith.cli.show import show
@@ -39,7 +41,20 @@ def oddsmith() -> None:
     """
 
 
-for verb in (tutorial, describe, train, show, calibrate, decide, audit, gate, evaluate, predict):
+for verb in (
+    tutorial,
+    build,
+    describe,
+    train,
+    show,
+    calibrate,
+    decide,
+    audit,
+    gate,
+    evaluate,
+    predict,
+    explain,
+):
     oddsmith.add_command(verb)
 
 

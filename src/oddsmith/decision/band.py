@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oddsmith.decision import binomial
 from oddsmith.decision.certificates import why_withheld
 from oddsmith.decision.thresholds import cut_thresholds
 from oddsmith.errors import InputError
+from oddsmith.evaluate.intervals import clopper_pearson_interval
 from oddsmith.evaluate.metrics import Cost
 from oddsmith.evaluate.score_table import Floats, ScoreTable
 
@@ -63,7 +63,8 @@ def cost_band(
         raise InputError("no band of costs: a class has no row. Give rows of both.")
     d = 1.0 - confidence
     if share is None:
-        ends = binomial.interval(round(n_1), round(n_1 + n_0), 1.0 - d / 3)
+        known = clopper_pearson_interval(round(n_1), round(n_1 + n_0), 1.0 - d / 3)
+        ends = known.low, known.high
         centre, each = n_1 / (n_1 + n_0), math.log(6 / d)
     else:
         ends, centre, each = (share, share), share, math.log(4 / d)

@@ -2,9 +2,7 @@
 
     P(X >= k) = I_p(k, n - k + 1)        the regularised incomplete beta function
 
-    Clopper-Pearson: the p at which the count seen would be too large, or too small, for chance.
-
-Source: Clopper and Pearson (1934).
+The intervals of a share that follow from them are in `oddsmith.evaluate.intervals`.
 """
 
 from __future__ import annotations
@@ -24,26 +22,6 @@ def at_least(k: int, n: int, p: float) -> float:
 def at_most(k: int, n: int, p: float) -> float:
     """P(X <= k), with full relative precision where it is small."""
     return at_least(n - k, n, 1.0 - p)
-
-
-def lower_bound(k: int, n: int, confidence: float) -> float:
-    """The probability of success is at least this, with so much confidence, after k successes in n trials."""
-    from scipy.special import betaincinv
-
-    return float(betaincinv(k, n - k + 1, 1.0 - confidence)) if k > 0 else 0.0
-
-
-def upper_bound(k: int, n: int, confidence: float) -> float:
-    """The probability of success is at most this, with so much confidence, after k successes in n trials."""
-    return 1.0 - lower_bound(n - k, n, confidence)
-
-
-def interval(k: int, n: int, confidence: float) -> tuple[float, float]:
-    """Both bounds, each at half of the error; [0, 1] of no trials."""
-    if not n:
-        return 0.0, 1.0
-    each = (1.0 + confidence) / 2.0
-    return lower_bound(k, n, each), upper_bound(k, n, each)
 
 
 def trials_needed(p: float, confidence: float) -> int:

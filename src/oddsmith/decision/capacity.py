@@ -25,6 +25,7 @@ from oddsmith.decision.costs import PERFECT, Actions, Reviewer
 from oddsmith.decision.deferral import saving, zone
 from oddsmith.decision.thresholds import cut_of, cut_thresholds
 from oddsmith.errors import InputError, visible
+from oddsmith.evaluate.intervals import clopper_pearson_interval
 from oddsmith.evaluate.metrics import Cost
 from oddsmith.evaluate.score_table import ScoreTable
 from oddsmith.fit.losses import expit
@@ -181,7 +182,8 @@ def overflow(served: int, of: int, capacity: Capacity, n: int | None = None, lev
         raise InputError("no rows to learn a rate from: give at least one row.")
     size = capacity.of if n is None else n
     most, rate = capacity.allowed(size), served / of
-    lower, upper = binomial.interval(served, of, level)
+    known = clopper_pearson_interval(served, of, level)
+    lower, upper = known.low, known.high
     chance, least, largest = (binomial.at_least(most + 1, size, p) for p in (rate, lower, upper))
     return Overflow(
         n=size,

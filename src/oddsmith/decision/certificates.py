@@ -11,7 +11,7 @@ Testing in a fixed order needs no correction for many tests, provided that the o
 neither rises nor falls with the threshold, and a search over the rows of the proof would find luck.
 
 The proofs need independent rows. Rows in groups, and weights that are not whole numbers, are no such rows: nothing is
-certified then, and the sentence says so.
+certified then, and the sentence says so; of rows in groups `decision.grouped` tells what resampling them tells.
 
 Source: order statistics, Wilks (1941); Angelopoulos, Bates, Candès, Jordan and Lei (2021), Learn then Test; Bates,
 Angelopoulos, Lei, Malik and Jordan (2021) for the bound on a mean.
@@ -28,7 +28,6 @@ import numpy as np
 from msgspec import Meta
 
 from oddsmith.decision import binomial
-from oddsmith.decision.stability import whole_weights
 from oddsmith.decision.thresholds import cost_curve, cut_of, cut_thresholds, probability
 from oddsmith.errors import InputError
 from oddsmith.evaluate.metrics import Cost
@@ -272,7 +271,7 @@ def why_withheld(table: ScoreTable, *, grouped: bool) -> str | None:
     """Why these rows prove nothing; None where they can."""
     if grouped:
         return "rows of one group resemble each other, and the proof needs independent rows; resample whole groups"
-    if not whole_weights(table):
+    if not table.whole_weights:
         return "weights that are not whole numbers do not count rows; resample the rows"
     return None
 

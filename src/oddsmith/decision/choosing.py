@@ -21,8 +21,9 @@ from oddsmith.decision.capacity import Capacity, overflow, top_threshold, zone_t
 from oddsmith.decision.certificates import Certificate
 from oddsmith.decision.costs import PERFECT, CostMatrix, Reviewer, RowCosts
 from oddsmith.decision.deferral import zone
+from oddsmith.decision.grouped import grouped_bound
 from oddsmith.decision.policy import Kind, Policy
-from oddsmith.decision.stability import Stability, stability, whole_weights
+from oddsmith.decision.stability import Stability, stability
 from oddsmith.decision.thresholds import (
     Candidate,
     candidate,
@@ -196,7 +197,7 @@ def capacity_policy(
         capacity=capacity,
         shadow_price=found.shadow_price,
     )
-    if not whole_weights(table):
+    if not table.whole_weights:
         return policy
     served = round(sum(row[place] for row in policy.counts))
     return msgspec.structs.replace(policy, overflow=overflow(served, round(table.weight), capacity))
@@ -220,6 +221,55 @@ def matrix_policy(
         return policy
     counts = tally(policy, act(policy, proba), y, sample_weight)
     return msgspec.structs.replace(policy, counts=counts)
+
+
+def bounded_policy(
+    policy: Policy,
+    certificates: Sequence[Certificate],
+    eta: ArrayLike,
+    y: ArrayLike,
+    group: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Policy:
+    """A policy of one threshold, with certificates that were withheld and what resamples of groups say in their place.
+
+    Of recall and precision: the first two of what `recall_certificate`, `precision_certificate` and
+    `cost_certificate` give where rows are `grouped`. The threshold was chosen without these rows, whose `eta`, `y`,
+    `group` and `sample_weight` are (n,). Where no row is positive, or none called so, there is nothing to say.
+
+    Raises:
+        InputError: there is not one threshold, a certificate was not withheld, or rows are refused by `grouped_bound`.
+    """
+    if len(policy.thresholds) != 1:
+        raise InputError(
+            f"{len(policy.thresholds)} thresholds: a bound by group is of one. Choose a policy of two actions."
+        )
+    if not all(certificate.withheld for certificate in certificates):
+        raise InputError("a certificate stands by itself where it was not withheld: take that one.")
+    asked = {certificate.kind: certificate.confidence for certificate in certificates}
+    found = (
+        grouped_bound(
+            kind,
+            policy.thresholds[0],
+            eta,
+            y,
+            group,
+            sample_weight,
+            confidence=confidence,
+            n_resamples=n_resamples,
+            seed=seed,
+        )
+        for kind, confidence in asked.items()
+        if kind != "cost"
+    )
+    return msgspec.structs.replace(
+        policy,
+        certificates=[*policy.certificates, *certificates],
+        bounds=[bound for bound in found if bound is not None],
+    )
 
 
 def _policy(
@@ -254,6 +304,7 @@ def _policy(
         candidates=[],
         stability=stability,
         certificates=list(certificates),
+        bounds=[],
         counts=[],
         sentence=sentence,
     )

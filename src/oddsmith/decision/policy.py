@@ -20,6 +20,7 @@ from oddsmith.decision.capacity import Capacity, Overflow
 from oddsmith.decision.certificates import Certificate
 from oddsmith.decision.costs import CostMatrix, Reviewer, RowCosts, prices
 from oddsmith.decision.deferral import zone
+from oddsmith.decision.grouped import GroupedBound
 from oddsmith.decision.stability import Stability
 from oddsmith.decision.thresholds import ALL, NONE, Amount, Candidate, probability
 from oddsmith.errors import InputError
@@ -57,6 +58,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Other thresholds on the same rows; where there are no costs, of a miss that costs 1, 5 and 20 false alarms."""
     stability: Stability | None
     certificates: list[Certificate]
+    bounds: list[GroupedBound]
+    """What resamples of whole groups say at the threshold, where certificates are withheld from rows in groups."""
     counts: list[list[Amount]]
     """Rows (or their weight) by true class and action, of the rows it was chosen on; empty where there were none."""
     sentence: str
@@ -241,6 +244,19 @@ CHECKS: list[Check] = [
         "the threshold is not the best one of its stability",
     ),
     (lambda p: p.kind != "certified" or _is_certified(p), "no certificate holds for its threshold"),
+    (
+        lambda p: (
+            all(p.thresholds == [bound.eta] for bound in p.bounds)
+            and len({bound.kind for bound in p.bounds}) == len(p.bounds)
+        ),
+        "a bound by group is of another threshold, or stands twice",
+    ),
+    (
+        lambda p: (
+            {bound.kind for bound in p.bounds} <= {found.kind for found in p.certificates if found.withheld}
+        ),
+        "a bound by group stands beside no certificate that was withheld",
+    ),
     (
         lambda p: (
             not p.counts

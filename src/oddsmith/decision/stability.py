@@ -9,12 +9,12 @@ resamples choose from and its cost can be told from the least, the probabilities
 calibration alarm, raised from `FEWEST` rows of each class on, since fewer alarm by chance. The span says how the
 choice varies with the rows; it is no confidence interval, since a minimiser over cuts is not normal in the limit.
 
-Rows are drawn by their counts at each score, a multinomial draw of the table. Whole weights count as repeated rows.
+A row whose weight is a whole number counts as so many rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated
 
 import msgspec
@@ -33,11 +33,10 @@ from oddsmith.decision.thresholds import (
     probability,
 )
 from oddsmith.errors import InputError
+from oddsmith.evaluate.bootstrap import Resampling, require_resamples
+from oddsmith.evaluate.cells import cell_starts
 from oddsmith.evaluate.metrics import Cost
-from oddsmith.evaluate.score_table import Floats, Integers, ScoreTable
-
-MOST_CUTS = 1 << 12
-"""Cuts that are resampled: of more, as many that hold the same number of rows between them."""
+from oddsmith.evaluate.score_table import Floats, ScoreTable
 
 FEWEST = 20
 """Rows of the smaller class from which a disagreement says something of the probabilities."""
@@ -95,22 +94,22 @@ def stability(
     Raises:
         InputError: the table is empty, or there is no resample to draw.
     """
-    if n_resamples < 1:
-        raise InputError(f"{n_resamples} resamples: there must be at least one. Give a whole number from 1.")
+    require_resamples(n_resamples)
+    table = in_rows(table)
     curve = cost_curve(table, cost)
     best, analytic = best_cut(table, curve, cost), cut_of(table, cost.log_odds)
     cuts = _resampled_cuts(table, (best, analytic))
     eta = curve.eta[cuts]
     at_best, at_analytic = (int(np.searchsorted(cuts, cut)) for cut in (best, analytic))
-    excess = np.empty((n_resamples, len(cuts)))
-    for b, (positive, negative) in enumerate(resampled(table, cuts, n_resamples, seed)):
-        excess[b] = _excess(positive, negative, cost)
+    excess = Resampling.of_table(table, cuts[:-1]).replicates(
+        lambda positive, negative: _excess(positive, negative, cost), n_resamples, seed
+    )
     chosen = nearest(is_least(excess), at_analytic)
     tail = (1 - level) / 2
     rounding = ROUNDING * excess.max()
     near = np.quantile(excess - excess[:, at_best, None], tail, axis=0) <= rounding
     low, median, high = np.quantile(chosen, (tail, 0.5, 1 - tail), method="inverted_cdf").astype(int).tolist()
-    fewest = min(int(rows.sum()) for rows in rows_of(table))
+    fewest = min(int(rows.sum()) for rows in (table.count_positive, table.count_negative))
     return Stability(
         best=float(curve.eta[best]),
         span=Range(float(eta[low]), float(eta[high])),
@@ -125,62 +124,29 @@ def stability(
     )
 
 
-def resampled(
-    table: ScoreTable, cuts: NDArray[np.intp], n_resamples: int, seed: int
-) -> Iterator[tuple[Floats, Floats]]:
-    """Weights of positives and of negatives between cuts, (c - 1,) each, in resamples of the rows.
-
-    `cuts` (c,) rise from 0 to m. As many rows are drawn as there are, each cell in proportion to its rows.
-    """
-    weights = [np.add.reduceat(w, cuts[:-1]) for w in (table.weight_positive, table.weight_negative)]
-    counts = [np.add.reduceat(rows, cuts[:-1]) for rows in rows_of(table)]
-    weight, count = np.concatenate(weights), np.concatenate(counts)
-    mean = np.divide(weight, count, out=np.zeros_like(weight), where=count > 0)
-    n = int(count.sum())
-    draws = np.random.default_rng(seed)
-    for _ in range(n_resamples):
-        positive, negative = np.split(draws.multinomial(n, count / n) * mean, 2)
-        yield positive, negative
-
-
-def rows_of(table: ScoreTable) -> tuple[Integers, Integers]:
-    """Rows of positives and of negatives at each score, (m,) both; of whole weights so many rows each."""
-    if whole_weights(table):
-        return table.weight_positive.astype(np.int64), table.weight_negative.astype(np.int64)
-    return table.count_positive, table.count_negative
-
-
-def whole_weights(table: ScoreTable) -> bool:
-    """Whether weights are whole numbers, so that a row of weight 2 is a row that stands there twice.
-
-    The sums at each score tell it of a single row, and of rows that weigh the same. Of others they tell that
-    it can't be: whole numbers have squares that are even or odd as they are, and for every whole a
-    (w - a)(w - a - 1) >= 0, where the sum is the smallest for a just below their mean.
-    """
-    for count, sums, squares in (
-        (table.count_positive, table.weight_positive, table.squared_weight_positive),
-        (table.count_negative, table.weight_negative, table.squared_weight_negative),
-    ):
-        a = np.floor(sums / np.maximum(count, 1))
-        least = (2 * a + 1) * sums - a * (a + 1) * count
-        if not ((sums % 1 == 0) & (squares % 2 == sums % 2) & (squares >= least)).all():
-            return False
-    return True
+def in_rows(table: ScoreTable) -> ScoreTable:
+    """The table of as many rows as the weights say, where they are whole numbers; else the table."""
+    if not table.whole_weights:
+        return table
+    positive, negative = table.weight_positive, table.weight_negative
+    return replace(
+        table,
+        count_positive=positive.astype(np.int64),
+        count_negative=negative.astype(np.int64),
+        squared_weight_positive=positive,
+        squared_weight_negative=negative,
+    )
 
 
 def _resampled_cuts(table: ScoreTable, kept: tuple[int, ...]) -> NDArray[np.intp]:
-    m = len(table.eta)
-    if m < MOST_CUTS:
-        return np.arange(m + 1)
-    rows = np.cumsum(table.count_positive + table.count_negative)
-    even = np.searchsorted(rows, np.linspace(0, rows[-1], MOST_CUTS))
-    return np.unique(np.concatenate([[0, m], even, kept]))
+    even = cell_starts(table.count_positive + table.count_negative)
+    return np.unique(np.concatenate([even, [len(table.eta)], kept]))
 
 
 def _excess(positive: Floats, negative: Floats, cost: Cost) -> Floats:
-    """Cost at each cut (c,) beyond that of right answers."""
-    missed = np.concatenate([[0.0], np.cumsum(positive)])
-    alarmed = np.concatenate([np.cumsum(negative[::-1])[::-1], [0.0]])
+    """Cost at each cut (r, c) beyond that of right answers, of weights between the cuts (r, c - 1)."""
+    missed = np.pad(np.cumsum(positive, axis=1), ((0, 0), (1, 0)))
+    alarmed = np.pad(np.cumsum(negative[:, ::-1], axis=1)[:, ::-1], ((0, 0), (0, 1)))
     return np.asarray(missed * cost.excess_fn + alarmed * cost.excess_fp)
 
 

@@ -1,21 +1,24 @@
 """What would the figure have been on other rows like these? Rows drawn again, with replacement.
 
-    n units, of k kinds that occur n_1 .. n_k times:    (d_1 .. d_k) ~ Multinomial(n; n_1/n .. n_k/n)
-    sums of weights in a replicate                 =    sum over kinds of  d_kind * (what one such unit weighs there)
+    n units, n_1 .. n_k of each of k kinds:    (d_1 .. d_k) ~ Multinomial(n; n_1/n .. n_k/n)
+    sums of weights in a replicate        =    sum over kinds of  d_kind * (what one such unit weighs there)
 
 The distinct scores stay and only the positive and negative weights at them change, so that a replicate costs
 sums and no sorting. What is drawn again is a row with its weight, or all rows of a group together.
 
-A table knows its rows where those at one score with one label weigh the same, as unweighted rows do: these are
-the kinds. Otherwise only the rows tell, and the kinds are their distinct scores, labels and weights; with groups
-each group is a kind. The same rows give the same bits for the same seed, in whatever order they come.
+Of rows, the kinds are their distinct scores, labels and weights; with groups each group is a kind. Of a table, the
+kinds are the rows of one label at one score, or in one cell of neighbouring scores. Where these weigh the same they
+are drawn as the rows themselves would be. Where they differ, a table knows their sums W and S of weights and squared
+weights alone: they count as their effective number W^2 / S of rows that weigh S / W, whose sum has the same mean, and
+the same variance but for the share that is drawn of all. The same rows give the same bits for the same seed, in
+whatever order they come.
 
-Source: Efron and Tibshirani (1993), chapters 6 and 13 (percentile interval).
+Sources: Efron and Tibshirani (1993), chapters 6 and 13 (percentile interval); Kish (1965) for the effective number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,9 +43,9 @@ class Resampling:
     """Rows, as units that can be drawn again. Entry e: a unit of kind `kind[e]` weighs `weight[e]` in `cell[e]`."""
 
     eta: Floats
-    """(m,) distinct scores, rising."""
-    count: Integers
-    """(k,) units of each kind."""
+    """(m,) distinct scores, or the lowest of each cell; rising."""
+    count: Floats
+    """(k,) units of each kind: whole numbers, but for rows of different weights that only a table tells of."""
     kind: Integers
     """(e,) positions in `count`."""
     cell: Integers
@@ -51,23 +54,27 @@ class Resampling:
     """(e,)"""
 
     @classmethod
-    def of_table(cls, table: ScoreTable) -> Resampling:
-        """The rows of a table that knows them.
+    def of_table(cls, table: ScoreTable, starts: NDArray[np.intp] | None = None) -> Resampling:
+        """The rows of a table, at each score or in cells that begin at `starts` (c,): rising positions, from 0 on.
 
         Raises:
-            InputError: the table is empty, or rows of different weights share a score and a label.
+            InputError: the table is empty.
         """
-        count = np.concatenate([table.count_positive, table.count_negative])
-        sums = np.concatenate([table.weight_positive, table.weight_negative])
-        squares = np.concatenate([table.squared_weight_positive, table.squared_weight_negative])
-        # By the inequality of Cauchy and Schwarz they are equal only where all weights are.
-        if np.any(count * squares > sums**2 * (1.0 + _SAME)):
-            raise InputError(
-                "rows of different weights share a score: a table of scores can't draw them again. "
-                "Give the rows, with Resampling.of_rows."
+        count, sums, squares = (
+            np.concatenate([_in_cells(column, starts) for column in pair])
+            for pair in (
+                (table.count_positive, table.count_negative),
+                (table.weight_positive, table.weight_negative),
+                (table.squared_weight_positive, table.squared_weight_negative),
             )
+        )
         (cell,) = np.nonzero(count)
-        return cls._of(table.eta, count[cell], np.arange(len(cell)), cell, sums[cell] / count[cell])
+        count, sums, squares = count[cell].astype(np.float64), sums[cell], squares[cell]
+        number = sums * np.divide(sums, squares, out=np.full_like(sums, np.inf), where=squares > 0)
+        # By the inequality of Cauchy and Schwarz it is that of the rows only where they all weigh the same.
+        count = np.where(number < count * (1.0 - _SAME), number, count)
+        eta = table.eta if starts is None else table.eta[starts]
+        return cls._of(eta, count, np.arange(len(cell)), cell, sums / count)
 
     @classmethod
     def of_rows(
@@ -97,22 +104,19 @@ class Resampling:
             starts = np.flatnonzero(first)
             count = np.diff(starts, append=len(cell))
             return cls._of(table.eta, count, np.arange(len(starts)), cell[starts], weight[starts])
-        groups = np.asarray(group)
-        if groups.shape != scores.shape:
-            raise InputError(
-                f"groups have shape {groups.shape}. Give one for each of the {len(scores)} rows."
-            )
-        distinct, kind = np.unique(groups[kept], return_inverse=True)
+        distinct, kind = np.unique(row_groups(group, len(scores))[kept], return_inverse=True)
         order = np.lexsort((weight, cell, kind))
-        return cls._of(
-            table.eta, np.ones(len(distinct), dtype=np.int64), kind[order], cell[order], weight[order]
-        )
+        kind, cell, weight = kind[order], cell[order], weight[order]
+        # What a group weighs in a cell is one number, however many rows it is of.
+        begins = np.flatnonzero((np.diff(kind, prepend=-1) > 0) | (np.diff(cell, prepend=-1) != 0))
+        weight = np.add.reduceat(weight, begins) if len(begins) else weight
+        return cls._of(table.eta, np.ones(len(distinct)), kind[begins], cell[begins], weight)
 
     @classmethod
     def _of(
         cls,
         eta: Floats,
-        count: Integers,
+        count: NDArray[np.float64 | np.int64],
         kind: NDArray[np.signedinteger],
         cell: NDArray[np.signedinteger],
         weight: Floats,
@@ -121,22 +125,22 @@ class Resampling:
             raise InputError(
                 "no rows to draw from: give at least one row with a label and a positive weight."
             )
-        return cls(eta, count.astype(np.int64), kind.astype(np.int64), cell.astype(np.int64), weight)
+        return cls(eta, count.astype(np.float64), kind.astype(np.int64), cell.astype(np.int64), weight)
 
     def original(self, statistic: Statistic) -> Floats:
         """The statistic of the rows themselves: () or (q,)."""
         found: Floats = statistic(*self._weights([self.count]))[0]
         return found
 
-    def replicates(self, statistic: Statistic, n_replicates: int = 1000, seed: int = 0) -> Floats:
-        """The statistic of rows drawn again so many times: (n_replicates,) or (n_replicates, q).
+    def replicates(self, statistic: Statistic, n_resamples: int = 1000, seed: int = 0) -> Floats:
+        """The statistic of rows drawn again so many times: (n_resamples,) or (n_resamples, q).
 
         Raises:
-            InputError: `n_replicates` is below 1.
+            InputError: `n_resamples` is below 1.
         """
         at_once = max(1, _MOST_NUMBERS // len(self.eta))
         found, drawn = [], []
-        for redraw in redraws(self.count, n_replicates, seed):
+        for redraw in redraws(self.count, n_resamples, seed):
             drawn.append(redraw)
             if len(drawn) == at_once:
                 found.append(statistic(*self._weights(drawn)))
@@ -145,7 +149,7 @@ class Resampling:
             found.append(statistic(*self._weights(drawn)))
         return np.concatenate(found)
 
-    def _weights(self, drawn: list[Integers]) -> tuple[Floats, Floats]:
+    def _weights(self, drawn: Sequence[Floats | Integers]) -> tuple[Floats, Floats]:
         m = len(self.eta)
         sums = np.empty((len(drawn), 2 * m))
         for row, units in zip(sums, drawn, strict=True):
@@ -153,32 +157,48 @@ class Resampling:
         return sums[:, :m], sums[:, m:]
 
 
-def redraws(count: ArrayLike, n_replicates: int, seed: int) -> Iterator[Integers]:
+def redraws(count: ArrayLike, n_resamples: int, seed: int) -> Iterator[Integers]:
     """How often units of each kind are drawn, (k,) for each replicate, where there are `count` (k,) of them.
 
-    For figures that need rows side by side: with ones for counts, the multiplicities of n rows.
+    As many as there are in all, rounded where these are effective numbers. For figures that need rows side by side:
+    with ones for counts, the multiplicities of n rows.
 
     Raises:
-        InputError: `n_replicates` is below 1.
+        InputError: `n_resamples` is below 1.
     """
-    if n_replicates < 1:
-        raise InputError(
-            f"{n_replicates} replicates: there must be at least one. Some 1,000 give an interval."
-        )
-    counts = np.asarray(count, dtype=np.int64)
-    return _redraws(counts, n_replicates, np.random.default_rng(seed))
+    require_resamples(n_resamples)
+    return _redraws(np.asarray(count, dtype=np.float64), n_resamples, np.random.default_rng(seed))
 
 
-def _redraws(count: Integers, n_replicates: int, rng: np.random.Generator) -> Iterator[Integers]:
-    k, n = len(count), int(count.sum())
-    if 8 * k < n:
-        for _ in range(n_replicates):
-            yield rng.multinomial(n, count / n)
+def _redraws(count: Floats, n_resamples: int, rng: np.random.Generator) -> Iterator[Integers]:
+    k, total = len(count), float(count.sum())
+    n = max(1, round(total))
+    if 8 * k < n or (count % 1.0).any():
+        for _ in range(n_resamples):
+            yield rng.multinomial(n, count / total)
         return
     # The same law; where kinds have few units, drawing each unit costs less.
-    kind = np.repeat(np.arange(k), count)
-    for _ in range(n_replicates):
+    kind = np.repeat(np.arange(k), count.astype(np.int64))
+    for _ in range(n_resamples):
         yield np.bincount(kind[rng.integers(n, size=n)], minlength=k)
+
+
+def row_groups(group: ArrayLike, n_rows: int) -> NDArray[np.generic]:
+    """The groups of `n_rows` rows, (n,).
+
+    Raises:
+        InputError: there is not one group a row.
+    """
+    groups = np.asarray(group)
+    if groups.shape != (n_rows,):
+        raise InputError(f"groups have shape {groups.shape}. Give one for each of the {n_rows} rows.")
+    return groups
+
+
+def require_resamples(n_resamples: int) -> None:
+    """Raise InputError unless `n_resamples` is a number of samples."""
+    if n_resamples < 1:
+        raise InputError(f"{n_resamples} resamples: there must be at least one. Give a whole number from 1.")
 
 
 def percentile_interval(replicates: Floats, level: float = 0.95) -> Interval:
@@ -195,3 +215,9 @@ def percentile_interval(replicates: Floats, level: float = 0.95) -> Interval:
     method = f"percentiles of {counted(len(replicates), 'bootstrap replicate')}"
     missing = len(replicates) - len(defined)
     return Interval(low, high, level, f"{method}, {missing:,} of them undefined" if missing else method)
+
+
+def _in_cells(
+    column: NDArray[np.float64 | np.int64], starts: NDArray[np.intp] | None
+) -> NDArray[np.float64 | np.int64]:
+    return column if starts is None else np.add.reduceat(column, starts)

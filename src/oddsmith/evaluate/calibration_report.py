@@ -15,13 +15,13 @@ from typing import Literal
 
 import msgspec
 
+from oddsmith.evaluate.bootstrap import require_resamples
 from oddsmith.evaluate.corp import Decomposition, ReliabilityCurve, decomposition, reliability_curve
 from oddsmith.evaluate.expected import ObservedExpected, Spiegelhalter, observed_expected, spiegelhalter
-from oddsmith.evaluate.intervals import effective_number
+from oddsmith.evaluate.intervals import effective_number, require_level
 from oddsmith.evaluate.metrics import Count, log_loss
 from oddsmith.evaluate.recalibration import Recalibration, recalibration
-from oddsmith.evaluate.resampling import require_resampling, require_rows
-from oddsmith.evaluate.score_table import Floats, Integers, ScoreTable
+from oddsmith.evaluate.score_table import Floats, Integers, ScoreTable, require_rows
 from oddsmith.evaluate.smooth import SmoothEce, smooth_ece
 
 SMALL, MEDIUM, LARGE = 20, 200, 10_000
@@ -67,7 +67,8 @@ def calibration_report(
         InputError: the table is empty, `level` is not between 0 and 1, or `n_resamples` is below 1.
     """
     require_rows(table)
-    require_resampling(level, n_resamples)
+    require_level(level)
+    require_resamples(n_resamples)
     n_events = events(table)
     size = size_of(n_events)
     small, medium = n_events >= SMALL, n_events >= MEDIUM

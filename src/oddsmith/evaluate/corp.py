@@ -23,10 +23,12 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from oddsmith.evaluate.bootstrap import require_resamples
+from oddsmith.evaluate.cells import Cells
+from oddsmith.evaluate.intervals import require_level
 from oddsmith.evaluate.isotonic import pav
 from oddsmith.evaluate.metrics import Count, brier, log_loss
-from oddsmith.evaluate.resampling import Cells, require_resampling, require_rows
-from oddsmith.evaluate.score_table import Floats, Integers, ScoreTable
+from oddsmith.evaluate.score_table import Floats, Integers, ScoreTable, require_rows
 
 ProperLoss = Literal["brier", "log_loss"]
 MOST_POINTS = 256
@@ -100,7 +102,8 @@ def reliability_curve(
     Raises:
         InputError: the table is empty, `level` is not between 0 and 1, or `n_resamples` is below 1.
     """
-    require_resampling(level, n_resamples)
+    require_level(level)
+    require_resamples(n_resamples)
     require_rows(table)
     borders = _calibrated(table)[1]
     starts = borders[:-1]

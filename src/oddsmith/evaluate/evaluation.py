@@ -2,8 +2,8 @@
 
 Two classes: a row is called positive where eta >= 0, and every figure comes from one ScoreTable.
 More classes: a row is called the class of largest eta, the first of ties; AUC, precision and
-recall are of each class against the rest, on the log-odds of its probability; the calibration error is of
-the largest probability against whether the call was right.
+recall are of each class against the rest, on the log-odds of its probability; calibration is of the
+largest probability against whether the call was right.
 
 All of it follows from `Evidence`, sums over rows, which add: so rows may come in any number of parts.
 
@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from oddsmith.errors import InputError, visible
 from oddsmith.evaluate.calibration_report import CalibrationReport, calibration_report
-from oddsmith.evaluate.curves import average_precision
+from oddsmith.evaluate.curves import NetBenefit, average_precision_of_table, net_benefit
 from oddsmith.evaluate.delong import auc_estimate
 from oddsmith.evaluate.intervals import Interval, share_interval
 from oddsmith.evaluate.metrics import (
@@ -33,12 +33,11 @@ from oddsmith.evaluate.metrics import (
     auc,
     auc_error,
     brier,
-    confusion_at,
     log_loss,
     mean_proba,
     observed_share,
 )
-from oddsmith.evaluate.proportions import Average, Averages, average_of_tables, averages
+from oddsmith.evaluate.proportions import Average, Averages, average_of_tables, averages, threshold_measures
 from oddsmith.evaluate.reliability import Reliability, reliability
 from oddsmith.evaluate.score_table import (
     MOST_SCORES,
@@ -85,13 +84,20 @@ class ThresholdReport(msgspec.Struct, frozen=True, kw_only=True):
     tn: Count
     precision: float
     recall: float
+    specificity: float
     f1: float
+    precision_interval: Interval
+    recall_interval: Interval
+    specificity_interval: Interval
+    f1_interval: Interval
+    net_benefit: NetBenefit | None
+    """Against acting on all rows; None where the threshold is 1 and its odds are infinite."""
     cost: float | None
     """Total cost of the errors; None where no costs were given."""
     analytic: bool
     """Whether the threshold follows from the costs alone, rather than from the caller."""
     undefined: tuple[str, ...]
-    """Which of precision, recall and f1 have a zero denominator; they are then 0.0."""
+    """Which of precision, recall, specificity and f1 have a zero denominator; they are then 0.0."""
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +122,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """By DeLong's variance on the logit scale; Newcombe's where that says nothing."""
     average_precision: float | None
     """Two classes, where a positive occurs: the mean precision over the ranks of the positives."""
+    average_precision_interval: Interval | None
+    """By a bootstrap of the rows; None where it says nothing, as of a perfect ranking: all resamples have one value."""
     averages: Averages | None
     """Three classes or more: precision, recall, specificity and F1, macro and micro."""
     average_auc: Average | None
@@ -125,8 +133,9 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     observed_share: float | None
     """Two classes: share of positives."""
     reliability: Reliability
-    calibration: CalibrationReport | None
-    """Two classes: what so many events bear."""
+    calibration: CalibrationReport
+    """What so many events bear; of three classes or more, of the largest probability against whether the call was
+    right: events are the calls of the rarer kind."""
     cost: Cost | None
     thresholds: tuple[ThresholdReport, ...]
     """Two classes: in the order given, then the analytic threshold where there are costs."""
@@ -297,6 +306,7 @@ def conclusion(
     correct = _sum(np.diag(counts))
     squared = float(table.squared_weight_positive.sum() + table.squared_weight_negative.sum())
     area = auc_estimate(ranked) if K == 2 else None
+    precision = average_precision_of_table(ranked) if K == 2 else None
     if K == 2:
         loss, brier_score = log_loss(table), brier(table)
         binned = reliability(table, n_bins, f"the probability of {names[1]!r}")
@@ -323,13 +333,14 @@ def conclusion(
         else "mean over rows of the sum over classes of (proba - y)^2",
         auc=aucs[1] if K == 2 else None,
         auc_interval=None if area is None else area.interval,
-        average_precision=average_precision(ranked) if K == 2 else None,
+        average_precision=None if precision is None else precision.value,
+        average_precision_interval=None if precision is None else _told(precision.interval),
         averages=averages([_against_rest(k, counts) for k in range(K)]) if K > 2 else None,
         average_auc=average_of_tables(found.tables[:-1], auc) if K > 2 else None,
         mean_proba=mean_proba(table) if K == 2 else None,
         observed_share=observed_share(table) if K == 2 else None,
         reliability=binned,
-        calibration=calibration_report(table) if K == 2 else None,
+        calibration=calibration_report(table),
         cost=cost,
         thresholds=_threshold_reports(table, thresholds, cost) if K == 2 else (),
         score_step=step or None,
@@ -428,7 +439,8 @@ def _threshold_reports(
         rows.append((cost.threshold, cost.log_odds, True))
     reports = []
     for threshold, eta, analytic in rows:
-        counts = confusion_at(table, eta)
+        found = threshold_measures(table, threshold, eta=eta)
+        counts = found.confusion
         report = ThresholdReport(
             threshold=float(threshold),
             tp=counts.tp,
@@ -437,13 +449,24 @@ def _threshold_reports(
             tn=counts.tn,
             precision=counts.precision,
             recall=counts.recall,
+            specificity=counts.specificity,
             f1=counts.f1,
+            precision_interval=found.precision.interval,
+            recall_interval=found.recall.interval,
+            specificity_interval=found.specificity.interval,
+            f1_interval=found.f1.interval,
+            net_benefit=net_benefit(counts, threshold) if threshold < 1.0 else None,
             cost=cost.total(counts) if cost is not None else None,
             analytic=analytic,
-            undefined=counts.undefined,
+            undefined=found.undefined,
         )
         reports.append(report)
     return tuple(reports)
+
+
+def _told(interval: Interval) -> Interval | None:
+    """A bootstrap's interval, unless its resamples are all the same."""
+    return interval if interval.low < interval.high else None
 
 
 def _sum(counts: NDArray[np.int64 | np.float64]) -> Count:

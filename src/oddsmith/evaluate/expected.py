@@ -22,8 +22,7 @@ import msgspec
 
 from oddsmith.evaluate.intervals import Interval, clopper_pearson_interval, effective_number, require_level
 from oddsmith.evaluate.metrics import Count
-from oddsmith.evaluate.resampling import require_rows
-from oddsmith.evaluate.score_table import ScoreTable
+from oddsmith.evaluate.score_table import ScoreTable, require_rows
 from oddsmith.fit.losses import expit
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from oddsmith.errors import InputError
 from oddsmith.evaluate.intervals import Estimate, share_interval
-from oddsmith.evaluate.metrics import Confusion, confusion
+from oddsmith.evaluate.metrics import Confusion, confusion_at
 from oddsmith.evaluate.score_table import ScoreTable, log_odds
 
 
@@ -58,14 +58,19 @@ class Averages(msgspec.Struct, frozen=True):
     f1: Average
 
 
-def threshold_measures(table: ScoreTable, threshold: float, level: float = 0.95) -> ThresholdMeasures:
+def threshold_measures(
+    table: ScoreTable, threshold: float, level: float = 0.95, eta: float | None = None
+) -> ThresholdMeasures:
     """Precision, recall, specificity and F1 with intervals, where scores at or above a probability are positive.
+
+    `eta`: its log-odds, where these are known more exactly than the probability tells.
 
     Raises:
         InputError: `threshold` is not a number from 0 to 1, or `level` does not lie between 0 and 1.
     """
-    counts = confusion(table, threshold)
-    first = int(np.searchsorted(table.eta, log_odds(threshold), side="left"))
+    eta = log_odds(threshold) if eta is None else eta
+    counts = confusion_at(table, eta)
+    first = int(np.searchsorted(table.eta, eta, side="left"))
     squared_tp, squared_fp = (
         float(squared[first:].sum())
         for squared in (table.squared_weight_positive, table.squared_weight_negative)

@@ -27,8 +27,7 @@ import msgspec
 import numpy as np
 
 from oddsmith.evaluate.intervals import Estimate, Interval, require_level
-from oddsmith.evaluate.resampling import require_rows
-from oddsmith.evaluate.score_table import Floats, ScoreTable
+from oddsmith.evaluate.score_table import Floats, ScoreTable, require_rows
 
 FAR = 1e15
 """Log-odds beyond which all are one."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from oddsmith.errors import InputError
 from oddsmith.evaluate.metrics import Count
-from oddsmith.evaluate.score_table import ScoreTable, log_odds
+from oddsmith.evaluate.score_table import ScoreTable, log_odds, require_rows
 
 
 class ReliabilityBin(msgspec.Struct, frozen=True):
@@ -54,9 +54,8 @@ def reliability(
     """
     if n_bins < 1:
         raise InputError(f"{n_bins} bins: there must be at least one. Give a whole number from 1.")
+    require_rows(table)
     total = table.weight
-    if total == 0:
-        raise InputError("no rows to evaluate: give at least one row with a label and a positive weight.")
     edges = [b / n_bins for b in range(n_bins + 1)]
     inner = np.searchsorted(table.eta, [log_odds(edge) for edge in edges[1:-1]], side="left")
     starts = [0, *inner.tolist(), len(table.eta)]

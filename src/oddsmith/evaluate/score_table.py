@@ -53,6 +53,9 @@ class ScoreTable:
     """Scores that lie closer may be merged; 0 where none are."""
     most: int = MOST_SCORES
     """Distinct scores it may have."""
+    whole_weights: bool = False
+    """Whether each row is known to weigh a whole number, and is so many rows. Only the rows tell: 1/2, 3/2, 3/2 and
+    3/2 have the sums of 1, 1, 1 and 2, of weights and of their squares."""
 
     @classmethod
     def from_scores(
@@ -81,6 +84,7 @@ class ScoreTable:
         if not kept.all():
             scores, labels, weight = scores[kept], labels[kept], weight[kept]
         cells = _cells_of(scores, 0.0, most)
+        whole = sample_weight is None or not (weight % 1.0).any()
         count_positive = cells.sum(labels)
         count_negative = cells.count() - count_positive
         sums = [count_positive, count_negative] * 3
@@ -89,7 +93,7 @@ class ScoreTable:
             sums[2:] = [
                 cells.sum(column * of) for column in (weight, squared) for of in (labels, 1.0 - labels)
             ]
-        return cells.table(scores, weight, sums, most)
+        return cells.table(scores, weight, sums, most, whole)
 
     def __add__(self, other: ScoreTable) -> ScoreTable:
         """The table of the rows of both."""
@@ -102,9 +106,10 @@ class ScoreTable:
         """The table of the rows of all of at least one."""
         columns = zip(*(table._columns() for table in tables), strict=True)
         step, most = max(table.step for table in tables), min(table.most for table in tables)
+        whole = all(table.whole_weights for table in tables)
         scores, *sums = (np.concatenate(column).astype(np.float64) for column in columns)
         cells = _cells_of(scores, step, most)
-        return cells.table(scores, sums[2] + sums[3], [cells.sum(column) for column in sums], most)
+        return cells.table(scores, sums[2] + sums[3], [cells.sum(column) for column in sums], most, whole)
 
     def _columns(self) -> tuple[NDArray[np.float64 | np.int64], ...]:
         return (
@@ -179,6 +184,12 @@ def row_weights(sample_weight: ArrayLike | None, n_rows: int) -> Floats:
     return weight
 
 
+def require_rows(table: ScoreTable) -> None:
+    """Raise InputError if the table is empty."""
+    if not len(table.eta):
+        raise InputError("no rows to evaluate: give at least one row with a label and a positive weight.")
+
+
 def require(holds: NDArray[np.bool_], values: NDArray[np.float64], what: str, rule: str) -> None:
     """Raise an InputError that names the first row (from 1) where `holds` (n,) is False."""
     if not holds.all():
@@ -205,7 +216,9 @@ class _Cells:
         # Of no rows at all they would be integers.
         return np.bincount(self.place, weights=column, minlength=len(self.rising)).astype(np.float64)
 
-    def table(self, scores: Floats, weight: Floats, sums: Sequence[Floats], most: int) -> ScoreTable:
+    def table(
+        self, scores: Floats, weight: Floats, sums: Sequence[Floats], most: int, whole: bool
+    ) -> ScoreTable:
         """The table with these six columns (m,); on a grid a cell's score is the weighted mean of its scores."""
         count_positive, count_negative, positive, negative, squared_positive, squared_negative = sums
         eta = self.rising
@@ -222,6 +235,8 @@ class _Cells:
             squared_negative,
             self.step,
             most,
+            # Beyond this the doubles leave out whole numbers, and a sum may be of other rows.
+            whole and bool(positive.sum() + negative.sum() <= 2.0**53),
         )
 
 

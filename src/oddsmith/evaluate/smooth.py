@@ -33,9 +33,10 @@ import msgspec
 import numpy as np
 
 from oddsmith.errors import InputError
-from oddsmith.evaluate.intervals import Interval
-from oddsmith.evaluate.resampling import Cells, require_resampling, require_rows
-from oddsmith.evaluate.score_table import Floats, ScoreTable
+from oddsmith.evaluate.bootstrap import Resampling, require_resamples
+from oddsmith.evaluate.cells import Cells
+from oddsmith.evaluate.intervals import Interval, require_level
+from oddsmith.evaluate.score_table import Floats, ScoreTable, require_rows
 from oddsmith.fit.losses import expit
 
 FEWEST_POINTS, MOST_POINTS = 1 << 12, 1 << 20
@@ -58,7 +59,7 @@ class SmoothEce(msgspec.Struct, frozen=True):
 
 
 def smooth_ece(table: ScoreTable, *, level: float = 0.95, n_resamples: int = 200, seed: int = 0) -> SmoothEce:
-    """The smooth ECE, weighted, with an interval from a seeded Bayesian bootstrap of the rows.
+    """The smooth ECE, weighted, with an interval from a seeded bootstrap of the rows.
 
     In large samples the interval covers that of the population with `level` or more, of calibrated scores too.
 
@@ -66,7 +67,8 @@ def smooth_ece(table: ScoreTable, *, level: float = 0.95, n_resamples: int = 200
         InputError: the table is empty, `level` is not between 0 and 1, or `n_resamples` is below 1.
     """
     require_rows(table)
-    require_resampling(level, n_resamples)
+    require_level(level)
+    require_resamples(n_resamples)
     residual = _residuals(table.eta, table.weight_positive, table.weight_negative)
     M = FEWEST_POINTS
     value = own_error(_on_grid(table.proba, residual, M), 1e-9)
@@ -166,15 +168,17 @@ def _grid_error(residual: Floats, bandwidth: float, M: int) -> float:
 def _interval(table: ScoreTable, value: float, M: int, level: float, n_resamples: int, seed: int) -> Interval:
     cells = Cells.of(table)
     sample = _of_cells(cells, cells.weight_positive, cells.weight_negative, M)
-    random = np.random.default_rng(seed)
-    found = np.empty((2, n_resamples))
-    for b in range(n_resamples):
-        resample = _of_cells(cells, *cells.drawn_weights(random), M)
-        found[:, b] = own_error(resample, NEAR_ENOUGH), own_error(resample - sample, NEAR_ENOUGH)
-    upper, noise = np.quantile(found, (1 + level) / 2, axis=1)
-    return Interval(
-        max(0.0, value - float(noise)), max(value, float(upper)), level, "Bayesian bootstrap of the rows"
-    )
+
+    def errors(positive: Floats, negative: Floats) -> Floats:
+        found = np.empty((len(positive), 2))
+        for row, weights in zip(found, zip(positive, negative, strict=True), strict=True):
+            resample = _of_cells(cells, *weights, M)
+            row[:] = own_error(resample, NEAR_ENOUGH), own_error(resample - sample, NEAR_ENOUGH)
+        return found
+
+    found = Resampling.of_table(table, cells.starts).replicates(errors, n_resamples, seed)
+    upper, noise = np.quantile(found, (1 + level) / 2, axis=0)
+    return Interval(max(0.0, value - float(noise)), max(value, float(upper)), level, "bootstrap of the rows")
 
 
 def _of_cells(cells: Cells, positive: Floats, negative: Floats, M: int) -> Floats:

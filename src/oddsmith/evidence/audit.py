@@ -73,7 +73,7 @@ def audit_of(
     """The audit of n rows of K `classes`, seeded.
 
     Raises:
-        InputError: there are not K names, actions or costs are not as the policy needs them, the drift's arrays disagree,
+        InputError: there are not K names, a recall is asked of more than two classes, actions or costs are not as the policy needs them, the drift's arrays disagree,
             or `n_resamples` is below 1.
     """
     names = tuple(classes)
@@ -82,6 +82,10 @@ def audit_of(
             f"{len(names)} class names for scores of {rows.n_classes} classes. Give one for each."
         )
     bars = bars or Bars()
+    if bars.recall is not None and len(names) > 2:
+        raise InputError(
+            f"bar recall={bars.recall}: a recall is of two classes, and there are {len(names)}. Leave it out."
+        )
     level = bars.confidence
     if policy is not None:
         rows = replace(rows, actions=actions_of(rows, policy))

@@ -23,8 +23,9 @@ import numpy as np
 from msgspec import Meta
 
 from oddsmith.errors import InputError, counted, visible
+from oddsmith.evaluate.bootstrap import require_resamples
 from oddsmith.evaluate.calibration_report import SMALL
-from oddsmith.evaluate.resampling import require_resampling
+from oddsmith.evaluate.intervals import require_level
 from oddsmith.evaluate.score_table import Floats
 from oddsmith.evidence.contenders import Contender, Price
 from oddsmith.evidence.margins import SAID, Difference, Margins, Name
@@ -102,7 +103,8 @@ def gate(
     Raises:
         InputError: the models have not the same classes, labels or weights, or the price has none for an action.
     """
-    require_resampling(level, n_resamples)
+    require_level(level)
+    require_resamples(n_resamples)
     _refuse_others(candidate.rows, incumbent.rows)
     asked = margins or Margins()
     pair = pair_of(candidate, incumbent, price, asked)

@@ -12,7 +12,7 @@ are exact, and each holds on its own, as in a certificate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -90,6 +90,8 @@ class SampleSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Units of the rarest class: rows, their effective number where weights differ, or groups."""
     events_needed: int
     """For a narrow measure of calibration."""
+    positives: float | None
+    """Units of the second of two classes; None of more."""
     recall: tuple[RecallNeed, ...]
     """Two classes."""
 
@@ -141,7 +143,7 @@ def ranking_verdict(ranking: Ranking, rows: AuditRows, bars: Bars) -> Verdict:
         )
     label, area = min(found, key=lambda entry: entry[1].interval.low)
     said = "AUC" if len(found) == 1 else f"The AUC of '{visible(label)}', the least sure of {len(found)},"
-    if (events := _events(rows, rows.y, rows.n_classes)) < SMALL:
+    if (events := _events(rows, rows.y, range(rows.n_classes))) < SMALL:
         return _too_few("ranking", said, area, bars.auc, events)
     n, noun = _units(rows)
     return judged("ranking", said, area.value, area.interval, "above", bars.auc, n, noun)
@@ -169,7 +171,7 @@ def calibration_of(rows: AuditRows, classes: Sequence[str], level: float, seed: 
 def calibration_verdict(calibration: Calibration, rows: AuditRows, bars: Bars) -> Verdict:
     """On the smooth ECE."""
     report, smooth = calibration.report, calibration.report.smooth_ece
-    events = _events(rows, rows.call[1], 2)
+    events = _events(rows, rows.call[1], (0, 1))
     if smooth is None or events < MEDIUM:
         ratio = report.observed_expected
         told = ""
@@ -198,7 +200,7 @@ def policy_verdicts(acting: Acting | None, rows: AuditRows, bars: Bars) -> list[
         said = (
             f"A case costs {shown(acting.cost.value)}, with {best.name} {shown(best.cost)}: a difference of"
         )
-        if (events := _events(rows, rows.y, rows.n_classes)) < SMALL:
+        if (events := _events(rows, rows.y, range(rows.n_classes))) < SMALL:
             verdict = _too_few("policy", said, Estimate(best.difference, None, best.interval), 0.0, events)
         else:
             n, noun = _units(rows)
@@ -211,17 +213,19 @@ def policy_verdicts(acting: Acting | None, rows: AuditRows, bars: Bars) -> list[
 
 def sample_size_of(rows: AuditRows, confidence: float) -> SampleSize:
     """Counts, and the positives that proofs of recall take."""
-    positives = number_of_units(*_of_class(rows, 1)) if rows.n_classes == 2 else 0.0
-    needs = []
-    for recall in RECALLS if rows.n_classes == 2 else ():
-        needed = binomial.trials_needed(recall, confidence)
-        needs.append(RecallNeed(recall, needed, positives >= needed - 1e-9))
+    positives, needs = None, []
+    if rows.n_classes == 2:
+        positives = _events(rows, rows.y, (1,))
+        for recall in RECALLS:
+            needed = binomial.trials_needed(recall, confidence)
+            needs.append(RecallNeed(recall, needed, positives >= needed - 1e-9))
     return SampleSize(
         n_rows=rows.n,
         n_groups=None if rows.units is None else int(rows.units.max()) + 1,
         class_counts=tuple(np.bincount(rows.y, minlength=rows.n_classes).tolist()),
-        events=_events(rows, rows.y, rows.n_classes),
+        events=_events(rows, rows.y, range(rows.n_classes)),
         events_needed=MEDIUM,
+        positives=positives,
         recall=tuple(needs),
     )
 
@@ -234,16 +238,16 @@ def sample_size_verdict(found: SampleSize, bars: Bars, classes: Sequence[str]) -
     sentence = f"{' '.join(has)}, {_number(found.events)} of the rarest class; calibration takes {MEDIUM}."
     enough = found.events >= MEDIUM
     needed = MEDIUM
-    if found.recall:
-        positives = found.class_counts[1]
+    if found.positives is not None:
         listed = ", ".join(f"{need.recall:.2f} takes {need.needed:,}" for need in found.recall)
         sentence += (
             f" Even without a miss, at {percent(bars.confidence)} confidence a recall of {listed} positives; "
-            f"there are {positives:,} of '{visible(classes[1])}'."
+            f"there are {_amount(found.positives)} of '{visible(classes[1])}'"
+            + ("." if found.n_groups is None else ", counted as groups.")
         )
-    if bars.recall is not None and found.recall:
+    if bars.recall is not None and found.positives is not None:
         asked = binomial.trials_needed(bars.recall, bars.confidence)
-        enough, needed = enough and found.class_counts[1] >= asked, max(needed, asked)
+        enough, needed = enough and found.positives >= asked - 1e-9, max(needed, asked)
     if enough:
         return Verdict(
             name="sample size",
@@ -258,9 +262,10 @@ def sample_size_verdict(found: SampleSize, bars: Bars, classes: Sequence[str]) -
 
 
 def _recall_verdict(acting: Acting | None, rows: AuditRows, bars: Bars, bar: float) -> Verdict:
-    if acting is None or rows.n_classes > 2:
-        why = "the model carries no policy" if acting is None else "there are more than two classes"
-        return undecided("recall", f"A recall of {shown(bar)} was asked for, but {why}.", bar=bar)
+    if acting is None:
+        return undecided(
+            "recall", f"A recall of {shown(bar)} was asked for, but the model carries no policy.", bar=bar
+        )
     needed = binomial.trials_needed(bar, bars.confidence)
     weight, groups = _of_class(rows, 1)
     if acting.recall is None:
@@ -296,10 +301,10 @@ def _too_few(name: str, said: str, estimate: Estimate, bar: float, events: float
     return undecided(name, sentence, estimate=estimate.value, interval=interval, bar=bar, needed=SMALL)
 
 
-def _events(rows: AuditRows, labels: Integers, K: int) -> float:
-    """Effective number of units of the rarest class."""
+def _events(rows: AuditRows, labels: Integers, classes: Iterable[int]) -> float:
+    """Effective number of units of the rarest of some classes."""
     found = []
-    for k in range(K):
+    for k in classes:
         inside = labels == k
         groups = None if rows.units is None else rows.units[inside]
         found.append(number_of_units(rows.weight[inside], groups) if inside.any() else 0.0)
@@ -316,10 +321,14 @@ def _of_class(rows: AuditRows, k: int) -> tuple[Floats, Integers | None]:
 
 
 def _number(events: float) -> str:
-    number = int(events + 1e-9)
-    whole = abs(events - number) < 1e-6
-    told = f"{number:,}" if whole else f"{events:,.1f}"
+    told = _amount(events)
     return f"{told} event{'' if told == '1' else 's'}"
+
+
+def _amount(number: float) -> str:
+    """Whole where it is."""
+    whole = round(number)
+    return f"{whole:,}" if abs(number - whole) < 1e-6 else f"{number:,.1f}"
 
 
 def _smooth_ece_by_group(rows: AuditRows, value: float, level: float, seed: int) -> Interval:

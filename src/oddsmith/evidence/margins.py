@@ -40,9 +40,9 @@ class Margins(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """The harm of each figure that is put up with; None for a figure that is told and not judged.
 
     By default a hundredth: of the probability that what came true was given (1 - exp(-0.01), as a geometric mean), and of
-    the pairs that are ranked. What varies more from row to row has more room: the smooth ECE two points in a hundred, where
-    an audit bears five, and costs a twentieth of what a model can save. Costs say what a missed positive is of_harm; so
-    recall and precision are judged where somebody asks for it, and the Brier score says what the log loss does.
+    the pairs that are ranked. What varies more from row to row has more room: the smooth ECE as much as an audit bears at
+    all, and costs a twentieth of what a model can save. Costs say what a missed positive is worth; so recall and precision
+    are judged where somebody asks for it, and the Brier score says what the log loss does.
 
     Raises:
         InputError: a margin is negative or not finite, or there is none.
@@ -53,7 +53,8 @@ class Margins(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     auc: float | None = 0.01
     cost: float | None = 0.05
     """A share of what the cheapest single action for all would cost beyond right answers; not judged without costs."""
-    smooth_ece: float | None = 0.02
+    smooth_ece: float | None = 0.05
+    """Probabilities that are off by so much cost some 2 * 0.05^2 = 0.005 nats: half of what the log loss puts up with."""
     brier: float | None = None
     recall: float | None = None
     """The share of positives that do not get the action of negatives; of two classes."""

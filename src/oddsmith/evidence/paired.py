@@ -12,10 +12,17 @@ Actions are the same on most rows, and where they are on all of them the first t
 units are added that nobody saw, one for each model, which move the figure by `step / U` as one unit can: no difference
 in n rows then means one below some 3 / n.
 
-A smooth calibration error has no influences that would do where it is near 0: there the rows are drawn again.
+A smooth ECE has no influences that would do where it is near 0, and rows are drawn again for it. Noise makes it too large,
+by at most the mean smooth ECE N of (resample - sample), as where the model is calibrated, and by at least about what a
+resample lies above the sample, B, since less noise shows where there is more error:
+
+    difference - (N_a - B_b) - spread    to    difference + (N_b - B_a) + spread
+
+Two models' smooth ECEs differ by no more than the smooth ECE of the difference of their residuals: its upper bound holds
+for both ends, and is narrow where the models are nearly one.
 
 Sources: Hampel (1974) for influences; Obuchowski (1997) for the AUC of groups; Agresti and Min (2005) for the two
-units; Rubin (1981) for the Bayesian bootstrap.
+units; Blasiok and Nakkiran (2023) for the smooth ECE.
 """
 
 from __future__ import annotations
@@ -27,15 +34,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from oddsmith.evaluate.bootstrap import redraws
 from oddsmith.evaluate.delong import AucDifference, auc_difference
 from oddsmith.evaluate.intervals import Interval
 from oddsmith.evaluate.score_table import Floats, Integers, ScoreTable
-from oddsmith.evaluate.smooth import FEWEST_POINTS, NEAR_ENOUGH, own_error, smooth_ece
+from oddsmith.evaluate.smooth import FEWEST_POINTS, own_error, smooth_ece
 from oddsmith.evidence.estimates import number_of_units, unit_sums
 from oddsmith.fit.losses import expit
 
 Flags = NDArray[np.bool_]
-_ROUNDING = 1e-12
+_ROUNDING, _NEAR = 1e-12, 1e-4
 
 
 class Paired(msgspec.Struct, frozen=True):
@@ -61,6 +69,11 @@ class Units:
     of_row: Integers | None = None
     """(n,) codes of groups from 0; None where each row is a unit."""
 
+    @property
+    def count(self) -> int:
+        """How many units there are."""
+        return len(self.weight) if self.of_row is None else int(self.of_row.max()) + 1
+
     def sums(self, values: Floats) -> Floats:
         """Sums of a column (n,) over each unit."""
         return unit_sums(values, self.of_row)
@@ -68,10 +81,6 @@ class Units:
     def number(self, weight: Floats) -> float:
         """The effective number of units of these weights (n,); 0.0 where all are 0."""
         return number_of_units(weight, self.of_row)
-
-    def part(self, rows: Flags) -> Units:
-        """Some of the rows."""
-        return Units(self.weight[rows], None if self.of_row is None else self.of_row[rows])
 
     @property
     def by_group(self) -> str:
@@ -156,33 +165,30 @@ def smooth_ece_difference(
     n_resamples: int = 200,
     seed: int = 0,
 ) -> Paired:
-    """Of the smooth ECE of log-odds and labels (n,) of each model, by a Bayesian bootstrap of the units.
-
-    A resample has the noise of the rows twice, which may move the difference to either side: the interval reaches as far
-    to both sides as `level` of the resamples lie from the estimate.
-    """
+    """Of the smooth ECE of log-odds and labels (n,) of each model, by a bootstrap of the units, as said above."""
     tables = [ScoreTable.from_scores(eta, y, units.weight) for eta, y in (a, b)]
     values = [smooth_ece(table, n_resamples=1).value for table in tables]
+    difference, method = values[0] - values[1], f"bootstrap{units.by_group}, bias bounded"
+    if units.number(units.weight) <= 1.0 + _ROUNDING:
+        # Drawn again, one unit alone is the same.
+        return Paired(values[0], values[1], None if difference else Interval(0.0, 0.0, level, method))
     grids = [_Grid.of(eta, y) for eta, y in (a, b)]
-
-    def apart(weight: Floats) -> float:
-        one, other = (own_error(grid.masses(weight), NEAR_ENOUGH**2) for grid in grids)
-        return one - other
-
-    centre = apart(units.weight)
-    n_units = len(units.sums(units.weight))
-    random = np.random.default_rng(seed)
-    distance = np.empty(n_resamples)
-    for r in range(n_resamples):
-        drawn = random.standard_exponential(n_units)
-        weight = units.weight * (drawn if units.of_row is None else drawn[units.of_row])
-        distance[r] = abs(apart(weight) - centre)
-    half, difference = float(np.quantile(distance, level)), values[0] - values[1]
-    low, high = max(-1.0, difference - half), min(1.0, difference + half)
-    # Drawn again, one unit alone is the same.
-    alone = units.number(units.weight) <= 1.0 + _ROUNDING and difference != 0.0
-    interval = None if alone else Interval(low, high, level, f"Bayesian bootstrap{units.by_group}")
-    return Paired(values[0], values[1], interval)
+    of_a, of_b = (grid.masses(units.weight) for grid in grids)
+    found = np.empty((n_resamples, 5))
+    for row, times in zip(found, redraws(np.ones(units.count), n_resamples, seed), strict=True):
+        weight = units.weight * (times if units.of_row is None else times[units.of_row])
+        one, other = (grid.masses(weight) for grid in grids)
+        row[:] = [own_error(m, _NEAR) for m in (one, other, one - of_a, other - of_b, one - other)]
+    apart = found[:, 0] - found[:, 1]
+    spread = float(np.quantile(np.abs(apart - apart.mean()), level))
+    least_a, least_b = np.maximum(
+        found[:, :2].mean(axis=0) - [own_error(of_a, _NEAR), own_error(of_b, _NEAR)], 0.0
+    )
+    most_a, most_b = found[:, 2:4].mean(axis=0)
+    between = max(float(np.quantile(found[:, 4], level)), abs(difference))
+    low = max(-between, difference - max(float(most_a - least_b), 0.0) - spread)
+    high = min(between, difference + max(float(most_b - least_a), 0.0) + spread)
+    return Paired(values[0], values[1], Interval(low, high, level, method))
 
 
 def _interval(
@@ -230,7 +236,7 @@ def _macro(classes: list[tuple[AucDifference, Floats]], units: Units, level: flo
     if found is None:
         return Paired(a, b, None)
     # As if the rows of a group said all the same.
-    alike = math.sqrt(len(units.weight) / len(units.sums(units.weight)))
+    alike = math.sqrt(len(units.weight) / units.count)
     unknown = [f for f, _ in classes if f.standard_error is None]
     below = alike * math.fsum(f.difference - f.interval.low for f in unknown) / len(classes)
     above = alike * math.fsum(f.interval.high - f.difference for f in unknown) / len(classes)

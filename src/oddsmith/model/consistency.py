@@ -60,7 +60,7 @@ class _Stated:
     @property
     def rows_after_training(self) -> list[RowsRecord]:
         """What later steps rest on."""
-        steps = (self.record.calibration, self.record.decision)
+        steps = (self.record.calibration, self.record.decision, self.record.audit)
         return [step.rows for step in steps if step is not None and step.rows is not None]
 
     @cached_property
@@ -331,7 +331,7 @@ _AFTERWARDS: list[Check] = [
     ),
     (
         lambda s: all(_are_rows(rows, s) for rows in s.rows_after_training),
-        "$.calibration.rows or $.decision.rows contradict themselves, $.target.classes or $.training.roles",
+        "$.calibration.rows, $.decision.rows or $.audit.rows contradict themselves, $.target.classes or $.training.roles",
     ),
     (
         lambda s: (
@@ -346,6 +346,10 @@ _AFTERWARDS: list[Check] = [
             s.policy is None or s.record.decision is None or _counts_fit(s.policy, s.record.decision.rows)
         ),
         "$.decision.policy.counts are not those of $.decision.rows",
+    ),
+    (
+        lambda s: s.record.audit is None or s.record.audit.verdict == s.record.audit.found.get("verdict"),
+        "$.audit.verdict is not that of $.audit.found",
     ),
 ]
 

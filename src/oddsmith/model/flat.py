@@ -63,6 +63,7 @@ def to_flat(record: ModelRecord) -> FlatRecord:
         "roles of rows (--split)": record.training.roles,
         "a calibration": record.calibration,
         "a policy": record.decision,
+        "an audit": record.audit,
     }
     for what, present in lost.items():
         if present:
@@ -171,6 +172,7 @@ def from_flat(document: dict[str, Any], name: str, release: str) -> ModelRecord:
         training=unknown_training(len(flat.houses)),
         calibration=None,
         decision=None,
+        audit=None,
         golden=golden,
         digest="",
     )

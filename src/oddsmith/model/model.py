@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -50,6 +50,10 @@ from oddsmith.model.probabilities import (
 )
 from oddsmith.model.records import FORMAT, ModelRecord
 from oddsmith.version import __version__
+
+if TYPE_CHECKING:
+    from oddsmith.evidence.audit import Audit
+    from oddsmith.model.reasons import Reasons
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,27 @@ class Model:
         table = as_table(data, self.record.reading)
         return self.explain_scores(self._score(table))
 
+    def reasons(self, row: Mapping[str, Any]) -> Reasons:
+        """Why one row of cells has its action, or its label where there is no policy, and what would have changed it.
+
+        Raises:
+            InputError: a column is absent or a cell cannot be read, or the row has no action.
+        """
+        from oddsmith.model.acting import Deciding
+        from oddsmith.model.reasons import reasons
+
+        deciding = Deciding(
+            design=self.design,
+            coef=self.coef,
+            average=self.average,
+            classes=self.record.target.classes,
+            multi_class=self.record.multi_class,
+            maps=self.maps,
+            policy=self.policy,
+            offset=self.record.offset,
+        )
+        return reasons(deciding, row)
+
     def explain_scores(self, scores: Scores) -> Explanation:
         """The explanation of rows that are scored already."""
         return self._explanation(scores.centred, scores.offset, scores.log_odds, scores.codes)
@@ -178,6 +203,31 @@ class Model:
             log_odds[np.arange(n), equation],
             self.classes[codes],
         )
+
+    @property
+    def audit(self) -> Audit | None:
+        """The evidence that `oddsmith.audit` found; None where the model was not audited.
+
+        Raises:
+            InputError: the model file holds something else in its place, or the audit of another model.
+        """
+        record = self.record.audit
+        if record is None:
+            return None
+        from oddsmith.evidence.audit import Audit
+        from oddsmith.evidence.verdicts import worst
+
+        try:
+            found = msgspec.convert(record.found, Audit)
+        except msgspec.ValidationError as error:
+            raise InputError(f"$.audit.found: not a sound audit: {visible(str(error), 300)}.") from None
+        mine = list(found.classes) == self.record.target.classes
+        mine &= (found.policy is None) == (self.policy is None)
+        if not mine or found.verdict != worst(found.verdicts):
+            raise InputError(
+                "$.audit.found is not an audit of this model. The file was changed; audit the model again."
+            )
+        return found
 
     def act(self, data: Any) -> NDArray[Any]:
         """The policy's action (n,) for each row of a table, by name; a mapping of single cells is one row.

@@ -4,7 +4,7 @@ The order of the fields is the order of the file: what the model is for, what it
 how it was found, and what it must reproduce.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -301,6 +301,15 @@ class DecisionRecord(Record, frozen=True):
     """None where the policy follows from costs alone and no rows were given."""
 
 
+class AuditRecord(Record, frozen=True):
+    """The evidence for the model, on rows that had no part in making it."""
+
+    verdict: Literal["PASS", "INSUFFICIENT", "FAIL"]
+    found: dict[str, Any]
+    """An `oddsmith.evidence.audit.Audit`, which `Model.audit` reads as one: a prediction need not wait for its types."""
+    rows: RowsRecord
+
+
 class ModelRecord(Record, frozen=True):
     """The whole file."""
 
@@ -326,6 +335,7 @@ class ModelRecord(Record, frozen=True):
     training: TrainingRecord
     calibration: CalibrationRecord | None
     decision: DecisionRecord | None
+    audit: AuditRecord | None
     golden: Golden
     digest: str
     """SHA-256 of the canonical content: this object without `digest`, keys sorted, no blanks."""

@@ -24,6 +24,8 @@ def served(record: ModelRecord) -> dict[str, str]:
         steps.append((record.calibration.rows.digests, CALIBRATED))
     if record.decision is not None and record.decision.rows is not None:
         steps.append((record.decision.rows.digests, DECIDED))
+    if record.audit is not None:
+        steps.append((record.audit.rows.digests, AUDITED))
     return {digest: purpose for digests, purpose in reversed(steps) for digest in digests}
 
 

@@ -19,7 +19,6 @@ from oddsmith.errors import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from oddsmith.evaluate.calibration_report import CalibrationReport
     from oddsmith.evaluate.evaluation import Evaluation
     from oddsmith.evaluate.intervals import Interval
     from oddsmith.evaluate.metrics import Count
@@ -81,8 +80,7 @@ def draw_evaluation(evaluation: Evaluation, console: Console) -> None:
     if evaluation.thresholds:
         _draw_thresholds(evaluation, console)
     _draw_reliability(evaluation, console)
-    if evaluation.calibration is not None:
-        _draw_calibration(evaluation.calibration, console)
+    _draw_calibration(evaluation, console)
 
 
 def draw_description(summaries: Sequence[ColumnSummary], console: Console) -> None:
@@ -159,7 +157,8 @@ def _draw_headline(evaluation: Evaluation, console: Console) -> None:
             )
         )
         if evaluation.average_precision is not None:
-            rows.append(("avg precision", _share(evaluation.average_precision), f"of {positive}"))
+            between = _between(evaluation.average_precision_interval)
+            rows.append(("avg precision", _share(evaluation.average_precision), f"of {positive}{between}"))
         rows.append(("mean proba", _share(evaluation.mean_proba), f"of {positive}"))
         rows.append(("observed", _share(evaluation.observed_share), f"share of {positive}"))
     if evaluation.averages is not None and evaluation.average_auc is not None:
@@ -174,7 +173,8 @@ def _draw_headline(evaluation: Evaluation, console: Console) -> None:
     draw_table(console, columns)
 
 
-def _draw_calibration(report: CalibrationReport, console: Console) -> None:
+def _draw_calibration(evaluation: Evaluation, console: Console) -> None:
+    report = evaluation.calibration
     expected, fitted, area = report.observed_expected, report.recalibration, report.smooth_ece
     rows = [
         (
@@ -205,7 +205,12 @@ def _draw_calibration(report: CalibrationReport, console: Console) -> None:
             rows.append(("miscalibration", figure(parts.miscalibration), lost))
     if area is not None:
         rows.append(("smooth ECE", _share(area.value), _between(area.interval).removeprefix("; ")))
-    heading(console, f"Calibration on {_count(report.events)} events of the rarer class. {report.sentence}")
+    title = (
+        f"Calibration on {_count(report.events)} events of the rarer class"
+        if evaluation.positive is not None
+        else f"Calibration of the largest probability on {_count(report.events)} calls of the rarer kind, right or wrong"
+    )
+    heading(console, f"{title}. {report.sentence}")
     names, figures, notes = zip(*rows, strict=True)
     draw_table(console, [Column("", names, left=True), Column("", figures), Column("", notes, left=True)])
 
@@ -214,7 +219,11 @@ def _between(interval: Interval | None) -> str:
     """An interval at the end of a note."""
     if interval is None:
         return ""
-    return f"; {interval.level:.0%} interval {_share(interval.low)} to {_share(interval.high)}"
+    return f"; {interval.level:.0%} interval {_range(interval)}"
+
+
+def _range(interval: Interval) -> str:
+    return f"{_share(interval.low)} to {_share(interval.high)}"
 
 
 def _draw_classes(evaluation: Evaluation, console: Console) -> None:
@@ -270,6 +279,21 @@ def _draw_thresholds(evaluation: Evaluation, console: Console) -> None:
         title += f"; a miss (FN) costs {figure(cost.fn)}, a false alarm (FP) {figure(cost.fp)}"
     heading(console, title)
     draw_table(console, columns)
+    benefits = [report.net_benefit for report in reports]
+    columns = [
+        columns[0],
+        Column("precision", [_range(report.precision_interval) for report in reports]),
+        Column("recall", [_range(report.recall_interval) for report in reports]),
+        Column("specificity", [_range(report.specificity_interval) for report in reports]),
+        Column("F1", [_range(report.f1_interval) for report in reports]),
+        Column("net benefit", ["-" if row is None else _signed(row.model) for row in benefits]),
+        Column("acting on all", ["-" if row is None else _signed(row.treat_all) for row in benefits]),
+    ]
+    heading(
+        console,
+        f"{reports[0].precision_interval.level:.0%} intervals at each threshold, and net benefit a row",
+    )
+    draw_table(console, columns)
 
 
 def _draw_reliability(evaluation: Evaluation, console: Console) -> None:
@@ -291,11 +315,11 @@ def _draw_reliability(evaluation: Evaluation, console: Console) -> None:
 
 
 def heading(console: Console, title: str) -> None:
-    """A title above what follows, after an empty line."""
+    """A title above what follows, after an empty line; on a narrow screen it is broken between words."""
     from rich.text import Text
 
     console.print()
-    console.print(Text(title, style="bold"), soft_wrap=True)
+    console.print(Text(title, style="bold"))
 
 
 def draw_table(console: Console, columns: Sequence[Column]) -> None:
@@ -382,6 +406,10 @@ def _share(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.3e}" if 0 < value < 1e-3 else f"{value:.4f}"
+
+
+def _signed(value: float) -> str:
+    return f"-{_share(-value)}" if value < 0 else _share(value)
 
 
 def figure(value: float | None) -> str:

@@ -12,12 +12,13 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from oddsmith.calibration.class_maps import class_log_odds
 from oddsmith.data.cells import is_nested, numbers, texts
-from oddsmith.data.pieces import OnePiece, Pieces, as_pieces
+from oddsmith.data.pieces import as_pieces
 from oddsmith.data.read import Reading
 from oddsmith.data.roles import Role
 from oddsmith.errors import DataWarning, InputError, visible
@@ -28,8 +29,10 @@ from oddsmith.evidence.rows import AuditRows
 from oddsmith.evidence.verdicts import Bars
 from oddsmith.model import Model
 from oddsmith.model.labelled import Rows
+from oddsmith.model.records import AuditRecord
 from oddsmith.model.role_rows import RoleRows, role_rows
 from oddsmith.model.served import AUDITED
+from oddsmith.workflow.record import resealed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -47,14 +50,14 @@ def audit(
     map_label: Sequence[str] = (),
     reading: Reading | None = None,
     advance: Rows = lambda done, of: None,
-) -> Audit:
-    """What rows that had no part in a model say of it: figures with intervals, and a verdict for each headline.
+) -> Model:
+    """The model with the evidence of rows that had no part in it, as `Model.audit`: figures with intervals, and verdicts.
 
     Args:
         model: calibrated and with a policy, or without either.
         data: rows with labels, as for `train`.
         slices: columns by whose values rows are told apart.
-        bars: what the model has to reach; those of `Bars()` by themselves.
+        bars: what the model has to reach; by themselves those of `Bars()`, and the recall that its policy was to have.
         seed: of resamples.
         map_label: "FROM=TO" renames a label.
         reading: how the text of a file is read; by itself as the training rows were.
@@ -66,11 +69,39 @@ def audit(
     Raises:
         InputError: the rows cannot be used, or served another purpose.
     """
+    found, rows = _examined(model, data, slices, bars, seed, map_label, reading, advance)
+    for note in rows.notes:
+        warnings.warn(note, DataWarning, stacklevel=2)
+    return with_audit(model, found, rows)
+
+
+def with_audit(model: Model, found: Audit, rows: RoleRows) -> Model:
+    """The model with an audit of these rows."""
+    record = AuditRecord(
+        verdict=found.verdict,
+        # As a file holds it, so that a model is the same before and after it was written.
+        found=msgspec.json.decode(msgspec.json.encode(found)),
+        rows=rows.record(Role.audit, len(model.classes)),
+    )
+    return resealed(model, calibration=model.record.calibration, decision=model.record.decision, audit=record)
+
+
+def _examined(
+    model: Model,
+    data: Any,
+    slices: Sequence[str],
+    bars: Bars | None,
+    seed: int,
+    map_label: Sequence[str],
+    reading: Reading | None,
+    advance: Rows,
+) -> tuple[Audit, RoleRows]:
+    """The audit, and the rows it rests on."""
     if isinstance(slices, str):
         raise InputError(f"slices are one text. Give a list of columns, as in ['{visible(slices)}'].")
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
         raise InputError(f"--seed {visible(str(seed))}: give a whole number from 0 to below 2^63.")
-    pieces = data if isinstance(data, Pieces | OnePiece) else as_pieces(data, reading or model.record.reading)
+    pieces = as_pieces(data, reading or model.record.reading)
     names = tuple(dict.fromkeys(slices))
     policy = model.policy
     rows = role_rows(
@@ -84,10 +115,7 @@ def audit(
         map_label=map_label,
         advance=advance,
     )
-    found = audit_rows(model, rows, bars, int(seed))
-    for note in rows.notes:
-        warnings.warn(note, DataWarning, stacklevel=2)
-    return found
+    return audit_rows(model, rows, bars, int(seed)), rows
 
 
 def audit_rows(model: Model, rows: RoleRows, bars: Bars | None, seed: int) -> Audit:
@@ -101,10 +129,16 @@ def audit_rows(model: Model, rows: RoleRows, bars: Bars | None, seed: int) -> Au
         [str(label) for label in model.record.target.classes],
         fit=FitFacts("unknown" if unknown else fit.status, fit.message),
         policy=model.policy,
-        bars=bars,
+        bars=bars_of(model) if bars is None else bars,
         drift_inputs=None if unknown else _drift_inputs(model, rows, given),
         seed=seed,
     )
+
+
+def bars_of(model: Model) -> Bars:
+    """The bars of an audit that nobody gave any for: the default ones, and a recall that the policy was to have."""
+    asked = [] if model.policy is None else [c for c in model.policy.certificates if c.kind == "recall"]
+    return Bars(recall=asked[0].level, confidence=asked[0].confidence) if asked else Bars()
 
 
 def rows_to_audit(model: Model, rows: RoleRows, kept: NDArray[np.bool_]) -> AuditRows:

@@ -14,6 +14,7 @@ from oddsmith.model.golden import golden_rows
 from oddsmith.model.records import (
     FORMAT,
     VERSION,
+    AuditRecord,
     CalibrationRecord,
     DecisionRecord,
     LeftOut,
@@ -74,6 +75,7 @@ def model_of(
         ),
         calibration=None,
         decision=None,
+        audit=None,
         golden=golden_rows(design, linear, target.classes, fit.form, offset),
         digest="",
     )
@@ -81,12 +83,18 @@ def model_of(
 
 
 def resealed(
-    model: Model, *, calibration: CalibrationRecord | None, decision: DecisionRecord | None
+    model: Model,
+    *,
+    calibration: CalibrationRecord | None,
+    decision: DecisionRecord | None,
+    audit: AuditRecord | None = None,
 ) -> Model:
-    """The same model with another calibration and policy: golden rows and digest are made anew."""
+    """The same model with another calibration, policy and audit: golden rows and digest are made anew."""
     record = model.record
     maps = () if calibration is None else tuple(calibration.maps)
     names, form = record.target.classes, record.multi_class
     golden = golden_rows(model.design, record.equations, names, form, record.offset, maps)
-    changed = msgspec.structs.replace(record, calibration=calibration, decision=decision, golden=golden)
+    changed = msgspec.structs.replace(
+        record, calibration=calibration, decision=decision, audit=audit, golden=golden
+    )
     return Model(msgspec.structs.replace(changed, digest=canonical_digest(msgspec.to_builtins(changed))))

@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-from scipy.stats import gamma, kstest
 
-from oddsmith.evaluate.resampling import MOST_CELLS, Cells
+from oddsmith.evaluate.cells import MOST_CELLS, Cells, cell_starts
 from oddsmith.evaluate.score_table import ScoreTable
 from oddsmith.fit.losses import expit
 
-COLUMNS = ("weight_positive", "weight_negative", "squared_weight_positive", "squared_weight_negative")
+COLUMNS = ("weight_positive", "weight_negative")
 
 
 def test_few_scores_are_drawn_from_as_they_are():
@@ -40,24 +39,12 @@ def test_many_scores_of_which_one_has_half_of_the_rows_are_in_fewer_cells():
     assert cells.weight.max() >= 2 * MOST_CELLS
 
 
-def test_rows_of_weight_1_are_multiplied_by_exponential_numbers():
-    # Three positives at one score: the sum of three exponentials; and no negative appears from nowhere.
-    cells = Cells.of(ScoreTable.from_scores([0.0, 0.0, 0.0, 1.0], [1, 1, 1, 0]))
-    random = np.random.default_rng(1)
-    draws = np.array([cells.drawn_weights(random) for _ in range(4000)])
-    assert kstest(draws[:, 0, 0], gamma(3).cdf).pvalue > 0.01
-    assert kstest(draws[:, 1, 1], gamma(1).cdf).pvalue > 0.01
-    assert (draws[:, 0, 1] == 0).all()
-    assert (draws[:, 1, 0] == 0).all()
-
-
-def test_rows_of_other_weights_have_the_mean_and_the_variance_of_theirs():
-    weight = np.array([0.5, 1.0, 4.0])
-    cells = Cells.of(ScoreTable.from_scores(np.zeros(3), np.ones(3), weight))
-    random = np.random.default_rng(2)
-    draws = np.array([cells.drawn_weights(random)[0][0] for _ in range(20_000)])
-    assert draws.mean() == pytest.approx(weight.sum(), rel=0.02)
-    assert draws.var() == pytest.approx((weight**2).sum(), rel=0.05)
+def test_cells_of_one_mass_begin_where_it_is():
+    # Two cells of 3 positives each: at the first positive from below and at the fourth; before them what has none.
+    mass = np.array([0, 0, 1, 0, 2, 1, 0, 1, 1, 0])
+    assert cell_starts(mass, 2).tolist() == [0, 2, 5]
+    assert cell_starts(mass, 10).tolist() == list(range(10))
+    assert cell_starts(np.array([4, 1, 1, 2]), 2).tolist() == [0, 1]
 
 
 def test_drawn_labels_have_the_probabilities_of_their_scores_and_the_number_of_their_rows():

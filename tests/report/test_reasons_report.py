@@ -1,0 +1,138 @@
+import io
+import math
+
+import msgspec
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from oddsmith.model.changes import Change
+from oddsmith.model.reasons import Begins, Chance, ColumnReason, Reasons
+from oddsmith.report.reasons_report import SHOWN, draw_reasons, reason_lines, rounded_away
+from oddsmith.report.terminal import console_for
+
+
+def change(to, action="auto", side=None, onwards=True, beyond=False):
+    return Change(to, action, side, onwards=onwards, beyond_training=beyond)
+
+
+FOUND = Reasons(
+    action="review",
+    by_policy=True,
+    costs={"auto": 62.4, "review": 8.64},
+    label="yes",
+    average=-0.61,
+    log_odds=0.4421,
+    chances=[Chance("yes", 0.6087, 0.52)],
+    calibrated=True,
+    begins=[Begins("review", -1.9)],
+    columns=[
+        ColumnReason("ambiguity", 3.1, 2.0421, [change(2.2043, side="less")]),
+        ColumnReason("department", "sales", -1.1, [change("research"), change(None)]),
+        ColumnReason("privileged", True, 0.3, [change(False)]),
+        ColumnReason("support", None, -0.19, []),
+        ColumnReason("amount", 12.0, 0.0, [change(9e6, side="more", beyond=True)]),
+    ],
+)
+
+
+def test_the_lines_of_a_policy_s_action():
+    assert reason_lines(FOUND) == [
+        "Action: 'review', at an expected cost of 8.640 ('auto' 62.40).",
+        "Probability of 'yes' 0.520 (0.609 before calibration).",
+        "The log-odds of 'yes' are +0.44, those of an average row -0.61.",
+        "  ambiguity 3.1 raises the log-odds by 2.04",
+        "  department 'sales' lowers the log-odds by 1.10",
+        "  privileged true raises the log-odds by 0.30",
+        "  support missing lowers the log-odds by 0.19",
+        "'review' begins at log-odds of -1.90, 2.34 below this row, before calibration.",
+        "With one column changed alone it",
+        "  would be 'auto' at ambiguity 2.2 or less",
+        "  would be 'auto' with department 'research'",
+        "  would be 'auto' with department missing",
+        "  would be 'auto' with privileged false",
+        "  and 1 other change of one column would do: see --json",
+        "No other cell of support alone changes it.",
+    ]
+
+
+def test_a_label_without_policy_or_maps_and_many_columns():
+    columns = [ColumnReason(f"x{j}", 1.0, 1.0 / (j + 1), []) for j in range(12)]
+    found = msgspec.structs.replace(
+        FOUND, action="yes", by_policy=False, costs={}, calibrated=False, begins=[], columns=columns
+    )
+    assert reason_lines(found) == [
+        "Predicted: 'yes'.",
+        "Probability of 'yes' 0.520.",
+        "The log-odds of 'yes' are +0.44, those of an average row -0.61.",
+        *(f"  x{j} 1 raises the log-odds by {1 / (j + 1):.2f}" for j in range(SHOWN)),
+        f"  8 other columns together: +{sum(1 / (j + 1) for j in range(SHOWN, 12)):.2f}",
+        "No other cell of x0, x1, x2, x3, x4, x5, x6, x7 or 4 other columns alone changes it.",
+    ]
+
+
+def test_what_training_saw_comes_first_and_a_stretch_is_given_to_the_last_digit():
+    columns = [
+        ColumnReason("far", 0.0, 2.0, [change(41.27, side="more", beyond=True)]),
+        ColumnReason("near", 1.0, 1.0, [change(1.2345678901234567, side="more", onwards=False)]),
+    ]
+    lines = reason_lines(msgspec.structs.replace(FOUND, columns=columns))
+    assert lines[-2:] == [
+        "  would be 'auto' at near 1.2345678901234567",
+        "  would be 'auto' at far 42 or more (beyond what training saw)",
+    ]
+
+
+def test_probabilities_at_the_ends_keep_their_digits():
+    chances = [Chance("a", 1.0, 1.0), Chance("b", 1e-9, 0.0), Chance("c", 0.0, 3e-7)]
+    chances += [Chance("d", 0.1, 1 - 2e-6), Chance("e", 0.1, 0.0)]
+    line = reason_lines(msgspec.structs.replace(FOUND, chances=chances, calibrated=False))[1]
+    assert line == "Probability of 'a' 1.000, 'd' 1 - 2.0e-06, 'c' 3.000e-07, 'b' 0.000, 1 other less."
+
+
+def test_log_odds_that_two_decimals_do_not_tell():
+    columns = [ColumnReason("x", 1e300, -2e299, []), ColumnReason("z", 1.0, 0.0004, [])]
+    lines = reason_lines(msgspec.structs.replace(FOUND, columns=columns, log_odds=-2e299, begins=[]))
+    assert lines[2:5] == [
+        "The log-odds of 'yes' are -2.00e+299, those of an average row -0.61.",
+        "  x 1e+300 lowers the log-odds by 2.00e+299",
+        "  z 1 raises the log-odds by 4.00e-04",
+    ]
+
+
+def test_all_but_names_is_ascii_and_names_cannot_steer_a_terminal():
+    columns = [ColumnReason("a\x1b[2Jb", "c\nd", 1.0, [change("e\u202ef")])]
+    stream = io.StringIO()
+    draw_reasons(msgspec.structs.replace(FOUND, columns=columns), console_for(stream))
+    assert stream.getvalue().isascii()
+    assert stream.getvalue().splitlines() == reason_lines(msgspec.structs.replace(FOUND, columns=columns))
+    assert "\x1b" not in stream.getvalue()
+
+
+@given(st.floats(-1e200, 1e200), st.floats(-1e200, 1e200))
+def test_a_rounded_number_lies_beyond_and_near(cell, number):
+    assume(cell != number)
+    text = rounded_away(number, cell, up=number > cell)
+    assert float(text) >= number if number > cell else float(text) <= number
+    assert abs(float(text) - number) <= 0.02 * abs(number - cell) or float(text) == number
+
+
+@pytest.mark.parametrize(
+    ("number", "cell", "text"),
+    [
+        (2.2043, 3.1, "2.2"),
+        (4.3, 2.0, "4.3"),
+        (4.37, 2.0, "4.4"),
+        (4.312, 2.0, "4.32"),
+        (-3.21, 5.0, "-3.3"),
+        (0.00001234, 1.0, "0.00001"),
+        (9e6, 12.0, "9000000"),
+        (math.nextafter(1.0, 2.0), 1.0, "1.0000000000000003"),
+        (5.0, None, "5"),
+        (1.504e40, 0.0, "1.51e+40"),
+    ],
+)
+def test_numbers_are_rounded_as_far_as_the_change_allows(number, cell, text):
+    up = cell is not None and number > cell
+    found = rounded_away(number, cell, up=up)
+    assert found == text
