@@ -110,5 +110,17 @@ def test_the_verbs_are_listed_along_the_path(command):
     assert (outcome.code, outcome.err) == (0, "")
     listed = re.findall(r"^  (\w+)  ", outcome.out.split("Commands:")[1], flags=re.MULTILINE)
     assert listed == VERBS
-    path = ["tutorial", "describe", "train", "show", "calibrate", "decide", "evaluate", "predict", "explain"]
+    path = [
+        "tutorial",
+        "build",
+        "describe",
+        "train",
+        "show",
+        "calibrate",
+        "decide",
+        "audit",
+        "evaluate",
+        "predict",
+        "explain",
+    ]
     assert path == VERBS
