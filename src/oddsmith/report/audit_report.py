@@ -34,7 +34,7 @@ def draw_audit(audit: Audit, console: Console) -> None:
     if audit.policy is not None:
         _draw_policy(audit.policy, audit.classes, console)
     for slicing in audit.slices:
-        _draw_slices(slicing, console)
+        _draw_slices(slicing, "" if audit.policy is None else audit.policy.actions[-1], console)
     if audit.drift is not None:
         _draw_drift(audit.drift, console)
     _draw_flips(audit.label_flips, console)
@@ -117,7 +117,12 @@ def _draw_policy(policy: Acting, classes: tuple[str, ...], console: Console) -> 
         cells = [figure(row[a]) for row in policy.counts]
         columns.append(Column(_name(action), [*cells, _value(share), *_ends(share.interval)]))
     draw_table(console, columns)
-    shares = [("recall", policy.recall), ("precision", policy.precision), ("cost a case", policy.cost)]
+    first, *between, last = map(_name, policy.actions)
+    shares = [
+        (f"recall: not {first}" if between else "recall", policy.recall),
+        (f"precision of {last}" if between else "precision", policy.precision),
+        ("cost a case", policy.cost),
+    ]
     there = [(name, estimate) for name, estimate in shares if estimate is not None]
     if there:
         heading(console, "What it comes to" + ("" if policy.f1 is None else f"; F1 {figure(policy.f1)}"))
@@ -149,7 +154,7 @@ def _draw_policy(policy: Acting, classes: tuple[str, ...], console: Console) -> 
         )
 
 
-def _draw_slices(slicing: Slicing, console: Console) -> None:
+def _draw_slices(slicing: Slicing, action: str, console: Console) -> None:
     levels = slicing.levels
     heading(console, f"Slices by {_name(slicing.column)}")
     _say(console, slicing.sentence)
@@ -164,7 +169,7 @@ def _draw_slices(slicing: Slicing, console: Console) -> None:
         ("AUC", "auc"),
         ("log loss", "log_loss"),
         ("recall", "recall"),
-        ("share with last action", "action_share"),
+        (f"share {_name(action)}", "action_share"),
         ("cost a case", "cost"),
     ):
         estimates: list[Estimate | None] = [getattr(found, field) for found in levels]
