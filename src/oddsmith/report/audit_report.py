@@ -34,7 +34,7 @@ def draw_audit(audit: Audit, console: Console) -> None:
     if audit.policy is not None:
         _draw_policy(audit.policy, audit.classes, console)
     for slicing in audit.slices:
-        _draw_slices(slicing, "" if audit.policy is None else audit.policy.actions[-1], console)
+        _draw_slices(slicing, audit, console)
     if audit.drift is not None:
         _draw_drift(audit.drift, console)
     _draw_flips(audit.label_flips, console)
@@ -154,14 +154,16 @@ def _draw_policy(policy: Acting, classes: tuple[str, ...], console: Console) -> 
         )
 
 
-def _draw_slices(slicing: Slicing, action: str, console: Console) -> None:
+def _draw_slices(slicing: Slicing, audit: Audit, console: Console) -> None:
+    action = "" if audit.policy is None else audit.policy.actions[-1]
+    happened = "events" if len(audit.classes) == 2 else "right"
     levels = slicing.levels
     heading(console, f"Slices by {_name(slicing.column)}")
     _say(console, slicing.sentence)
     columns = [
         Column("level", [_name(found.level) for found in levels], left=True),
         Column("rows", [figure(found.n_rows) for found in levels]),
-        Column("events", [figure(found.events) for found in levels]),
+        Column(happened, [figure(found.events) for found in levels]),
         Column("", [_marks(found) for found in levels], left=True),
     ]
     for name, field in (
