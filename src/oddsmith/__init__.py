@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from oddsmith.evidence.verdicts import Bars
     from oddsmith.model import Explanation, Model, load
     from oddsmith.model.reasons import Reasons
-    from oddsmith.workflow import audit, calibrate, decide, describe, train
+    from oddsmith.workflow import audit, build, calibrate, decide, describe, train
 
 _HOME = {
     "Bars": "oddsmith.evidence.verdicts",
@@ -46,6 +46,7 @@ _HOME = {
     "Reviewer": "oddsmith.decision.costs",
     "RowCosts": "oddsmith.decision.costs",
     "audit": "oddsmith.workflow.auditing",
+    "build": "oddsmith.workflow.building",
     "calibrate": "oddsmith.workflow.calibrating",
     "decide": "oddsmith.workflow.deciding",
     "describe": "oddsmith.workflow",
@@ -70,6 +71,7 @@ __all__ = [
     "RowCosts",
     "__version__",
     "audit",
+    "build",
     "calibrate",
     "decide",
     "describe",

@@ -39,7 +39,7 @@ def split(tmp_path_factory):
 def test_the_figures_are_those_of_the_rows_to_audit(split):
     model, table = split
     kept = model.record.training.roles.split.roles(table, model.record.missing.markers()) == Role.audit
-    found = oddsmith.audit(model, table, slices=["department", "ambiguity"], bars=Bars(recall=0.8))
+    found = oddsmith.audit(model, table, slices=["department", "ambiguity"], bars=Bars(recall=0.8)).audit
     y = (table.frame["needs_review"].to_numpy() == "1").astype(int)[kept]
     scores = model.score(table)
     assert found.sample_size.class_counts == tuple(np.bincount(y))
@@ -80,7 +80,7 @@ def test_groups_of_the_split_are_the_units(tmp_path):
     path = tmp_path / "requests.csv"
     path.write_text(access_requests(600, seed=6))
     model = oddsmith.train(path, "needs_review", id="request", split="50/20/30", group="opened")
-    found = oddsmith.audit(model, path)
+    found = oddsmith.audit(model, path).audit
     assert 1 < found.sample_size.n_groups < found.sample_size.n_rows
     assert "by group" in found.ranking.classes[0].auc.interval.method
 

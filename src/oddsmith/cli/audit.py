@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from oddsmith.cli.options import (
+    Command,
     Voice,
     examples,
     load,
@@ -17,6 +18,9 @@ from oddsmith.cli.options import (
     refuse_overwriting,
     voiced,
 )
+
+if TYPE_CHECKING:
+    from oddsmith.evidence.verdicts import Bars
 
 EXAMPLES = examples(
     """
@@ -31,23 +35,40 @@ FAILED = 1
 """The exit code of an audit that fails."""
 
 
+def bar_options(command: Command) -> Command:
+    """Slices, and the bars that figures have to reach; a verb receives `slices` and `bars`."""
+    import functools
+
+    @functools.wraps(command)
+    def choose(*args: Any, bar: tuple[str, ...], **kwargs: Any) -> Any:
+        from oddsmith.evidence.verdicts import parse_bars
+
+        return command(*args, bars=parse_bars(bar) if bar else None, **kwargs)
+
+    for option in (
+        click.option(
+            "--bar",
+            multiple=True,
+            metavar="NAME=VALUE,...",
+            help="What the model has to reach: auc above (.5), smooth_ece below (.05), recall of the policy at least (not asked), "
+            "confidence of all intervals (.95).",
+        ),
+        click.option(
+            "--slice",
+            "slices",
+            multiple=True,
+            metavar="COLUMN",
+            help="Figures for each value of a column, or for quantile groups of its numbers.",
+        ),
+    ):
+        choose = option(choose)
+    return choose  # type: ignore[return-value]  # it takes words, and gives the verb what they say
+
+
 @click.command(epilog=EXAMPLES)
 @click.argument("model")
 @click.argument("data", nargs=-1, required=True)
-@click.option(
-    "--slice",
-    "slices",
-    multiple=True,
-    metavar="COLUMN",
-    help="Figures for each value of a column, or for quantile groups of its numbers.",
-)
-@click.option(
-    "--bar",
-    multiple=True,
-    metavar="NAME=VALUE,...",
-    help="What the model has to reach: auc above (.5), smooth_ece below (.05), recall of the policy at least (not asked), "
-    "confidence of all intervals (.95).",
-)
+@bar_options
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of resamples.")
 @click.option("--map-label", multiple=True, metavar="FROM=TO", help="Rename a label.")
 @click.option("-o", "--output", metavar="OUT", help="The model file to write, with the audit in it.")
@@ -60,7 +81,7 @@ def audit(
     model: str,
     data: tuple[str, ...],
     slices: tuple[str, ...],
-    bar: tuple[str, ...],
+    bars: Bars | None,
     seed: int,
     map_label: tuple[str, ...],
     output: str | None,
@@ -78,11 +99,10 @@ def audit(
     is stored in a model file, which calibrate and decide drop again: it speaks of this model alone.
     """
     from oddsmith.errors import visible
-    from oddsmith.evidence.verdicts import parse_bars
     from oddsmith.report.audit_report import draw_audit
-    from oddsmith.workflow.auditing import audited
+    from oddsmith.workflow.auditing import audit as examine
 
-    trained, bars = load(model, voice), parse_bars(bar)
+    trained = load(model, voice)
     if output is not None:
         refuse_overwriting(output, data)
     reading = reading_from(chosen, trained.record.reading)
@@ -91,7 +111,7 @@ def audit(
         pieces_of(data, reading, memory, voice) as pieces,
         voice.reading("auditing") as advance,
     ):
-        kept = audited(
+        kept = examine(
             trained, pieces, slices=slices, bars=bars, seed=seed, map_label=map_label, advance=advance
         )
     found = kept.audit

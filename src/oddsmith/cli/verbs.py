@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from oddsmith.cli.audit import audit
+from oddsmith.cli.build import build
 from oddsmith.cli.calibrate import calibrate
 from oddsmith.cli.decide import decide
 from oddsmith.cli.describe import describe
@@ -39,7 +40,7 @@ def oddsmith() -> None:
     """
 
 
-for verb in (tutorial, describe, train, show, calibrate, decide, audit, evaluate, predict, explain):
+for verb in (tutorial, build, describe, train, show, calibrate, decide, audit, evaluate, predict, explain):
     oddsmith.add_command(verb)
 
 

@@ -44,6 +44,11 @@ class Piecewise(Protocol):
         ...
 
     @property
+    def size(self) -> int:
+        """About so many bytes of a file make a piece."""
+        ...
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
         ...

@@ -155,11 +155,13 @@ class OnePiece:
 
 
 def as_pieces(data: Any, reading: Reading | None = None, memory: float | None = None) -> Pieces | OnePiece:
-    """The rows of files, where `data` are paths; of what `as_table` takes, one piece.
+    """The rows of files, where `data` are paths; of what `as_table` takes, one piece; pieces as they are.
 
     Raises:
         InputError: as for `as_table`.
     """
+    if isinstance(data, Pieces | OnePiece):
+        return data
     if isinstance(data, str | Path) or are_paths(data):
         return Pieces(data, reading, memory)
     return OnePiece(as_table(data, reading))

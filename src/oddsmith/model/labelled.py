@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.data.batches import Batches
+from oddsmith.data.batches import Batches, Piecewise
 from oddsmith.data.block import Floats
 from oddsmith.data.cells import refuse_nested, shown
 from oddsmith.data.doubles import Doubles
 from oddsmith.data.encoding import Unseen
 from oddsmith.data.memory import require
-from oddsmith.data.pieces import OnePiece, Pieces
 from oddsmith.data.roles import Role
 from oddsmith.data.row_numbers import WEIGHT, row_numbers
 from oddsmith.data.table import Table
@@ -70,7 +69,7 @@ class LabelledRows:
     def __init__(
         self,
         model: Model,
-        pieces: Pieces | OnePiece,
+        pieces: Piecewise,
         roles: Collection[Role],
         *,
         columns: Collection[str] = (),
@@ -181,9 +180,7 @@ def _refuse_extreme(weight: Floats, name: str, column: str) -> None:
 class _Labels:
     """Which class the labels of rows are, settled by all of them."""
 
-    def __init__(
-        self, model: Model, pieces: Pieces | OnePiece, map_label: Sequence[str], advance: Rows
-    ) -> None:
+    def __init__(self, model: Model, pieces: Piecewise, map_label: Sequence[str], advance: Rows) -> None:
         import polars as pl
 
         target = model.record.target

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from oddsmith.data.batches import Piecewise
 from oddsmith.data.block import Floats
 from oddsmith.data.memory import require
-from oddsmith.data.pieces import OnePiece, Pieces
 from oddsmith.data.roles import ROLES, ByRow, ByTime, Role
 from oddsmith.data.row_numbers import COST, row_numbers
 from oddsmith.errors import InputError, counted, visible
@@ -82,7 +82,7 @@ class RoleRows:
 
 def role_rows(
     model: Model,
-    pieces: Pieces | OnePiece,
+    pieces: Piecewise,
     roles: Collection[Role],
     purpose: str,
     own: str,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from oddsmith.calibration.class_maps import class_log_odds
 from oddsmith.data.cells import is_nested, numbers, texts
-from oddsmith.data.pieces import OnePiece, Pieces, as_pieces
+from oddsmith.data.pieces import as_pieces
 from oddsmith.data.read import Reading
 from oddsmith.data.roles import Role
 from oddsmith.errors import DataWarning, InputError, visible
@@ -51,14 +51,14 @@ def audit(
     map_label: Sequence[str] = (),
     reading: Reading | None = None,
     advance: Rows = lambda done, of: None,
-) -> Audit:
-    """What rows that had no part in a model say of it: figures with intervals, and a verdict for each headline.
+) -> Model:
+    """The model with the evidence of rows that had no part in it, as `Model.audit`: figures with intervals, and verdicts.
 
     Args:
         model: calibrated and with a policy, or without either.
         data: rows with labels, as for `train`.
         slices: columns by whose values rows are told apart.
-        bars: what the model has to reach; those of `Bars()` by themselves.
+        bars: what the model has to reach; by themselves those of `Bars()`, and the recall that its policy was to have.
         seed: of resamples.
         map_label: "FROM=TO" renames a label.
         reading: how the text of a file is read; by itself as the training rows were.
@@ -70,24 +70,6 @@ def audit(
     Raises:
         InputError: the rows cannot be used, or served another purpose.
     """
-    found, rows = _examined(model, data, slices, bars, seed, map_label, reading, advance)
-    for note in rows.notes:
-        warnings.warn(note, DataWarning, stacklevel=2)
-    return found
-
-
-def audited(
-    model: Model,
-    data: Any,
-    *,
-    slices: Sequence[str] = (),
-    bars: Bars | None = None,
-    seed: int = 0,
-    map_label: Sequence[str] = (),
-    reading: Reading | None = None,
-    advance: Rows = lambda done, of: None,
-) -> Model:
-    """The model with its audit stored, as `Model.audit`; arguments, warnings and errors as for `audit`."""
     found, rows = _examined(model, data, slices, bars, seed, map_label, reading, advance)
     for note in rows.notes:
         warnings.warn(note, DataWarning, stacklevel=2)
@@ -120,7 +102,7 @@ def _examined(
         raise InputError(f"slices are one text. Give a list of columns, as in ['{visible(slices)}'].")
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
         raise InputError(f"--seed {visible(str(seed))}: give a whole number from 0 to below 2^63.")
-    pieces = data if isinstance(data, Pieces | OnePiece) else as_pieces(data, reading or model.record.reading)
+    pieces = as_pieces(data, reading or model.record.reading)
     names = tuple(dict.fromkeys(slices))
     policy = model.policy
     rows = role_rows(
@@ -148,10 +130,16 @@ def audit_rows(model: Model, rows: RoleRows, bars: Bars | None, seed: int) -> Au
         [str(label) for label in model.record.target.classes],
         fit=FitFacts("unknown" if unknown else fit.status, fit.message),
         policy=model.policy,
-        bars=bars,
+        bars=bars_of(model) if bars is None else bars,
         drift_inputs=None if unknown else _drift_inputs(model, rows, given),
         seed=seed,
     )
+
+
+def bars_of(model: Model) -> Bars:
+    """The bars of an audit that nobody gave any for: the default ones, and a recall that the policy was to have."""
+    asked = [] if model.policy is None else [c for c in model.policy.certificates if c.kind == "recall"]
+    return Bars(recall=asked[0].level, confidence=asked[0].confidence) if asked else Bars()
 
 
 def rows_to_audit(model: Model, rows: RoleRows, kept: NDArray[np.bool_]) -> AuditRows:

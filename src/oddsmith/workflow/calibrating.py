@@ -22,7 +22,7 @@ from oddsmith.calibration.class_maps import ClassMap, class_log_odds
 from oddsmith.calibration.fitting import FITS, fit_map
 from oddsmith.calibration.maps import Map, PriorShift, calibrated
 from oddsmith.data.block import Floats
-from oddsmith.data.pieces import OnePiece, Pieces, as_pieces
+from oddsmith.data.pieces import as_pieces
 from oddsmith.data.read import Reading
 from oddsmith.data.roles import Role
 from oddsmith.errors import DataWarning, InputError, visible
@@ -79,7 +79,7 @@ def calibrate(
         raise InputError(f"--seed {visible(str(seed))}: give a whole number from 0 to below 2^63.")
     if prior is not None and len(model.classes) > 2:
         raise InputError("--prior is a share of one class of two, and there are more. Leave it out.")
-    pieces = data if isinstance(data, Pieces | OnePiece) else as_pieces(data, reading or model.record.reading)
+    pieces = as_pieces(data, reading or model.record.reading)
     rows = role_rows(
         model, pieces, (Role.calibrate,), PURPOSE, CALIBRATED, map_label=map_label, advance=advance
     )

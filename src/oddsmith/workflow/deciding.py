@@ -21,9 +21,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from oddsmith.data.batches import Piecewise
 from oddsmith.data.block import Floats
 from oddsmith.data.cells import require_numbers
-from oddsmith.data.pieces import OnePiece, Pieces, as_pieces
+from oddsmith.data.pieces import as_pieces
 from oddsmith.data.read import Reading, read_table
 from oddsmith.data.roles import ByRow, Role
 from oddsmith.data.row_numbers import COST
@@ -199,7 +200,7 @@ def decide(
     require_wishes(model, wishes)
     if data is None:
         return with_policy(model, None, wishes, seed)
-    pieces = data if isinstance(data, Pieces | OnePiece) else as_pieces(data, reading or model.record.reading)
+    pieces = as_pieces(data, reading or model.record.reading)
     rows = rows_to_decide_on(model, pieces, wishes, map_label=map_label, advance=advance)
     found = with_policy(model, rows, wishes, seed)
     for note in rows.notes:
@@ -209,7 +210,7 @@ def decide(
 
 def rows_to_decide_on(
     model: Model,
-    pieces: Pieces | OnePiece,
+    pieces: Piecewise,
     wishes: Wishes,
     *,
     map_label: Sequence[str] = (),
