@@ -28,7 +28,7 @@ _WIDEST_VERDICT = len("INSUFFICIENT")
 
 def draw_audit(audit: Audit, console: Console) -> None:
     """The verdict strip, then ranking, calibration, policy, slices, drift and label flips."""
-    _draw_strip(audit, console)
+    draw_strip(audit, console)
     _draw_ranking(audit.ranking, console)
     _draw_calibration(audit.calibration, console)
     if audit.policy is not None:
@@ -40,7 +40,8 @@ def draw_audit(audit: Audit, console: Console) -> None:
     _draw_flips(audit.label_flips, console)
 
 
-def _draw_strip(audit: Audit, console: Console) -> None:
+def draw_strip(audit: Audit, console: Console) -> None:
+    """The verdict, and one sentence each on what it rests on."""
     from rich.text import Text
 
     widest = max(len(verdict.name) for verdict in audit.verdicts)

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.calibration.choice import FOLDS, MapChoice, choose_map
+from oddsmith.calibration.choice import MapChoice, choose_map, map_folds, numbered
 from oddsmith.calibration.class_choice import PER_CLASS, choose_class_map, fit_class_map, unseen_logits
-from oddsmith.calibration.class_maps import ClassMap, class_log_odds
+from oddsmith.calibration.class_maps import class_log_odds
 from oddsmith.calibration.fitting import FITS, fit_map
-from oddsmith.calibration.maps import Map, PriorShift, calibrated
+from oddsmith.calibration.maps import PriorShift, calibrated
 from oddsmith.data.block import Floats
 from oddsmith.data.pieces import as_pieces
 from oddsmith.data.read import Reading
@@ -31,7 +32,6 @@ from oddsmith.evaluate.recalibration import recalibration
 from oddsmith.evaluate.score_table import ScoreTable, row_weights
 from oddsmith.evaluate.smooth import smooth_ece
 from oddsmith.fit.losses import log_softmax, softplus
-from oddsmith.fit.path import folds_of
 from oddsmith.model import Model
 from oddsmith.model.labelled import Rows
 from oddsmith.model.records import CalibrationFigures, CalibrationRecord
@@ -93,15 +93,15 @@ def with_calibration(model: Model, rows: RoleRows, method: str, prior: float | N
     """`calibrate` by rows that are scored already; those to calibrate on count."""
     K = len(model.classes)
     kept = rows.of(Role.calibrate)
-    weight = row_weights(None if rows.weight is None else rows.weight[kept], int(kept.sum()))
-    codes = rows.codes[kept].astype(np.intp)
-    folds = _folds(codes, weight, K, seed)
-    scores = rows.eta[kept]
-    found = (
-        _of_two(scores, codes, weight, folds, method, seed)
-        if K == 2
-        else _of_more(scores, model.record.multi_class, codes, weight, folds, method, seed)
-    )
+    if rows.weight is not None:
+        kept = kept & (rows.weight > 0.0)
+    n = int(kept.sum())
+    weight = row_weights(None if rows.weight is None else rows.weight[kept], n)
+    codes, scores = rows.codes[kept].astype(np.intp), rows.eta[kept]
+    unit = np.arange(n) if rows.groups is None else numbered(rows.groups[kept])
+    folds = map_folds(codes, unit, seed) if len(np.unique(codes)) == K else None
+    given = _Given(scores, codes, weight, unit, folds, seed)
+    found = _of_two(given, method) if K == 2 else _of_more(given, model.record.multi_class, method)
     choice, before, after = found
     maps: list[Any] = [choice.map]
     if prior is not None:
@@ -113,7 +113,7 @@ def with_calibration(model: Model, rows: RoleRows, method: str, prior: float | N
             maps=maps,
             reason=choice.reason,
             candidates=choice.candidates,
-            folds=0 if folds is None else int(folds.max()) + 1,
+            folds=0 if folds is None or before is None else int(folds.max()) + 1,
             seed=seed,
             rows=rows.record(Role.calibrate, K),
             before=before,
@@ -123,59 +123,60 @@ def with_calibration(model: Model, rows: RoleRows, method: str, prior: float | N
     )
 
 
-def _folds(codes: NDArray[np.intp], weight: Floats, K: int, seed: int) -> NDArray[np.intp] | None:
-    """Folds (n,) with every class in all of them; None where a class has too few rows for two."""
-    fewest = int(np.bincount(codes[weight > 0.0], minlength=K).min())
-    return None if fewest < 2 else folds_of(codes, weight, min(FOLDS, fewest), seed)
-
-
 Figures = CalibrationFigures | None
 
 
-def _of_two(
-    eta: Floats,
-    y: NDArray[np.intp],
-    weight: Floats,
-    folds: NDArray[np.intp] | None,
-    method: str,
-    seed: int,
-) -> tuple[MapChoice, Figures, Figures]:
+@dataclass(frozen=True)
+class _Given:
+    """The rows that a map is learned from."""
+
+    eta: Floats
+    """(n,), or (n, K) for more than two classes."""
+    codes: NDArray[np.intp]
+    weight: Floats
+    unit: NDArray[np.intp]
+    """(n,): rows of one unit belong together."""
+    folds: NDArray[np.intp] | None
+    seed: int
+
+
+def _of_two(given: _Given, method: str) -> tuple[MapChoice, Figures, Figures]:
+    eta, y, weight, folds = given.eta, given.codes, given.weight, given.folds
     table = ScoreTable.from_scores(eta, y, weight)
     choice = (
-        choose_map(eta, y, weight, seed=seed)
+        choose_map(eta, y, weight, seed=given.seed, groups=given.unit)
         if method == "auto"
-        else MapChoice(fit_map(method, table), f"{method} was asked for.", [], 0, seed)
+        else MapChoice(fit_map(method, table), f"{method} was asked for.", [], 0, given.seed)
     )
     if folds is None:
         return choice, None, None
     unseen = np.empty_like(eta)
-    for k in range(int(folds.max()) + 1):
-        rest, own = folds != k, folds == k
-        learned = fit_map(choice.map.method, ScoreTable.from_scores(eta[rest], y[rest], weight[rest]))
-        unseen[own] = calibrated(learned, eta[own])
+    try:
+        for k in range(int(folds.max()) + 1):
+            rest, own = folds != k, folds == k
+            learned = fit_map(choice.map.method, ScoreTable.from_scores(eta[rest], y[rest], weight[rest]))
+            unseen[own] = calibrated(learned, eta[own])
+    except InputError:  # the rows without some fold cannot teach it
+        return choice, None, None
     return choice, figures(table), figures(ScoreTable.from_scores(unseen, y, weight))
 
 
-def _of_more(
-    eta: Floats,
-    form: str,
-    codes: NDArray[np.intp],
-    weight: Floats,
-    folds: NDArray[np.intp] | None,
-    method: str,
-    seed: int,
-) -> tuple[MapChoice, Figures, Figures]:
+def _of_more(given: _Given, form: str, method: str) -> tuple[MapChoice, Figures, Figures]:
+    eta, codes, weight, folds = given.eta, given.codes, given.weight, given.folds
     logits = eta if form == "softmax" else -softplus(-eta)
     against = class_log_odds(eta) if form == "softmax" else eta
     if method == "auto":
-        choice = choose_class_map(logits, against, codes, weight, folds, seed=seed)
+        choice = choose_class_map(logits, against, codes, weight, folds, given.unit, seed=given.seed)
     else:
         name = f"one-vs-rest {method}" if method in PER_CLASS else method
-        learned: ClassMap | Map = fit_class_map(name, logits, against, codes, weight)
-        choice = MapChoice(learned, f"{name} was asked for.", [], 0, seed)
+        learned = fit_class_map(name, logits, against, codes, weight)
+        choice = MapChoice(learned, f"{name} was asked for.", [], 0, given.seed)
     if folds is None:
         return choice, None, None
-    unseen = unseen_logits(choice.map.method, logits, against, codes, weight, folds)
+    try:
+        unseen = unseen_logits(choice.map.method, logits, against, codes, weight, folds)
+    except InputError:
+        return choice, None, None
     return choice, class_figures(logits, codes, weight), class_figures(unseen, codes, weight)
 
 

@@ -35,6 +35,7 @@ from oddsmith.decision.choosing import (
     THREE,
     TWO,
     analytic_policy,
+    bounded_policy,
     capacity_policy,
     certified_policy,
     deferral_policy,
@@ -297,7 +298,8 @@ class _Chosen:
         self.proba: Floats = np.exp(rows.log_proba[kept])
         self.codes = rows.codes[kept].astype(np.intp)
         self.weight = None if rows.weight is None else rows.weight[kept]
-        self.grouped, self.by_time = rows.groups is not None, rows.by_time
+        self.groups = None if rows.groups is None else rows.groups[kept]
+        self.by_time = rows.by_time
 
     @property
     def table(self) -> ScoreTable:
@@ -346,13 +348,22 @@ def _policy(
         return empirical_policy(table, cost, names, seed=seed)
     if wishes.capacity is not None:
         return capacity_policy(table, wishes.capacity, cost, wishes.reviewer, names)
-    how = {"grouped": chosen.grouped, "by_time": chosen.by_time}
+    how = {"grouped": chosen.groups is not None, "by_time": chosen.by_time}
     if wishes.recall is not None:
         certificate = recall_certificate(table, wishes.recall, wishes.confidence, **how)
     else:
         assert wishes.precision is not None
         assert calibrate is not None
         certificate = precision_certificate(table, calibrate, wishes.precision, wishes.confidence, **how)
+    if certificate.withheld and chosen.groups is not None:
+        if cost is None:
+            raise InputError(
+                f"{certificate.sentence} Add --cost: what is asked for is then given at the threshold that follows."
+            )
+        policy = analytic_policy(table, cost, names, seed=seed)
+        return bounded_policy(
+            policy, [certificate], chosen.eta, chosen.codes, chosen.groups, chosen.weight, seed=seed
+        )
     return certified_policy(table, certificate, cost, names)
 
 
