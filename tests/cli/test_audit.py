@@ -92,7 +92,7 @@ def test_costs_that_are_columns(tmp_path):
     table = table.with_columns(pl.Series("amount", amount))
     model = oddsmith.train(table, "needs_review", id="request", drop=["amount"], split="50/20/30")
     model = oddsmith.decide(model, table, row_costs=oddsmith.RowCosts(fn="amount", fp=18))
-    found = oddsmith.audit(model, table)
+    found = oddsmith.audit(model, table).audit
     kept = (
         model.record.training.roles.split.roles(as_table(table), model.record.missing.markers()) == Role.audit
     )
