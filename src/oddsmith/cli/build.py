@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 EXAMPLES = examples(
     """
     oddsmith build requests.csv --target needs_review --cost fn=120,fp=18 -o model.json
-    oddsmith build german.csv --target class --positive 2 --cost fn=5,fp=1 -o model.json
+    oddsmith build loans.csv --target default --positive yes --cost fn=5,fp=1 --alpha auto -o model.json
     oddsmith build visits.csv --target ill --group patient --cost fn=20,fp=1 --slice ward -o model.json
-    oddsmith build requests.csv --target needs_review --recall 0.9 --cost fn=120,fp=18 -o model.json
-    oddsmith build students.csv --target "Hogwarts House" --id Index --cost-matrix costs.csv -o houses.json
+    oddsmith build requests.csv --target needs_review --id request --recall 0.9 --cost fn=120,fp=18 -o model.json
+    oddsmith build students.csv --target "Hogwarts House" --id Index --alpha .01 --cost-matrix costs.csv -o houses.json
     """
 )
 

@@ -20,9 +20,9 @@ from oddsmith.cli.options import (
 
 EXAMPLES = examples(
     """
-    oddsmith calibrate model.json requests.csv
+    oddsmith calibrate model.json later-requests.csv
     oddsmith calibrate model.json later-requests.csv --method isotonic -o calibrated.json
-    oddsmith calibrate model.json requests.csv --prior 0.02
+    oddsmith calibrate model.json later-requests.csv --prior 0.02
     """
 )
 METHODS = ("auto", "identity", "temperature", "platt", "beta", "isotonic", "venn-abers")

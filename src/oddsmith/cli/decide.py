@@ -26,13 +26,12 @@ if TYPE_CHECKING:
 
 EXAMPLES = examples(
     """
-    oddsmith decide model.json requests.csv
-    oddsmith decide model.json requests.csv --cost fn=120,fp=18
-    oddsmith decide model.json requests.csv --cost fn=120,fp=18,defer=6 --reviewer-error fn=.02,fp=.05
-    oddsmith decide model.json requests.csv --cost fn=120,fp=18 --capacity review=200/1000
-    oddsmith decide model.json requests.csv --recall 0.95 --confidence 0.95
-    oddsmith decide model.json orders.csv --cost fp=18 --cost-column fn=amount
-    oddsmith decide houses.json students.csv --cost-matrix costs.csv -o decided.json
+    oddsmith decide model.json later-requests.csv --cost fn=120,fp=18
+    oddsmith decide model.json later-requests.csv --cost fn=120,fp=18,defer=6 --reviewer-error fn=.02,fp=.05
+    oddsmith decide model.json later-requests.csv --cost fn=120,fp=18 --capacity review=200/1000
+    oddsmith decide model.json later-requests.csv --recall 0.95 --confidence 0.95
+    oddsmith decide model.json later-requests.csv --cost fp=18 --cost-column fn=amount
+    oddsmith decide houses.json later-students.csv --cost-matrix costs.csv -o decided.json
     """
 )
 

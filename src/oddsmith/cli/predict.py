@@ -42,6 +42,8 @@ EXAMPLES = examples(
     oddsmith predict houses.json students.csv -o houses.csv
     oddsmith predict model.json requests.csv --proba
     oddsmith predict model.json requests.csv --proba --explain --json
+    oddsmith predict decided.json requests.csv --proba --action --explain -o routed.csv
+    oddsmith predict decided.json requests.csv --action --capacity
     cat requests.csv | oddsmith predict model.json -
     oddsmith predict model.json requests.csv --memory 1GB -o out.csv
     cat requests.csv | oddsmith predict model.json --stream --rejects rejects.csv
