@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from oddsmith.evidence.audit import Audit
     from oddsmith.evidence.verdicts import Bars
     from oddsmith.model import Model
-    from oddsmith.workflow.deciding import Wishes
+    from oddsmith.workflow.wishes import Wishes
 
 EXAMPLES = examples(
     """
