@@ -22,7 +22,10 @@ from oddsmith.calibration.class_choice import PER_CLASS, choose_class_map, fit_c
 from oddsmith.calibration.class_maps import class_log_odds
 from oddsmith.calibration.fitting import FITS, fit_map
 from oddsmith.calibration.maps import PriorShift, calibrated
+from oddsmith.calibration.prior import estimate_prior
+from oddsmith.data.batches import Piecewise
 from oddsmith.data.block import Floats
+from oddsmith.data.doubles import Doubles
 from oddsmith.data.pieces import as_pieces
 from oddsmith.data.read import Reading
 from oddsmith.data.roles import Role
@@ -34,6 +37,7 @@ from oddsmith.evaluate.smooth import smooth_ece
 from oddsmith.fit.losses import log_softmax, softplus
 from oddsmith.model import Model
 from oddsmith.model.labelled import Rows
+from oddsmith.model.probabilities import ranking
 from oddsmith.model.records import CalibrationFigures, CalibrationRecord
 from oddsmith.model.role_rows import RoleRows, role_rows
 from oddsmith.model.served import CALIBRATED
@@ -41,6 +45,8 @@ from oddsmith.workflow.record import resealed
 
 PURPOSE = "to calibrate the model on"
 METHODS = ("auto", *FITS)
+_AT_A_TIME = 1 << 14
+"""Rows that are scored at once."""
 
 
 def calibrate(
@@ -49,6 +55,7 @@ def calibrate(
     *,
     method: str = "auto",
     prior: float | None = None,
+    prior_from: Any = None,
     seed: int = 0,
     map_label: Sequence[str] = (),
     reading: Reading | None = None,
@@ -62,6 +69,7 @@ def calibrate(
             are of other files than those that trained it.
         method: "auto", or a row of `METHODS`; of three classes or more identity, temperature, or a map for each class.
         prior: of two classes, the share of positives among the rows to come, where it is another.
+        prior_from: such rows, without labels, from which that share is estimated.
         seed: of the folds.
         map_label: "FROM=TO" renames a label.
         reading: how the text of a file is read; by itself as the training rows were.
@@ -77,19 +85,26 @@ def calibrate(
         raise InputError(f"--method '{visible(method)}': choose one of {', '.join(METHODS)}.")
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
         raise InputError(f"--seed {visible(str(seed))}: give a whole number from 0 to below 2^63.")
-    if prior is not None and len(model.classes) > 2:
+    if prior is not None and prior_from is not None:
+        raise InputError(
+            "--prior says the share of positives, and --prior-from estimates it. Keep one of them."
+        )
+    if (prior is not None or prior_from is not None) and len(model.classes) > 2:
         raise InputError("--prior is a share of one class of two, and there are more. Leave it out.")
     pieces = as_pieces(data, reading or model.record.reading)
     rows = role_rows(
         model, pieces, (Role.calibrate,), PURPOSE, CALIBRATED, map_label=map_label, advance=advance
     )
-    found = with_calibration(model, rows, method, prior, int(seed))
+    to_come = None if prior_from is None else as_pieces(prior_from, reading or model.record.reading)
+    found = with_calibration(model, rows, method, prior if to_come is None else to_come, int(seed))
     for note in rows.notes:
         warnings.warn(note, DataWarning, stacklevel=2)
     return found
 
 
-def with_calibration(model: Model, rows: RoleRows, method: str, prior: float | None, seed: int) -> Model:
+def with_calibration(
+    model: Model, rows: RoleRows, method: str, prior: float | Piecewise | None, seed: int
+) -> Model:
     """`calibrate` by rows that are scored already; those to calibrate on count."""
     K = len(model.classes)
     kept = rows.of(Role.calibrate)
@@ -105,8 +120,9 @@ def with_calibration(model: Model, rows: RoleRows, method: str, prior: float | N
     choice, before, after = found
     maps: list[Any] = [choice.map]
     if prior is not None:
-        table = ScoreTable.from_scores(scores, codes, weight)
-        maps.append(PriorShift(observed_share(table), float(prior)))
+        share = observed_share(ScoreTable.from_scores(scores, codes, weight))
+        to_come = prior if isinstance(prior, int | float) else _share_of(model, choice.map, prior, share)
+        maps.append(PriorShift(share, float(to_come)))
     return resealed(
         model,
         calibration=CalibrationRecord(
@@ -121,6 +137,23 @@ def with_calibration(model: Model, rows: RoleRows, method: str, prior: float | N
         ),
         decision=None,
     )
+
+
+def _share_of(model: Model, mapping: Any, pieces: Piecewise, before: float) -> float:
+    """The share of positives among unlabelled rows, as their scores tell it after a map learned at the share `before`."""
+    eta = [
+        ranking(model.score(part).log_odds, model.record.multi_class)[:, 0]
+        for table in pieces.read(None, Doubles(model.numeric))
+        for part in table.parts(_AT_A_TIME)
+    ]
+    found = estimate_prior(calibrated(mapping, np.concatenate(eta)), before)
+    warnings.warn(
+        f"the scores of {visible(pieces.name, 200)} tell of a share of {found.prior:.4g} positives (standard error "
+        f"{found.standard_error:.2g}); {before:.4g} of the rows to calibrate on were.",
+        DataWarning,
+        stacklevel=3,
+    )
+    return found.prior
 
 
 Figures = CalibrationFigures | None
