@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oddsmith.calibration.maps import PriorShift, calibrated, logit
-from oddsmith.calibration.prior import estimate_prior, without_class_weights
+from oddsmith.calibration.prior import estimate_prior
 from oddsmith.errors import InputError
 from oddsmith.fit.losses import expit
 
@@ -109,17 +109,3 @@ def test_scores_that_speak_for_no_share_in_between_are_refused(eta):
 def test_bad_rows_are_named(arguments, said):
     with pytest.raises(InputError, match=said):
         estimate_prior(*arguments)
-
-
-def test_class_weights_are_undone_where_the_model_is_right():
-    # 90 : 10 rows, weighted to 50 : 50: scores are too high by log 9.
-    shift = without_class_weights([90, 10], [90.0, 90.0])
-    assert shift == PriorShift(0.5, 0.1)
-    assert calibrated(shift, [0.0])[0] == pytest.approx(-math.log(9))
-    assert calibrated(without_class_weights([90, 10], [9.0, 1.0]), [0.3])[0] == pytest.approx(0.3, abs=1e-15)
-
-
-@pytest.mark.parametrize("counts", [[0, 10], [5], [5, 5, 5], [math.nan, 1], [math.inf, 1]])
-def test_class_weights_are_of_two_classes(counts):
-    with pytest.raises(InputError, match="not two positive numbers"):
-        without_class_weights(counts, [1.0, 1.0])

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import polars as pl
 import pytest
 
 import oddsmith
+from oddsmith.data.native import as_table
 from oddsmith.data.read import read_table
 from oddsmith.data.roles import Role
 from oddsmith.data.samples import access_requests, students
@@ -81,6 +83,22 @@ def test_groups_of_the_split_are_the_units(tmp_path):
     found = oddsmith.audit(model, path).audit
     assert 1 < found.sample_size.n_groups < found.sample_size.n_rows
     assert "by group" in found.ranking.classes[0].auc.interval.method
+
+
+@pytest.mark.filterwarnings("ignore::oddsmith.DataWarning")
+def test_costs_that_are_columns(tmp_path):
+    table = pl.read_csv(access_requests(600, seed=7).encode(), infer_schema=False)
+    amount = np.random.default_rng(0).exponential(100, 600) + 1
+    table = table.with_columns(pl.Series("amount", amount))
+    model = oddsmith.train(table, "needs_review", id="request", drop=["amount"], split="50/20/30")
+    model = oddsmith.decide(model, table, row_costs=oddsmith.RowCosts(fn="amount", fp=18))
+    found = oddsmith.audit(model, table).audit
+    kept = (
+        model.record.training.roles.split.roles(as_table(table), model.record.missing.markers()) == Role.audit
+    )
+    y, review = (table["needs_review"].to_numpy() == "1")[kept], model.act(table)[kept] == "review"
+    cost = np.where(y, np.where(review, 0.0, amount[kept]), np.where(review, 18.0, 0.0))
+    assert found.policy.cost.value == pytest.approx(cost.mean())
 
 
 @pytest.mark.parametrize("form", ["softmax", "ovr"])

@@ -156,6 +156,7 @@ def test_whole_files_serve_once(shop, tmp_path):
     [
         ({"method": "best"}, "--method 'best': choose one of auto, identity"),
         ({"prior": 0.0}, "after 0.0: not a share"),
+        ({"prior": 0.1, "prior_from": {"a": [1]}}, "--prior-from estimates it"),
         ({"seed": -1}, "--seed -1: give a whole number"),
     ],
 )
@@ -171,3 +172,19 @@ def test_the_flat_form_has_no_place_for_it(ovr, students_csv, tmp_path):
     (tmp_path / "later.csv").write_text(students(100, seed=8))
     with pytest.raises(InputError, match="no place for a calibration"):
         oddsmith.calibrate(ovr, tmp_path / "later.csv").save(tmp_path / "flat.json", flat=True)
+
+
+@pytest.mark.filterwarnings("ignore::oddsmith.DataWarning")
+def test_a_share_is_estimated_from_rows_without_labels(split):
+    """Rows of which a class was thinned out: what is left of the labels is what the estimate comes near to."""
+    model, table, _ = split
+    plain = oddsmith.calibrate(model, table, method="platt")
+    positive = table.frame["needs_review"].to_numpy() == "1"
+    few = np.flatnonzero(~positive | (np.cumsum(positive) % 4 == 0))
+    rows = table.take(few)
+    shown = oddsmith.calibrate(model, table, method="platt", prior_from=rows.frame.drop("needs_review"))
+    platt, shift = shown.record.calibration.maps
+    eta = calibrated(platt, plain.score(rows).log_odds[:, 0])
+    # The fixed point of EM: the mean of the shifted probabilities is the share.
+    assert expit(calibrated(shift, eta)).mean() == pytest.approx(shift.after, rel=1e-9)
+    assert shift.after < 0.7 * shift.before

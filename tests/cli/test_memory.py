@@ -7,27 +7,29 @@ import numpy as np
 import polars as pl
 import pytest
 
+import oddsmith
 from oddsmith.data import memory, pieces
 from oddsmith.data.samples import access_requests, students
 
 
 @pytest.fixture(scope="module")
-def data():
-    return {
-        "requests": access_requests(400, 1),
-        "later": access_requests(300, 2, 401),
-        "students": students(300, 1),
-    }
+def stock(tmp_path_factory):
+    """A folder with rows, and models of other rows of their kind."""
+    folder = tmp_path_factory.mktemp("stock")
+    (folder / "requests.csv").write_text(access_requests(400, 1))
+    (folder / "later.csv").write_text(access_requests(300, 2, 401))
+    (folder / "students.csv").write_text(students(300, 1))
+    pl.read_csv(folder / "later.csv").write_parquet(folder / "later.parquet", row_group_size=50)
+    oddsmith.train(folder / "requests.csv", "needs_review", id="request").save(folder / "model.json")
+    oddsmith.train(folder / "students.csv", "Hogwarts House").save(folder / "houses.json")
+    return folder
 
 
 @pytest.fixture
-def shop(data, command, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name, text in data.items():
-        Path(f"{name}.csv").write_text(text)
-    pl.read_csv("later.csv").write_parquet("later.parquet", row_group_size=50)
-    assert command("train requests.csv --target needs_review --id request -o model.json").code == 0
-    assert command('train students.csv --target "Hogwarts House" -o houses.json').code == 0
+def shop(stock, command):
+    """`command`, in a folder that holds links to all of these."""
+    for path in stock.iterdir():
+        Path(path.name).symlink_to(path)
     return command
 
 

@@ -213,7 +213,9 @@ def test_a_model_does_not_know_whether_doubles_were_parsed(
     rows = list(zip(*column, strict=True))
     text = "a,b,c,y\n" + "".join(",".join(row) + "\n" for row in rows)
     other = "y,c,b,a\n" + "".join(",".join(row[::-1]) + "\n" for row in rows[::-1])
-    for paths in (files(tmp_path, text.encode()), files(tmp_path, text.encode(), other.encode())):
+    # One file by itself reads no differently under options: it is the beginning of both.
+    both = files(tmp_path, text.encode(), other.encode())
+    for paths in (both,) if options else (both[:1], both):
         with pytest.MonkeyPatch.context() as patch:
             found = outcome(paths, target="y", **options)
             patch.setattr(survey, "Doubles", lambda columns: None)

@@ -187,7 +187,7 @@ def test_soup_is_read_or_refused_wherever_it_is_cut(folder, text, size, quoted, 
 
 
 def frame_of_everything():
-    n = 1000
+    n = 300
     rng = np.random.default_rng(0)
     return pa.table(
         {
@@ -204,12 +204,12 @@ def frame_of_everything():
     )
 
 
-@pytest.mark.parametrize("groups", [37, 5000])
+@pytest.mark.parametrize("groups", [37, 1000])
 def test_parquet_is_the_same_wherever_it_is_cut(folder, groups):
     path = folder / "t.parquet"
     pq.write_table(frame_of_everything(), path, row_group_size=groups, write_page_checksum=True)
     expected = at_once(path)
-    for size in (1, 500, 20_000, 1 << 20):
+    for size in (1, 500, 6000, 1 << 20):
         assert cut(path, size) == expected
     assert len(list(in_pieces(path, 1000))) > 10
     pieces = in_pieces(path, 1000)

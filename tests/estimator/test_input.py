@@ -95,7 +95,7 @@ def test_single_precision_is_never_copied_whole_to_double():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(60_000, 50)).astype(np.float32)
     y = (rows[:, 0] + rng.logistic(size=len(rows)) > 0).astype(np.int64)
-    fitted(rows[:100, :2], y[:100], alpha=0.1)
+    fitted(rows[:30_000], y[:30_000], n_threads=1)  # a thread keeps workspaces of the size of a block
     tracemalloc.start()
     found = fitted(rows, y, n_threads=1)
     found.predict_proba(rows)

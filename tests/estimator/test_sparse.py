@@ -190,8 +190,11 @@ def test_more_columns_than_a_hessian_could_hold():
         LogisticRegression(alpha=1e-3, solver="newton").fit(rows, y)
 
 
-@pytest.mark.parametrize("l1_ratio", [1.0, 0.4])
-@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["bare", "weighted"])
+@pytest.mark.parametrize(
+    ("l1_ratio", "weight"),
+    [(1.0, None), (1.0, WEIGHT), (0.4, WEIGHT)],
+    ids=["bare", "weighted", "elastic net"],
+)
 @pytest.mark.parametrize(
     ("y", "options"),
     [

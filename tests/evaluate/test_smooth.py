@@ -190,7 +190,7 @@ def test_unequal_weights_widen_the_interval_as_fewer_rows_do():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("slope", "shift"), [(1.0, 0.0), (0.8, 0.0), (0.6, 0.2), (1.0, 0.5)])
+@pytest.mark.parametrize(("slope", "shift"), [(1.0, 0.0), (0.8, 0.0), (1.0, 0.5)])
 def test_the_interval_covers_the_error_of_the_population_of_calibrated_scores_too(slope, shift):
     grid = np.linspace(-9, 9, 4001)
     density = np.exp(-0.5 * (grid / 1.5) ** 2)

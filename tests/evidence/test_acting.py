@@ -101,6 +101,20 @@ def test_the_difference_covers():
     assert (hits / 400 >= 0.91).all(), hits / 400
 
 
+@pytest.mark.slow
+def test_noise_saves_nothing():
+    # Scores that know nothing, errors of one price, classes of one size: each way costs 1/2 a case. The interval of the
+    # difference to the best single action may lie below 0 by chance in .025 of samples; in fewer, for that action is
+    # the best in hindsight.
+    policy, below = analytic_policy(None, Cost(fn=1, fp=1)), 0
+    for seed in range(500):
+        random = np.random.default_rng([3, seed])
+        eta = random.normal(size=200)
+        rows = AuditRows(eta, eta, random.integers(2, size=200))
+        below += acting(rows, policy, n_resamples=300, seed=seed).best_single.interval.high < 0.0
+    assert below / 500 <= 0.025 + 3 * np.sqrt(0.025 * 0.975 / 500)
+
+
 def test_columns_of_costs():
     rows = some_rows(200, cost_columns={"loss": np.linspace(1, 9, 200)})
     found = acting(rows, row_policy(RowCosts(fn="loss", fp=1.0)))

@@ -41,7 +41,7 @@ def test_the_flip_of_the_reference():
     flipped[3] = 1 - flipped[3]
     for labels, which in ((NEEDS_REVIEW, "base"), (flipped, "flipped")):
         assert figures["F1"].value(labels) == pytest.approx(expected[which]["f1"], abs=5e-4)
-        assert figures["ECE"].value(labels) == pytest.approx(expected[which]["ece"], abs=5e-4)
+        assert figures["ECE of 4 bins"].value(labels) == pytest.approx(expected[which]["ece"], abs=5e-4)
     # It is the one that helps F1 most, and the search finds it.
     found = next(flip for flip in label_flips(rows, POLICY).flips if flip.figure == "F1")
     assert (found.k, found.rows_highest) == (1, (3,))
@@ -60,7 +60,7 @@ def test_figures_are_those_of_others():
     assert figures["log loss"].value(y) == pytest.approx(log_loss(y, expit(eta), sample_weight=w))
     assert figures["recall"].value(y) == pytest.approx(recall_score(y, called, sample_weight=w))
     assert figures["F1"].value(y) == pytest.approx(f1_score(y, called, sample_weight=w))
-    assert figures["ECE"].value(y) == pytest.approx(reliability(table, 4, "p").ece)
+    assert figures["ECE of 4 bins"].value(y) == pytest.approx(reliability(table, 4, "p").ece)
     cost = 120 * w[(y == 1) & ~called].sum() + 18 * w[(y == 0) & called].sum()
     assert figures["cost a case"].value(y) == pytest.approx(cost / w.sum())
 
@@ -82,7 +82,7 @@ def test_one_flip_is_the_best_of_all_rows(found):
             tried.append(base if value is None else value)
         for sign, best in ((1, max(tried)), (-1, min(tried))):
             ((value, flipped),) = figure.path(sign, [1])
-            if figure.name == "ECE" and (w != w[0]).any():
+            if figure.name == "ECE of 4 bins" and (w != w[0]).any():
                 assert sign * base <= sign * value <= max(sign * base, sign * best) + 1e-12
             else:
                 assert value == pytest.approx(max(sign * base, sign * best) * sign, abs=1e-12), figure.name

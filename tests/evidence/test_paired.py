@@ -305,5 +305,5 @@ def test_the_interval_of_the_smooth_ece_covers(slope, shift):
     true = found(rng, 400_000, 1).difference
     intervals = [found(rng, 500, 80).interval for _ in range(80)]
     assert sum(interval.low <= true <= interval.high for interval in intervals) >= 0.92 * 80
-    # Not by telling nothing: half a width of 1 / sqrt(500).
+    # And not by telling nothing: no more than 1.5 / sqrt(n) to each side.
     assert np.mean([interval.high - interval.low for interval in intervals]) < 3 / np.sqrt(500)

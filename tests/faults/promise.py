@@ -58,6 +58,17 @@ CASES = (
         "train {shop}/students.csv --target house --drop name,hand --multi-class ovr --alpha .01 --flat -o m.json",
         {"m.json": b"old"},
     ),
+    Case(
+        "build",
+        "build {shop}/requests.csv --target needs_review --id request --cost fn=5,fp=1 -o model.json --json",
+        {"model.json": b"old"},
+    ),
+    Case(
+        "calibrate -o",
+        "calibrate {shop}/review.json {shop}/later.csv --method platt -o m.json",
+        {"m.json": b"old"},
+    ),
+    Case("explain", "explain {shop}/review.json --row ambiguity=3,support=4"),
     Case("predict -o", "predict {shop}/review.json {shop}/requests.csv --proba -o p.csv", {"p.csv": b"old"}),
     Case("predict", "predict {shop}/review.json {shop}/requests.csv"),
     Case("evaluate", "evaluate {shop}/review.json {shop}/requests.csv --threshold .5"),
@@ -70,6 +81,7 @@ CASES = (
 def make_shop(folder):
     """The inputs of all cases."""
     (folder / "requests.csv").write_text(access_requests(60, seed=3))
+    (folder / "later.csv").write_text(access_requests(60, seed=4, first=61))
     header, rest = students(80, seed=1).split("\n", 1)
     (folder / "students.csv").write_text(f"{_short(header)}\n{rest}")
     command = _TRAIN.replace("{shop}", str(folder)).split()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from oddsmith.decision.choosing import analytic_policy, given_policy
+from oddsmith.decision.choosing import analytic_policy, deferral_policy, given_policy
 from oddsmith.evaluate.metrics import Cost
 from oddsmith.evidence.audit import audit_of
 from oddsmith.evidence.drift import DriftInputs
@@ -93,6 +93,16 @@ def test_a_pipe_has_a_line_a_verdict_and_no_trailing_blanks():
     for verdict in audit.verdicts:
         assert any(line.endswith(verdict.sentence) and line.startswith(verdict.verdict) for line in lines)
     assert all(line == line.rstrip() for line in lines)
+
+
+def test_with_a_third_action_it_is_said_which_one_counts():
+    random = np.random.default_rng(1)
+    eta = random.normal(-0.5, 2.0, 400)
+    y = (random.random(400) < expit(eta)).astype(int)
+    policy = deferral_policy(None, Cost(fn=120, fp=18, defer=3))
+    shown = drawn(audit_of(AuditRows(eta, eta, y, slices={"y": y}), ["no", "yes"], fit=FIT, policy=policy))
+    for title in ("recall: not auto", "precision of review", "share review", "true auto defer review"):
+        assert title in " ".join(shown.split())
 
 
 def test_names_cannot_steer_the_terminal():

@@ -81,7 +81,7 @@ def choose_map(
     kept = row_weights(sample_weight, n_rows) > 0.0
     scores, labels = np.asarray(eta, dtype=np.float64)[kept], np.asarray(y, dtype=np.float64)[kept]
     weight = row_weights(sample_weight, n_rows)[kept]
-    unit = np.arange(len(scores)) if groups is None else _numbered(row_groups(groups, n_rows)[kept])
+    unit = np.arange(len(scores)) if groups is None else numbered(row_groups(groups, n_rows)[kept])
     fewest = min(len(np.unique(unit[labels == label])) for label in (0.0, 1.0))
     noun = "row" if groups is None else "group"
     few = f"identity: a class has only {counted(fewest, noun)}"
@@ -94,8 +94,9 @@ def choose_map(
     if fewest == 1:
         reason = f"{few}, and a map is judged by others than it is learned from."
         return MapChoice(Identity(), reason, [], 0, seed)
-    n_folds = min(FOLDS, fewest)
-    folds = _folds(labels, unit, n_folds, seed)
+    folds = map_folds(labels, unit, seed)
+    assert folds is not None
+    n_folds = int(folds.max()) + 1
     maps: dict[str, Map] = {}
     losses: dict[str, Floats] = {}
     left_out: dict[str, str] = {}
@@ -123,20 +124,27 @@ def choose_map(
     return MapChoice(maps[chosen], reason, candidates, n_folds, seed)
 
 
-def _numbered(groups: NDArray[np.generic]) -> NDArray[np.intp]:
+def numbered(groups: NDArray[np.generic]) -> NDArray[np.intp]:
     """Groups as numbers from 0."""
     numbers: NDArray[np.intp] = np.unique(groups, return_inverse=True)[1]
     return numbers
 
 
-def _folds(labels: Floats, unit: NDArray[np.intp], n_folds: int, seed: int) -> NDArray[np.intp]:
-    """The fold of each row (n,), that of its unit: each fold with its share of the units that hold a class."""
-    negative, positive = (
-        np.bincount(unit[labels == label], minlength=unit.max() + 1) > 0 for label in (0.0, 1.0)
-    )
+def map_folds(codes: NDArray[np.generic], unit: NDArray[np.intp], seed: int) -> NDArray[np.intp] | None:
+    """The fold (n,) of each row, that of its unit: each with its share of the units that hold a class.
+
+    `codes` (n,) are class codes, `unit` (n,) numbers from 0. None where a class is in fewer than two units.
+    """
+    classes, code = np.unique(codes, return_inverse=True)
+    holds = np.zeros((int(unit.max(initial=-1)) + 1, len(classes)), dtype=bool)
+    holds[unit, code] = True
+    n_units = holds.sum(axis=0)
+    if not len(n_units) or n_units.min() < 2:
+        return None
     # In this order the units that hold a class are neighbours, so that every fold gets one of them.
-    kind = np.where(negative & positive, 1, np.where(negative, 0, 2))
-    return folds_of(kind, None, n_folds, seed)[unit]
+    by_rarity = holds[:, np.argsort(n_units, kind="stable")]
+    kind = 2 * by_rarity.argmax(axis=1) + (holds.sum(axis=1) > 1)
+    return folds_of(kind, None, min(FOLDS, int(n_units.min())), seed)[unit]
 
 
 def simplest(

@@ -78,10 +78,13 @@ def choose_class_map(
     codes: NDArray[np.intp],
     sample_weight: ArrayLike | None,
     folds: NDArray[np.intp] | None,
+    unit: NDArray[np.intp],
     *,
     seed: int = 0,
 ) -> MapChoice:
     """The map for rows of K classes; `folds` (n,) or None where there are too few rows. Others as `fit_class_map`.
+
+    Rows of one `unit` (n,) vary together.
 
     Raises:
         InputError: no row has a weight, or scores and codes do not fit.
@@ -106,6 +109,6 @@ def choose_class_map(
             left_out[method] = str(error)
             continue
         losses[method] = -log_softmax(found)[rows, codes]
-    chosen, reason, candidates = simplest(METHODS, losses, left_out, weight / weight.sum())
+    chosen, reason, candidates = simplest(METHODS, losses, left_out, weight / weight.sum(), unit)
     mapping = fit_class_map(chosen, logits, against, codes, weight)
     return MapChoice(mapping, reason, candidates, min(FOLDS, int(folds.max()) + 1), seed)

@@ -17,7 +17,6 @@ probabilities: a simple procedure.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -28,10 +27,6 @@ from oddsmith.data.block import Floats
 from oddsmith.errors import InputError
 from oddsmith.evaluate.score_table import require, row_weights
 
-APPROXIMATION = (
-    "Class weights shift the log-odds by a constant only where the model is right; elsewhere they change its "
-    "slopes too. Undoing them is an approximation: a map learned on rows that count alike is not."
-)
 _MOST = 200
 
 
@@ -84,26 +79,6 @@ def estimate_prior(eta: ArrayLike, before: float, sample_weight: ArrayLike | Non
     slopes = _slopes(ratio, now)
     error = math.sqrt(((weight * slopes) ** 2).sum()) / float((weight * slopes**2).sum())
     return PriorEstimate(now, error, len(ratio))
-
-
-def without_class_weights(class_counts: Sequence[float], class_weights: Sequence[float]) -> PriorShift:
-    """The shift from the share that weights made of the positive class to its share among rows: an approximation.
-
-    `class_counts` are the rows of the negative and the positive class, `class_weights` their summed weights. What
-    it leaves undone is said in `APPROXIMATION`; it is not for scores that a map has calibrated.
-
-    Raises:
-        InputError: there are not two classes with rows and weight.
-    """
-    shares = []
-    for name, parts in (("counts", class_counts), ("weights", class_weights)):
-        if len(parts) != 2 or not all(math.isfinite(part) and part > 0.0 for part in parts):
-            raise InputError(
-                f"class {name} {list(parts)}: not two positive numbers. Give one for each class."
-            )
-        shares.append(parts[1] / (parts[0] + parts[1]))
-    count, weight = shares
-    return PriorShift(weight, count)
 
 
 def _slopes(ratio: Floats, after: float) -> Floats:

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = examples(
     """
-    oddsmith audit model.json requests.csv
-    oddsmith audit model.json later-requests.csv --slice department --slice ambiguity
-    oddsmith audit model.json later-requests.csv --bar auc=.7,smooth_ece=.03 --bar recall=.9
-    oddsmith audit model.json later-requests.csv --json
-    oddsmith audit model.json later-requests.csv -o audited.json
+    oddsmith audit model.json validation.csv
+    oddsmith audit model.json validation.csv --slice department --slice ambiguity
+    oddsmith audit model.json validation.csv --bar auc=.7,smooth_ece=.03 --bar recall=.9
+    oddsmith audit model.json validation.csv --json
+    oddsmith audit model.json validation.csv -o audited.json
     """
 )
 FAILED = 1

@@ -14,17 +14,18 @@ from oddsmith.cli.training import learned, tell_training, training_options
 
 if TYPE_CHECKING:
     from oddsmith.data.batches import Batches
+    from oddsmith.evidence.audit import Audit
     from oddsmith.evidence.verdicts import Bars
     from oddsmith.model import Model
-    from oddsmith.workflow.deciding import Wishes
+    from oddsmith.workflow.wishes import Wishes
 
 EXAMPLES = examples(
     """
     oddsmith build requests.csv --target needs_review --cost fn=120,fp=18 -o model.json
-    oddsmith build german.csv --target class --positive 2 --cost fn=5,fp=1 -o model.json
+    oddsmith build loans.csv --target default --positive yes --cost fn=5,fp=1 --alpha auto -o model.json
     oddsmith build visits.csv --target ill --group patient --cost fn=20,fp=1 --slice ward -o model.json
-    oddsmith build requests.csv --target needs_review --recall 0.9 --cost fn=120,fp=18 -o model.json
-    oddsmith build students.csv --target "Hogwarts House" --id Index --cost-matrix costs.csv -o houses.json
+    oddsmith build requests.csv --target needs_review --id request --recall 0.9 --cost fn=120,fp=18 -o model.json
+    oddsmith build students.csv --target "Hogwarts House" --id Index --alpha .01 --cost-matrix costs.csv -o houses.json
     """
 )
 
@@ -67,7 +68,6 @@ def build(
     one sentence each on fit, ranking, calibration, policy and sample size. Exit code 1 where one of them fails.
     """
     from oddsmith.errors import visible
-    from oddsmith.report.audit_report import draw_audit
     from oddsmith.workflow.building import built
 
     def work(rows: Batches, *, progress: Any, seed: int, **training: Any) -> Model:
@@ -93,7 +93,31 @@ def build(
     if voice.json:
         voice.write_json(audit)
     else:
-        draw_audit(audit, voice.console())
+        _draw(model, audit, voice)
     voice.note(f"wrote {visible(output, 200)}")
     if audit.verdict == "FAIL":
         context.exit(FAILED)
+
+
+def _draw(model: Model, audit: Audit, voice: Voice) -> None:
+    """Calibration and policy in short, or the whole audit under --verbose; the verdicts come last."""
+    from rich.text import Text
+
+    from oddsmith.errors import counted
+    from oddsmith.report.audit_report import draw_audit, draw_strip
+    from oddsmith.report.calibration_report import draw_calibration
+    from oddsmith.report.policy_report import draw_policy
+    from oddsmith.report.terminal import heading
+
+    console, record = voice.console(), model.record
+    assert record.calibration is not None
+    assert record.decision is not None
+    console.print(Text("Calibration", style="bold"))
+    draw_calibration(record.calibration, console)
+    heading(console, "Policy")
+    draw_policy(record.decision, record.target.classes, console)
+    heading(
+        console,
+        f"Audit, on {counted(sum(record.audit.rows.class_counts), 'row')}" if record.audit else "Audit",
+    )
+    (draw_audit if voice.verbose else draw_strip)(audit, console)

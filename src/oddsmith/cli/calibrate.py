@@ -20,9 +20,9 @@ from oddsmith.cli.options import (
 
 EXAMPLES = examples(
     """
-    oddsmith calibrate model.json requests.csv
+    oddsmith calibrate model.json later-requests.csv
     oddsmith calibrate model.json later-requests.csv --method isotonic -o calibrated.json
-    oddsmith calibrate model.json requests.csv --prior 0.02
+    oddsmith calibrate model.json later-requests.csv --prior 0.02
     """
 )
 METHODS = ("auto", "identity", "temperature", "platt", "beta", "isotonic", "venn-abers")
@@ -45,6 +45,11 @@ METHODS = ("auto", "identity", "temperature", "platt", "beta", "isotonic", "venn
     help="Of two classes: the share of positives among the rows to come, where it is another than in DATA.",
 )
 @click.option(
+    "--prior-from",
+    metavar="FILE",
+    help="Rows to come, without labels: estimate the share of positives among them from their scores.",
+)
+@click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds that judge maps."
 )
 @click.option("--map-label", multiple=True, metavar="FROM=TO", help="Rename a label.")
@@ -57,6 +62,7 @@ def calibrate(
     data: tuple[str, ...],
     method: str,
     prior: float | None,
+    prior_from: str | None,
     seed: int,
     map_label: tuple[str, ...],
     output: str | None,
@@ -89,8 +95,10 @@ def calibrate(
             pieces,
             method=method,
             prior=prior,
+            prior_from=prior_from,
             seed=seed,
             map_label=map_label,
+            reading=reading,
             advance=advance,
         )
     found.save(place)

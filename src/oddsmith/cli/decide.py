@@ -22,17 +22,16 @@ from oddsmith.cli.options import (
 
 if TYPE_CHECKING:
     from oddsmith.model import Model
-    from oddsmith.workflow.deciding import Wishes
+    from oddsmith.workflow.wishes import Wishes
 
 EXAMPLES = examples(
     """
-    oddsmith decide model.json requests.csv
-    oddsmith decide model.json requests.csv --cost fn=120,fp=18
-    oddsmith decide model.json requests.csv --cost fn=120,fp=18,defer=6 --reviewer-error fn=.02,fp=.05
-    oddsmith decide model.json requests.csv --cost fn=120,fp=18 --capacity review=200/1000
-    oddsmith decide model.json requests.csv --recall 0.95 --confidence 0.95
-    oddsmith decide model.json orders.csv --cost fp=18 --cost-column fn=amount
-    oddsmith decide houses.json students.csv --cost-matrix costs.csv -o decided.json
+    oddsmith decide model.json later-requests.csv --cost fn=120,fp=18
+    oddsmith decide model.json later-requests.csv --cost fn=120,fp=18,defer=6 --reviewer-error fn=.02,fp=.05
+    oddsmith decide model.json later-requests.csv --cost fn=120,fp=18 --capacity review=200/1000
+    oddsmith decide model.json later-requests.csv --recall 0.95 --confidence 0.95
+    oddsmith decide model.json later-requests.csv --cost fp=18 --cost-column fn=amount
+    oddsmith decide houses.json later-students.csv --cost-matrix costs.csv -o decided.json
     """
 )
 
@@ -205,7 +204,8 @@ def _asked(model: Model, pieces: Any, voice: Voice, map_label: tuple[str, ...]) 
     from oddsmith.errors import InputError
     from oddsmith.evaluate.metrics import Cost
     from oddsmith.report.policy_report import draw_ratios
-    from oddsmith.workflow.deciding import Wishes, require_wishes, rows_to_decide_on, with_policy
+    from oddsmith.workflow.deciding import rows_to_decide_on, with_policy
+    from oddsmith.workflow.wishes import Wishes, require_wishes
 
     if len(model.classes) > 2:
         require_wishes(model, Wishes(cost=Cost(fn=1, fp=1)))
@@ -241,7 +241,7 @@ def _wishes(
     """What the options say, typed."""
     from oddsmith.decision.capacity import parse_capacity
     from oddsmith.decision.costs import PERFECT, parse_cost, parse_reviewer, parse_row_costs
-    from oddsmith.workflow.deciding import Wishes, matrix_in
+    from oddsmith.workflow.wishes import Wishes, matrix_in
 
     return Wishes(
         cost=None if cost is None or cost_column else parse_cost(cost),

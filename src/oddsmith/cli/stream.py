@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from oddsmith.cli.options import Voice
-from oddsmith.cli.predict import Shown, mention_unused, predictions, written
+from oddsmith.cli.predictions import Shown, mention_unused, predictions, written
 
 if TYPE_CHECKING:
     import polars as pl

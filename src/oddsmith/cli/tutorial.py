@@ -38,17 +38,21 @@ STORY: tuple[tuple[str, str], ...] = (
     ),
     ("5. Sort new students.", "predict houses.json new-students.csv"),
     (
-        "6. Access requests: label 1 needs human review. Text, true/false and numbers work together.",
-        "train requests.csv --target needs_review --id request -o review.json",
+        "6. Access requests: label 1 needs human review. One command trains, calibrates, decides and audits, each on rows "
+        "of its own: a missed review costs 120, a needless one 18.",
+        "build requests.csv --target needs_review --id request --cost fn=120,fp=18 -o review.json",
     ),
     (
-        "7. Judge it on later requests, with the costs of a miss and of a false alarm. The last threshold follows "
-        "from the costs, and is the best one where probabilities are right; a small sample may favour another.",
-        "evaluate review.json later-requests.csv --threshold .2,.5,.8 --cost fn=120,fp=18",
+        "7. What is done about a new request? Its probability, the action, and what each action would be expected to cost.",
+        "predict review.json one-request.csv --proba --action --explain --json",
     ),
     (
-        "8. Why was the first one scored so? Its contributions and the average row's log-odds add up to its own.",
-        "predict review.json one-request.csv --proba --explain --json",
+        "8. Why? And what would have changed it?",
+        "explain review.json --row department=sales,privileged=True,ambiguity=3.1,support=4",
+    ),
+    (
+        "9. Does it hold in every department? On the rows that were kept for the audit.",
+        "audit review.json requests.csv --slice department",
     ),
 )
 

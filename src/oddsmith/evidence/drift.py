@@ -40,7 +40,7 @@ class DriftInputs:
     train_rows: float
     audit_mean: Floats
     audit_rows: float
-    """Rows, or groups where rows come in these."""
+    """Units: rows, their effective number where weights differ, or groups."""
     train_counts: Sequence[float]
     """Rows of each class."""
     audit_counts: Sequence[float]

@@ -42,9 +42,12 @@ def number_of_units(weight: Floats, groups: Integers | None) -> float:
 
 
 def mean_estimate(
-    values: Floats, weight: Floats, groups: Integers | None, level: float = 0.95
+    values: Floats, weight: Floats, groups: Integers | None, level: float = 0.95, least: float = -math.inf
 ) -> Estimate | None:
-    """The weighted mean of a column (n,), with Student's interval; None of fewer than two units."""
+    """The weighted mean of a column (n,) of numbers from `least` on, with Student's interval.
+
+    None of fewer than two units.
+    """
     from scipy.special import stdtrit
 
     total = float(weight.sum())
@@ -58,7 +61,7 @@ def mean_estimate(
     error = math.sqrt(units / (units - 1) * float(surplus @ surplus)) / total
     half = float(stdtrit(units - 1, (1.0 + level) / 2)) * error
     method = "Student" if groups is None else "Student, by group"
-    return Estimate(mean, error, Interval(mean - half, mean + half, level, method))
+    return Estimate(mean, error, Interval(max(least, mean - half), mean + half, level, method))
 
 
 def share_estimate(

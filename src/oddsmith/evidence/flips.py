@@ -283,7 +283,7 @@ def _ece(rows: AuditRows) -> _Counted:
     def error(_: Floats, positive: Floats) -> float:
         return float(np.abs(positive - expected).sum()) / total
 
-    return _Counted("ECE", rows, cell, error)
+    return _Counted(f"ECE of {ECE_BINS} bins", rows, cell, error)
 
 
 def _f1(negative: Floats, positive: Floats) -> float | None:

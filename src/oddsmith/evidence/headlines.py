@@ -162,7 +162,7 @@ def calibration_of(rows: AuditRows, classes: Sequence[str], level: float, seed: 
     second = f"the probability of '{visible(classes[1])}'"
     return Calibration(
         of=second if rows.n_classes == 2 else "the largest probability, against whether that class was right",
-        log_loss=mean_estimate(rows.losses, rows.weight, rows.units, level),
+        log_loss=mean_estimate(rows.losses, rows.weight, rows.units, level, least=0.0),
         report=report,
         note=note,
     )

@@ -106,7 +106,7 @@ def slicing(
                 recall = share_estimate(actions[inside][positive] > 0, weight[positive], of, each)
         if costs is not None:
             cost = mean_estimate(costs[inside], weight, groups, each)
-        loss = mean_estimate(rows.losses[inside], weight, groups, each)
+        loss = mean_estimate(rows.losses[inside], weight, groups, each, least=0.0)
         ratio = _ratio(expit(eta[inside]), y, weight, rows, inside, each)
         apart = [
             ("observed / expected", ratio is not None and _leaves_out(ratio.interval, 1.0)),

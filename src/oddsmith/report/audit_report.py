@@ -28,19 +28,20 @@ _WIDEST_VERDICT = len("INSUFFICIENT")
 
 def draw_audit(audit: Audit, console: Console) -> None:
     """The verdict strip, then ranking, calibration, policy, slices, drift and label flips."""
-    _draw_strip(audit, console)
+    draw_strip(audit, console)
     _draw_ranking(audit.ranking, console)
     _draw_calibration(audit.calibration, console)
     if audit.policy is not None:
         _draw_policy(audit.policy, audit.classes, console)
     for slicing in audit.slices:
-        _draw_slices(slicing, console)
+        _draw_slices(slicing, audit, console)
     if audit.drift is not None:
         _draw_drift(audit.drift, console)
     _draw_flips(audit.label_flips, console)
 
 
-def _draw_strip(audit: Audit, console: Console) -> None:
+def draw_strip(audit: Audit, console: Console) -> None:
+    """The verdict, and one sentence each on what it rests on."""
     from rich.text import Text
 
     widest = max(len(verdict.name) for verdict in audit.verdicts)
@@ -117,7 +118,12 @@ def _draw_policy(policy: Acting, classes: tuple[str, ...], console: Console) -> 
         cells = [figure(row[a]) for row in policy.counts]
         columns.append(Column(_name(action), [*cells, _value(share), *_ends(share.interval)]))
     draw_table(console, columns)
-    shares = [("recall", policy.recall), ("precision", policy.precision), ("cost a case", policy.cost)]
+    first, *between, last = map(_name, policy.actions)
+    shares = [
+        (f"recall: not {first}" if between else "recall", policy.recall),
+        (f"precision of {last}" if between else "precision", policy.precision),
+        ("cost a case", policy.cost),
+    ]
     there = [(name, estimate) for name, estimate in shares if estimate is not None]
     if there:
         heading(console, "What it comes to" + ("" if policy.f1 is None else f"; F1 {figure(policy.f1)}"))
@@ -149,14 +155,16 @@ def _draw_policy(policy: Acting, classes: tuple[str, ...], console: Console) -> 
         )
 
 
-def _draw_slices(slicing: Slicing, console: Console) -> None:
+def _draw_slices(slicing: Slicing, audit: Audit, console: Console) -> None:
+    action = "" if audit.policy is None else audit.policy.actions[-1]
+    happened = "events" if len(audit.classes) == 2 else "right"
     levels = slicing.levels
     heading(console, f"Slices by {_name(slicing.column)}")
     _say(console, slicing.sentence)
     columns = [
         Column("level", [_name(found.level) for found in levels], left=True),
         Column("rows", [figure(found.n_rows) for found in levels]),
-        Column("events", [figure(found.events) for found in levels]),
+        Column(happened, [figure(found.events) for found in levels]),
         Column("", [_marks(found) for found in levels], left=True),
     ]
     for name, field in (
@@ -164,7 +172,7 @@ def _draw_slices(slicing: Slicing, console: Console) -> None:
         ("AUC", "auc"),
         ("log loss", "log_loss"),
         ("recall", "recall"),
-        ("share with last action", "action_share"),
+        (f"share {_name(action)}", "action_share"),
         ("cost a case", "cost"),
     ):
         estimates: list[Estimate | None] = [getattr(found, field) for found in levels]

@@ -110,7 +110,11 @@ def _evidence(policy: Policy) -> list[str]:
     if policy.stability is not None:
         found = policy.stability
         near = ", ".join(_range(part) for part in found.near_optimal[:4])
-        more = f" and {len(found.near_optimal) - 4} more ranges" if len(found.near_optimal) > 4 else ""
+        more = (
+            f" and {counted(len(found.near_optimal) - 4, 'range')} more"
+            if len(found.near_optimal) > 4
+            else ""
+        )
         lines += [
             f"Cost as little, as far as these rows can tell: {near}{more}.",
             f"Resamples of the rows put the cheapest threshold at {_range(found.span)} "
@@ -123,6 +127,7 @@ def _evidence(policy: Policy) -> list[str]:
     if policy.overflow is not None:
         lines.append(visible(policy.overflow.sentence, 600))
     lines += [visible(certificate.sentence, 600) for certificate in policy.certificates]
+    lines += [visible(bound.sentence, 600) for bound in policy.bounds]
     return lines
 
 

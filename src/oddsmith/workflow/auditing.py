@@ -24,6 +24,7 @@ from oddsmith.data.roles import Role
 from oddsmith.errors import DataWarning, InputError, visible
 from oddsmith.evidence.audit import Audit, audit_of
 from oddsmith.evidence.drift import DriftInputs
+from oddsmith.evidence.estimates import number_of_units
 from oddsmith.evidence.headlines import FitFacts
 from oddsmith.evidence.rows import AuditRows
 from oddsmith.evidence.verdicts import Bars
@@ -183,14 +184,13 @@ def _drift_inputs(model: Model, rows: RoleRows, given: AuditRows) -> DriftInputs
     training = model.record.training
     if not training.rows:
         return None
-    n = given.n if given.units is None else int(given.units.max()) + 1
     return DriftInputs(
         terms=model.terms,
         train_mean=model.design.mean,
         train_scale=model.design.scale,
         train_rows=training.rows,
         audit_mean=model.design.mean + rows.moved,
-        audit_rows=n,
+        audit_rows=number_of_units(given.weight, given.units),
         train_counts=training.class_counts,
         audit_counts=np.bincount(given.y, minlength=given.n_classes).tolist(),
     )

@@ -25,8 +25,9 @@ from oddsmith.model.served import CALIBRATED
 from oddsmith.workflow import calibrating
 from oddsmith.workflow.auditing import audit
 from oddsmith.workflow.calibrating import with_calibration
-from oddsmith.workflow.deciding import Wishes, require_wishes, rows_to_decide_on, with_policy
+from oddsmith.workflow.deciding import rows_to_decide_on, with_policy
 from oddsmith.workflow.training import train
+from oddsmith.workflow.wishes import Wishes, require_wishes
 
 SHARES, SHARES_TO_LEARN = "60/20/20", "45/20/15/20"
 """By themselves: for a policy that follows from costs, and for one that learns from rows."""

@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsmith.calibration.choice import FOLDS, MapChoice, choose_map
+from oddsmith.calibration.choice import MapChoice, choose_map, map_folds, numbered
 from oddsmith.calibration.class_choice import PER_CLASS, choose_class_map, fit_class_map, unseen_logits
-from oddsmith.calibration.class_maps import ClassMap, class_log_odds
+from oddsmith.calibration.class_maps import class_log_odds
 from oddsmith.calibration.fitting import FITS, fit_map
-from oddsmith.calibration.maps import Map, PriorShift, calibrated
+from oddsmith.calibration.maps import PriorShift, calibrated
+from oddsmith.calibration.prior import estimate_prior
+from oddsmith.data.batches import Piecewise
 from oddsmith.data.block import Floats
+from oddsmith.data.doubles import Doubles
 from oddsmith.data.pieces import as_pieces
 from oddsmith.data.read import Reading
 from oddsmith.data.roles import Role
@@ -31,9 +35,9 @@ from oddsmith.evaluate.recalibration import recalibration
 from oddsmith.evaluate.score_table import ScoreTable, row_weights
 from oddsmith.evaluate.smooth import smooth_ece
 from oddsmith.fit.losses import log_softmax, softplus
-from oddsmith.fit.path import folds_of
 from oddsmith.model import Model
 from oddsmith.model.labelled import Rows
+from oddsmith.model.probabilities import ranking
 from oddsmith.model.records import CalibrationFigures, CalibrationRecord
 from oddsmith.model.role_rows import RoleRows, role_rows
 from oddsmith.model.served import CALIBRATED
@@ -41,6 +45,8 @@ from oddsmith.workflow.record import resealed
 
 PURPOSE = "to calibrate the model on"
 METHODS = ("auto", *FITS)
+_AT_A_TIME = 1 << 14
+"""Rows that are scored at once."""
 
 
 def calibrate(
@@ -49,6 +55,7 @@ def calibrate(
     *,
     method: str = "auto",
     prior: float | None = None,
+    prior_from: Any = None,
     seed: int = 0,
     map_label: Sequence[str] = (),
     reading: Reading | None = None,
@@ -62,6 +69,7 @@ def calibrate(
             are of other files than those that trained it.
         method: "auto", or a row of `METHODS`; of three classes or more identity, temperature, or a map for each class.
         prior: of two classes, the share of positives among the rows to come, where it is another.
+        prior_from: such rows, without labels, from which that share is estimated.
         seed: of the folds.
         map_label: "FROM=TO" renames a label.
         reading: how the text of a file is read; by itself as the training rows were.
@@ -77,43 +85,51 @@ def calibrate(
         raise InputError(f"--method '{visible(method)}': choose one of {', '.join(METHODS)}.")
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
         raise InputError(f"--seed {visible(str(seed))}: give a whole number from 0 to below 2^63.")
-    if prior is not None and len(model.classes) > 2:
+    if prior is not None and prior_from is not None:
+        raise InputError(
+            "--prior says the share of positives, and --prior-from estimates it. Keep one of them."
+        )
+    if (prior is not None or prior_from is not None) and len(model.classes) > 2:
         raise InputError("--prior is a share of one class of two, and there are more. Leave it out.")
     pieces = as_pieces(data, reading or model.record.reading)
     rows = role_rows(
         model, pieces, (Role.calibrate,), PURPOSE, CALIBRATED, map_label=map_label, advance=advance
     )
-    found = with_calibration(model, rows, method, prior, int(seed))
+    to_come = None if prior_from is None else as_pieces(prior_from, reading or model.record.reading)
+    found = with_calibration(model, rows, method, prior if to_come is None else to_come, int(seed))
     for note in rows.notes:
         warnings.warn(note, DataWarning, stacklevel=2)
     return found
 
 
-def with_calibration(model: Model, rows: RoleRows, method: str, prior: float | None, seed: int) -> Model:
+def with_calibration(
+    model: Model, rows: RoleRows, method: str, prior: float | Piecewise | None, seed: int
+) -> Model:
     """`calibrate` by rows that are scored already; those to calibrate on count."""
     K = len(model.classes)
     kept = rows.of(Role.calibrate)
-    weight = row_weights(None if rows.weight is None else rows.weight[kept], int(kept.sum()))
-    codes = rows.codes[kept].astype(np.intp)
-    folds = _folds(codes, weight, K, seed)
-    scores = rows.eta[kept]
-    found = (
-        _of_two(scores, codes, weight, folds, method, seed)
-        if K == 2
-        else _of_more(scores, model.record.multi_class, codes, weight, folds, method, seed)
-    )
+    if rows.weight is not None:
+        kept = kept & (rows.weight > 0.0)
+    n = int(kept.sum())
+    weight = row_weights(None if rows.weight is None else rows.weight[kept], n)
+    codes, scores = rows.codes[kept].astype(np.intp), rows.eta[kept]
+    unit = np.arange(n) if rows.groups is None else numbered(rows.groups[kept])
+    folds = map_folds(codes, unit, seed) if len(np.unique(codes)) == K else None
+    given = _Given(scores, codes, weight, unit, folds, seed)
+    found = _of_two(given, method) if K == 2 else _of_more(given, model.record.multi_class, method)
     choice, before, after = found
     maps: list[Any] = [choice.map]
     if prior is not None:
-        table = ScoreTable.from_scores(scores, codes, weight)
-        maps.append(PriorShift(observed_share(table), float(prior)))
+        share = observed_share(ScoreTable.from_scores(scores, codes, weight))
+        to_come = prior if isinstance(prior, int | float) else _share_of(model, choice.map, prior, share)
+        maps.append(PriorShift(share, float(to_come)))
     return resealed(
         model,
         calibration=CalibrationRecord(
             maps=maps,
             reason=choice.reason,
             candidates=choice.candidates,
-            folds=0 if folds is None else int(folds.max()) + 1,
+            folds=0 if folds is None or before is None else int(folds.max()) + 1,
             seed=seed,
             rows=rows.record(Role.calibrate, K),
             before=before,
@@ -123,59 +139,77 @@ def with_calibration(model: Model, rows: RoleRows, method: str, prior: float | N
     )
 
 
-def _folds(codes: NDArray[np.intp], weight: Floats, K: int, seed: int) -> NDArray[np.intp] | None:
-    """Folds (n,) with every class in all of them; None where a class has too few rows for two."""
-    fewest = int(np.bincount(codes[weight > 0.0], minlength=K).min())
-    return None if fewest < 2 else folds_of(codes, weight, min(FOLDS, fewest), seed)
+def _share_of(model: Model, mapping: Any, pieces: Piecewise, before: float) -> float:
+    """The share of positives among unlabelled rows, as their scores tell it after a map learned at the share `before`."""
+    eta = [
+        ranking(model.score(part).log_odds, model.record.multi_class)[:, 0]
+        for table in pieces.read(None, Doubles(model.numeric))
+        for part in table.parts(_AT_A_TIME)
+    ]
+    found = estimate_prior(calibrated(mapping, np.concatenate(eta)), before)
+    warnings.warn(
+        f"the scores of {visible(pieces.name, 200)} tell of a share of {found.prior:.4g} positives (standard error "
+        f"{found.standard_error:.2g}); {before:.4g} of the rows to calibrate on were.",
+        DataWarning,
+        stacklevel=3,
+    )
+    return found.prior
 
 
 Figures = CalibrationFigures | None
 
 
-def _of_two(
-    eta: Floats,
-    y: NDArray[np.intp],
-    weight: Floats,
-    folds: NDArray[np.intp] | None,
-    method: str,
-    seed: int,
-) -> tuple[MapChoice, Figures, Figures]:
+@dataclass(frozen=True)
+class _Given:
+    """The rows that a map is learned from."""
+
+    eta: Floats
+    """(n,), or (n, K) for more than two classes."""
+    codes: NDArray[np.intp]
+    weight: Floats
+    unit: NDArray[np.intp]
+    """(n,): rows of one unit belong together."""
+    folds: NDArray[np.intp] | None
+    seed: int
+
+
+def _of_two(given: _Given, method: str) -> tuple[MapChoice, Figures, Figures]:
+    eta, y, weight, folds = given.eta, given.codes, given.weight, given.folds
     table = ScoreTable.from_scores(eta, y, weight)
     choice = (
-        choose_map(eta, y, weight, seed=seed)
+        choose_map(eta, y, weight, seed=given.seed, groups=given.unit)
         if method == "auto"
-        else MapChoice(fit_map(method, table), f"{method} was asked for.", [], 0, seed)
+        else MapChoice(fit_map(method, table), f"{method} was asked for.", [], 0, given.seed)
     )
     if folds is None:
         return choice, None, None
     unseen = np.empty_like(eta)
-    for k in range(int(folds.max()) + 1):
-        rest, own = folds != k, folds == k
-        learned = fit_map(choice.map.method, ScoreTable.from_scores(eta[rest], y[rest], weight[rest]))
-        unseen[own] = calibrated(learned, eta[own])
+    try:
+        for k in range(int(folds.max()) + 1):
+            rest, own = folds != k, folds == k
+            learned = fit_map(choice.map.method, ScoreTable.from_scores(eta[rest], y[rest], weight[rest]))
+            unseen[own] = calibrated(learned, eta[own])
+    except InputError:  # the rows without some fold cannot teach it
+        return choice, None, None
     return choice, figures(table), figures(ScoreTable.from_scores(unseen, y, weight))
 
 
-def _of_more(
-    eta: Floats,
-    form: str,
-    codes: NDArray[np.intp],
-    weight: Floats,
-    folds: NDArray[np.intp] | None,
-    method: str,
-    seed: int,
-) -> tuple[MapChoice, Figures, Figures]:
+def _of_more(given: _Given, form: str, method: str) -> tuple[MapChoice, Figures, Figures]:
+    eta, codes, weight, folds = given.eta, given.codes, given.weight, given.folds
     logits = eta if form == "softmax" else -softplus(-eta)
     against = class_log_odds(eta) if form == "softmax" else eta
     if method == "auto":
-        choice = choose_class_map(logits, against, codes, weight, folds, seed=seed)
+        choice = choose_class_map(logits, against, codes, weight, folds, given.unit, seed=given.seed)
     else:
         name = f"one-vs-rest {method}" if method in PER_CLASS else method
-        learned: ClassMap | Map = fit_class_map(name, logits, against, codes, weight)
-        choice = MapChoice(learned, f"{name} was asked for.", [], 0, seed)
+        learned = fit_class_map(name, logits, against, codes, weight)
+        choice = MapChoice(learned, f"{name} was asked for.", [], 0, given.seed)
     if folds is None:
         return choice, None, None
-    unseen = unseen_logits(choice.map.method, logits, against, codes, weight, folds)
+    try:
+        unseen = unseen_logits(choice.map.method, logits, against, codes, weight, folds)
+    except InputError:
+        return choice, None, None
     return choice, class_figures(logits, codes, weight), class_figures(unseen, codes, weight)
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -23,18 +22,15 @@ import numpy as np
 
 from oddsmith.data.batches import Piecewise
 from oddsmith.data.block import Floats
-from oddsmith.data.cells import require_numbers
 from oddsmith.data.pieces import as_pieces
-from oddsmith.data.read import Reading, read_table
-from oddsmith.data.roles import ByRow, Role
-from oddsmith.data.row_numbers import COST
+from oddsmith.data.read import Reading
+from oddsmith.data.roles import Role
 from oddsmith.decision.actions import act, tally
 from oddsmith.decision.capacity import Capacity
 from oddsmith.decision.certificates import precision_certificate, recall_certificate
 from oddsmith.decision.choosing import (
-    THREE,
-    TWO,
     analytic_policy,
+    bounded_policy,
     capacity_policy,
     certified_policy,
     deferral_policy,
@@ -54,87 +50,11 @@ from oddsmith.model.records import DecisionRecord
 from oddsmith.model.role_rows import RoleRows, role_rows
 from oddsmith.model.served import DECIDED
 from oddsmith.workflow.record import resealed
+from oddsmith.workflow.wishes import Wishes, in_order, require_wishes, role_to_decide_on
 
 PURPOSE = "to choose a policy on"
 ORDER_SHARE = 5
 """Of the rows of a model without roles, one in so many says in which order thresholds are tested."""
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What a policy is to be; each None where it was not asked for.
-
-    Raises:
-        InputError: wishes that exclude each other, or one that lacks another.
-    """
-
-    cost: Cost | None = None
-    row_costs: RowCosts | None = None
-    matrix: CostMatrix | None = None
-    reviewer: Reviewer = PERFECT
-    actions: tuple[str, ...] | None = None
-    capacity: Capacity | None = None
-    threshold: float | None = None
-    recall: float | None = None
-    precision: float | None = None
-    confidence: float = 0.95
-    empirical: bool = False
-
-    def __post_init__(self) -> None:
-        rules = self.rules
-        if len(rules) > 1:
-            raise InputError(f"{rules[0]} and {rules[1]} choose a threshold in two ways. Keep one of them.")
-        own = {"--cost-matrix": self.matrix, "--cost-column": self.row_costs}
-        for name, value in own.items():
-            if value is not None and rules:
-                raise InputError(
-                    f"{rules[0]} chooses one threshold for all rows, and {name} has none. Keep one."
-                )
-        if self.matrix is not None and (self.cost is not None or self.row_costs is not None):
-            raise InputError("--cost-matrix has all the costs: leave out --cost and --cost-column.")
-        if self.matrix is not None and self.actions is not None:
-            raise InputError("--actions are the columns of --cost-matrix. Leave them out.")
-        if self.empirical and self.cost is None:
-            raise InputError("--empirical looks for the least cost: add --cost fn=120,fp=18.")
-        deferring = self.cost is not None and self.cost.defer is not None
-        if deferring and rules and rules != ("--capacity",):
-            raise InputError(
-                f"{rules[0]} is for two actions, and a cost of defer makes three. Leave out one of them."
-            )
-        if self.reviewer != PERFECT and not deferring:
-            raise InputError("--reviewer-error is of the person who is deferred to: add defer to --cost.")
-        wanted = 3 if deferring else 2
-        if self.actions is not None and len(self.actions) != wanted:
-            example = "auto,defer,review" if deferring else "auto,review"
-            raise InputError(f"--actions are {len(self.actions)}, and {wanted} are needed, as in {example}.")
-
-    @property
-    def rules(self) -> tuple[str, ...]:
-        """The options that say where a threshold lies, beside costs."""
-        asked = {
-            "--threshold": self.threshold is not None,
-            "--recall": self.recall is not None,
-            "--precision": self.precision is not None,
-            "--empirical": self.empirical,
-            "--capacity": self.capacity is not None and self.matrix is None and self.row_costs is None,
-        }
-        return tuple(name for name, is_there in asked.items() if is_there)
-
-    @property
-    def is_anything(self) -> bool:
-        """Whether there is enough for a policy."""
-        return bool(self.rules) or any(wish is not None for wish in (self.cost, self.row_costs, self.matrix))
-
-    @property
-    def learns(self) -> str | None:
-        """The wish that needs rows to learn from; None where the policy follows from costs."""
-        return next((name for name in self.rules if name != "--threshold"), None)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The actions in the order of rising scores."""
-        deferring = self.cost is not None and self.cost.defer is not None
-        return self.actions or (THREE if deferring else TWO)
 
 
 def decide(
@@ -229,37 +149,10 @@ def rows_to_decide_on(
     )
 
 
-def require_wishes(model: Model, wishes: Wishes) -> None:
-    """Raise InputError where there are too few wishes, or those of other classes than the model's."""
-    classes = [str(label) for label in model.record.target.classes]
-    if not wishes.is_anything:
-        raise InputError("what does a miss cost, relative to a false alarm? Say it: --cost fn=120,fp=18.")
-    if len(classes) > 2 and wishes.matrix is None:
-        raise InputError(
-            f"{len(classes)} classes: give --cost-matrix FILE, a row a class and a column an action."
-        )
-    roles = model.record.training.roles
-    if wishes.learns is not None and roles is not None and not _selects(roles.split):
-        raise InputError(
-            f"{wishes.learns} learns from rows, and this model keeps none apart to select on. Train with "
-            f"--split 45/20/15/20: the third share is for that."
-        )
-
-
-def _role(model: Model) -> Role:
-    """Of the rows that a policy is chosen or checked on."""
-    roles = model.record.training.roles
-    return Role.select if roles is None or _selects(roles.split) else Role.calibrate
-
-
 def _roles(model: Model, wishes: Wishes) -> tuple[Role, ...]:
     """Those of all rows that are needed: the order of tests for a precision comes from others."""
-    role = _role(model)
+    role = role_to_decide_on(model)
     return (role,) if wishes.precision is None else (Role.calibrate, role)
-
-
-def _selects(split: Any) -> bool:
-    return split.shares.select > 0.0 if isinstance(split, ByRow) else split.starts[1] is not None
 
 
 def with_policy(model: Model, rows: RoleRows | None, wishes: Wishes, seed: int) -> Model:
@@ -268,7 +161,7 @@ def with_policy(model: Model, rows: RoleRows | None, wishes: Wishes, seed: int) 
         if wishes.learns is not None:
             raise InputError(f"{wishes.learns} learns from rows: give some.")
         return _sealed(model, _policy(model, wishes, None, None, seed), None)
-    roles, role = model.record.training.roles, _role(model)
+    roles, role = model.record.training.roles, role_to_decide_on(model)
     kept = rows.of(role)
     if not kept.any():
         raise InputError(f"{visible(rows.name, 200)}: no row is there to select on. Give it more rows.")
@@ -297,7 +190,8 @@ class _Chosen:
         self.proba: Floats = np.exp(rows.log_proba[kept])
         self.codes = rows.codes[kept].astype(np.intp)
         self.weight = None if rows.weight is None else rows.weight[kept]
-        self.grouped, self.by_time = rows.groups is not None, rows.by_time
+        self.groups = None if rows.groups is None else rows.groups[kept]
+        self.by_time = rows.by_time
 
     @property
     def table(self) -> ScoreTable:
@@ -323,7 +217,7 @@ def _policy(
     """The one policy that fulfils the wishes."""
     cost, names = wishes.cost, wishes.names
     if wishes.matrix is not None:
-        matrix = _in_order(wishes.matrix, model.record.target.classes)
+        matrix = in_order(wishes.matrix, model.record.target.classes)
         if chosen is None:
             return matrix_policy(matrix, capacity=wishes.capacity)
         return matrix_policy(matrix, chosen.proba, chosen.codes, chosen.weight, capacity=wishes.capacity)
@@ -346,13 +240,22 @@ def _policy(
         return empirical_policy(table, cost, names, seed=seed)
     if wishes.capacity is not None:
         return capacity_policy(table, wishes.capacity, cost, wishes.reviewer, names)
-    how = {"grouped": chosen.grouped, "by_time": chosen.by_time}
+    how = {"grouped": chosen.groups is not None, "by_time": chosen.by_time}
     if wishes.recall is not None:
         certificate = recall_certificate(table, wishes.recall, wishes.confidence, **how)
     else:
         assert wishes.precision is not None
         assert calibrate is not None
         certificate = precision_certificate(table, calibrate, wishes.precision, wishes.confidence, **how)
+    if certificate.withheld and chosen.groups is not None:
+        if cost is None:
+            raise InputError(
+                f"{certificate.sentence} Add --cost: what is asked for is then given at the threshold that follows."
+            )
+        policy = analytic_policy(table, cost, names, seed=seed)
+        return bounded_policy(
+            policy, [certificate], chosen.eta, chosen.codes, chosen.groups, chosen.weight, seed=seed
+        )
     return certified_policy(table, certificate, cost, names)
 
 
@@ -360,39 +263,3 @@ def _sealed(model: Model, policy: Policy, rows: Any) -> Model:
     return resealed(
         model, calibration=model.record.calibration, decision=DecisionRecord(policy=policy, rows=rows)
     )
-
-
-def matrix_in(path: str) -> CostMatrix:
-    """The costs of a file: a row a class, called by its first cell, and a column an action, called by its header.
-
-    Raises:
-        InputError: the file cannot be read, a class or an action stands twice, or a cell is no number.
-    """
-    table = read_table(path)
-    names = table.frame.columns
-    place = visible(table.name, 200)
-    if len(names) < 3:
-        raise InputError(
-            f"{place}: {len(names)} columns. Give the classes in the first one and at least two actions beside it."
-        )
-    rows = ["" if cell is None else str(cell) for cell in table.frame[names[0]].to_list()]
-    columns = [require_numbers(table, name, frozenset(), COST.remedy).to_list() for name in names[1:]]
-    cells = list(zip(*columns, strict=True))
-    for row, values in zip(rows, cells, strict=True):
-        if any(value is None for value in values):
-            raise InputError(f"{place}: a cost of '{visible(row)}' is missing. Give a number in each cell.")
-    return CostMatrix(rows, names[1:], [list(map(float, values)) for values in cells])
-
-
-def _in_order(matrix: CostMatrix, classes: list[str]) -> CostMatrix:
-    """The same costs, with a row for each of the model's classes in their order.
-
-    Raises:
-        InputError: it has other classes.
-    """
-    if sorted(matrix.classes) != sorted(classes):
-        said, known = (visible(", ".join(names), 200) for names in (matrix.classes, classes))
-        raise InputError(
-            f"--cost-matrix has rows for {said}, and the classes are {known}. Give each class one row."
-        )
-    return CostMatrix(classes, matrix.actions, [matrix.cost[matrix.classes.index(name)] for name in classes])
