@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from oddsmith.estimator import LogisticRegression as LogisticRegression
     from oddsmith.estimator_cv import LogisticRegressionCV as LogisticRegressionCV
     from oddsmith.evaluate.metrics import Cost
+    from oddsmith.evidence.margins import Margins
     from oddsmith.evidence.verdicts import Bars
     from oddsmith.model import Explanation, Model, load
     from oddsmith.model.reasons import Reasons
@@ -40,6 +41,7 @@ _HOME = {
     "InputError": "oddsmith.errors",
     "LogisticRegression": "oddsmith.estimator",
     "LogisticRegressionCV": "oddsmith.estimator_cv",
+    "Margins": "oddsmith.evidence.margins",
     "Model": "oddsmith.model",
     "Reading": "oddsmith.data.read",
     "Reasons": "oddsmith.model.reasons",
@@ -65,6 +67,7 @@ __all__ = [
     "Explanation",
     "FitWarning",
     "InputError",
+    "Margins",
     "Model",
     "Reading",
     "Reasons",

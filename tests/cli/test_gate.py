@@ -276,12 +276,24 @@ def test_options_that_are_none(gates, options, words):
 def test_margins_are_those_that_were_given(gates):
     found = json.loads(
         gates(
-            "gate new.json old.json validation.csv --margin log_loss=0,auc=none,recall=.5 --cost fn=9,fp=1 --json"
+            "gate new.json old.json validation.csv --margin log_loss=0,auc=none --margin recall=.5 --cost fn=9,fp=1 --json"
         ).stdout
     )
     assert found["margins"] == msgspec.to_builtins(Margins(log_loss=0.0, auc=None, recall=0.5))
     verdicts = {difference["name"]: difference["verdict"] for difference in found["differences"]}
     assert (verdicts["log_loss"], verdicts["auc"], verdicts["recall"]) == ("PASS", None, "PASS")
+
+
+def test_options_that_are_none_in_python(gates):
+    new, old = oddsmith.load("new.json"), oddsmith.load("old.json")
+    for options, words in (
+        ({"slices": "department"}, r"slices are one text. Give a list of columns, as in \['department'\]"),
+        ({"seed": -1}, "--seed -1: give a whole number"),
+        ({"level": 95}, "level 95"),
+        ({"n_resamples": 0}, "0 resamples"),
+    ):
+        with pytest.raises(InputError, match=words):
+            oddsmith.gate(new, old, "validation.csv", **options)
 
 
 def test_models_of_other_targets_and_classes_are_refused(shop, workshop):

@@ -349,7 +349,8 @@ def test_more_classes_have_a_macro_auc_and_a_cost_matrix():
 
 
 def test_margins_are_read_and_refused():
-    found = parse_margins("log_loss=.002, auc=none,recall=0")
+    found = parse_margins(["log_loss=.002, auc=none", "recall=0"])
+    assert parse_margins([]) == Margins()
     assert (found.log_loss, found.auc, found.recall, found.cost) == (0.002, None, 0.0, Margins().cost)
     for text, cause in (
         ("loss=1", "--margin 'loss=1'"),
@@ -361,7 +362,7 @@ def test_margins_are_read_and_refused():
         ("log_loss=none,auc=none,cost=none,smooth_ece=none", "no margins"),
     ):
         with pytest.raises(InputError, match=cause):
-            parse_margins(text)
+            parse_margins([text])
 
 
 def test_other_rows_and_classes_are_refused():

@@ -39,6 +39,7 @@ EXAMPLES = examples(
 )
 @click.option(
     "--margin",
+    multiple=True,
     metavar="FIGURE=HARM,...",
     help="The harm that is put up with, of log_loss, auc, smooth_ece, brier, recall or precision; of cost, as a share of "
     "what a model can save; 0 asks for a better figure, none for no verdict. "
@@ -64,7 +65,7 @@ def gate(
     incumbent: str,
     data: tuple[str, ...],
     slices: tuple[str, ...],
-    margin: str | None,
+    margin: tuple[str, ...],
     cost: str | None,
     seed: int,
     map_label: tuple[str, ...],
@@ -88,7 +89,7 @@ def gate(
     from oddsmith.workflow.gating import gate as compare
 
     new, old = load(candidate, voice), load(incumbent, voice)
-    margins = None if margin is None else parse_margins(margin)
+    margins = parse_margins(margin)
     price = None if cost is None else parse_cost(cost)
     reading = reading_from(chosen, new.record.reading)
     with (

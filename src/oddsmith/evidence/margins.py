@@ -13,6 +13,7 @@ Source: Blackwelder (1982).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -72,25 +73,26 @@ class Margins(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             raise InputError("no margins: nothing would be judged. Give one, as in log_loss=.01.")
 
 
-def parse_margins(text: str) -> Margins:
-    """The margins of "log_loss=.002,recall=.01", others as by default; `none` for a figure that is not to be judged.
+def parse_margins(texts: Iterable[str]) -> Margins:
+    """The margins of texts like "log_loss=.002,recall=.01", others as by default; `none` where nothing is to be judged.
 
     Raises:
         InputError: a name is unknown or stands twice, or a margin is refused by `Margins`.
     """
     given: dict[str, float | None] = {}
-    for part in text.split(","):
-        name, _, value = (piece.strip() for piece in part.partition("="))
-        try:
-            number = None if value == "none" else float(value)
-        except ValueError:
-            number = math.nan
-        if name not in SAID or name in given or (number is not None and math.isnan(number)):
-            raise InputError(
-                f"--margin '{visible(text)}': give it as log_loss=.002,recall=none, each name once "
-                f"(names: {', '.join(SAID)})."
-            )
-        given[name] = number
+    for text in texts:
+        for part in text.split(","):
+            name, _, value = (piece.strip() for piece in part.partition("="))
+            try:
+                number = None if value == "none" else float(value)
+            except ValueError:
+                number = math.nan
+            if name not in SAID or name in given or (number is not None and math.isnan(number)):
+                raise InputError(
+                    f"--margin '{visible(text)}': give it as log_loss=.002,recall=none, each name once "
+                    f"(names: {', '.join(SAID)})."
+                )
+            given[name] = number
     return msgspec.structs.replace(Margins(), **given)
 
 

@@ -72,6 +72,10 @@ def gate(
         InputError: the models have other targets or classes, one has learned from the files, no row audits both, the rows
             cannot be used, or an action has no cost.
     """
+    if isinstance(slices, str):
+        raise InputError(f"slices are one text. Give a list of columns, as in ['{visible(slices)}'].")
+    if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
+        raise InputError(f"--seed {visible(str(seed))}: give a whole number from 0 to below 2^63.")
     _refuse_other_targets(candidate, incumbent)
     slices = list(dict.fromkeys(slices))
     pieces = (
@@ -95,7 +99,7 @@ def gate(
         margins=margins,
         level=level,
         n_resamples=n_resamples,
-        seed=seed,
+        seed=int(seed),
     )
     for note in dict.fromkeys(notes):
         warnings.warn(note, DataWarning, stacklevel=2)
