@@ -278,6 +278,23 @@ def test_each_acts_by_its_own_policy_and_both_at_the_price_of_the_candidate():
     assert figure(compared(none, acting(bad, low), y), "recall").candidate == 0.0
 
 
+def test_other_thresholds_that_act_alike_on_these_rows_may_not_do_so_on_others():
+    good, _, y = contenders()
+    one, other = (acting(good, given_policy(None, t)) for t in (0.5, 0.5 + 1e-9))
+    found = compared(one, other, y, price=COST)
+    assert (figure(found, "cost").difference, figure(found, "log_loss").interval.high) == (0.0, 0.0)
+    # Student's quantile, and two unseen misses among 400 rows.
+    assert figure(found, "cost").interval.high == pytest.approx(1.966 * 120 * np.sqrt(2) / 400, rel=1e-3)
+    assert figure(compared(one, one, y, price=COST), "cost").interval.high == 0.0
+
+
+def test_where_no_model_can_save_anything_costs_are_not_judged():
+    good, _, y = contenders()
+    found = compared(good, good, np.zeros_like(y), price=COST)
+    assert (figure(found, "cost").verdict, found.verdict) == (None, "INSUFFICIENT")
+    assert set(found.left_out) == {"auc", "recall"}
+
+
 def test_deferred_cases_cost_a_look_and_need_a_price():
     good, bad, y = contenders()
     defers = deferral_policy(None, Cost(fn=120, fp=80, defer=4))

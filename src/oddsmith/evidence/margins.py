@@ -5,7 +5,7 @@
     FAIL         it lies at the margin or above
     INSUFFICIENT it straddles the margin; `verdicts.py` says how many rows it takes
 
-A margin is the harm that is not of_harm keeping the old model for. With a margin of 0 the new one has to be proved better.
+A margin is the harm that is not worth keeping the old model for. With a margin of 0 the new one has to be proved better.
 
 Source: Blackwelder (1982).
 """

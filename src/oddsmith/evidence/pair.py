@@ -33,7 +33,7 @@ class Pair:
     units: Units
     margins: Margins
     alike: bool
-    """Whether both say and do the same in every row."""
+    """Whether both say and do the same in every row, by the same policy."""
     price: str | None
     """What actions cost, in words."""
     cost: tuple[Floats, Floats] | None
@@ -64,9 +64,11 @@ class Pair:
         return self.units.number(weight * (self.rows.y != largest))
 
     def margin(self, name: Name) -> float | None:
-        """In the unit of the figure."""
+        """In the unit of the figure; None where it is not judged, as costs are not where no model can save any."""
         margin: float | None = getattr(self.margins, name)
-        return margin if margin is None or name != "cost" else margin * self.scale
+        if margin is None or name != "cost":
+            return margin
+        return margin * self.scale if self.scale > 0.0 else None
 
     def judged(self, name: Name, paired: Paired, inside: Flags) -> Difference:
         """What a figure of some rows (n,) comes to."""
@@ -118,10 +120,17 @@ def pair_of(candidate: Contender, incumbent: Contender, given: Price | None, mar
 
 
 def _alike(models: tuple[Contender, Contender], taken: Sequence[Actions | None]) -> bool:
+    """Policies that act alike on these rows may not do so on others, unless they are one."""
     a, b = (model.rows for model in models)
     one, other = taken
     acts = one is other if one is None or other is None else np.array_equal(one, other)
-    return acts and np.array_equal(a.eta, b.eta) and np.array_equal(a.calibrated, b.calibrated)
+    rules = [p and (p.thresholds, p.row_costs, p.matrix) for p in (model.policy for model in models)]
+    return (
+        acts
+        and rules[0] == rules[1]
+        and np.array_equal(a.eta, b.eta)
+        and np.array_equal(a.calibrated, b.calibrated)
+    )
 
 
 def _positive_action(model: Contender, price: Price | None) -> int | None:
