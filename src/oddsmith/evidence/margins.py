@@ -55,7 +55,7 @@ class Margins(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     cost: float | None = 0.05
     """A share of what the cheapest single action for all would cost beyond right answers; not judged without costs."""
     smooth_ece: float | None = 0.05
-    """Probabilities that are off by so much cost some 2 * 0.05^2 = 0.005 nats: half of what the log loss puts up with."""
+    """Probabilities that are off by so much cost 2 * 0.05^2 = 0.005 nats or more: half of what the log loss puts up with."""
     brier: float | None = None
     recall: float | None = None
     """The share of positives that do not get the action of negatives; of two classes."""
