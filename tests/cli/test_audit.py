@@ -205,3 +205,12 @@ def test_the_terminal_shows_every_section(shop):
         "If labels",
     ):
         assert title in shown
+
+
+@pytest.mark.parametrize("model", ["softmax.json", "houses.json"])
+def test_classes_are_ranked_as_evaluate_ranks_them(shop, tmp_path, model):
+    (tmp_path / "later-students.csv").write_text(students(300, seed=8))
+    loaded = oddsmith.load(model)
+    found = oddsmith.audit(loaded, tmp_path / "later-students.csv").audit
+    expected = [report.auc for report in loaded.evaluate(tmp_path / "later-students.csv").per_class]
+    assert [entry.auc.value for entry in found.ranking.classes] == pytest.approx(expected, rel=1e-12)

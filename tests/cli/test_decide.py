@@ -121,9 +121,6 @@ def test_a_capacity_is_held_exactly_where_the_threshold_only_expects_it(table, n
     np.testing.assert_array_equal(
         found["action"].to_numpy(), np.array(policy.actions)[act_within(policy, scores)]
     )
-    few = table("predict mine.json rows.csv --action --capacity --memory 500MB")
-    assert few.code == 0
-    assert few.stdout == table("predict mine.json rows.csv --action --capacity").stdout
 
 
 @pytest.mark.parametrize("name", ["analytic", "deferral", "row costs", "matrix"])

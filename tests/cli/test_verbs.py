@@ -319,7 +319,8 @@ def test_the_tutorial_runs_twice_and_leaves_foreign_files_alone(command):
     first, second = done(command("tutorial")), done(command("tutorial"))
     assert first.stdout == second.stdout
     commands = re.findall(r"^\$ oddsmith (\w+)", first.out, flags=re.MULTILINE)
-    assert commands == ["describe", "train", "show", "evaluate", "predict", "train", "evaluate", "predict"]
+    path = ["describe", "train", "show", "evaluate", "predict", "build", "predict", "explain", "audit"]
+    assert commands == path
     assert json.loads(Path("oddsmith-tutorial/review.json").read_text())["target"]["name"] == "needs_review"
     Path("mine").mkdir()
     Path("mine/requests.csv").mkdir()
@@ -345,9 +346,8 @@ def test_the_tutorial_passes_json_quiet_and_verbose_on(command):
         document, end = decoder.raw_decode(text)
         documents.append(document)
         text = text[end:].strip()
-    assert (
-        len(documents) == 6 + 7
-    )  # describe, train, show, evaluate, train, evaluate; 6 students and a request
+    # describe, train, show, evaluate, 6 students, build, a request, explain, audit
+    assert len(documents) == 4 + 6 + 4
     assert "1. Students" in outcome.err
     assert "1. Students" not in outcome.out
     quiet = done(command("tutorial -q"))

@@ -30,6 +30,7 @@ from oddsmith.evidence.rows import AuditRows
 from oddsmith.evidence.verdicts import Bars
 from oddsmith.model import Model
 from oddsmith.model.labelled import Rows
+from oddsmith.model.probabilities import log_probabilities
 from oddsmith.model.records import AuditRecord
 from oddsmith.model.role_rows import RoleRows, role_rows
 from oddsmith.model.served import AUDITED
@@ -138,16 +139,19 @@ def audit_rows(model: Model, rows: RoleRows, bars: Bars | None, seed: int) -> Au
 
 def bars_of(model: Model) -> Bars:
     """The bars of an audit that nobody gave any for: the default ones, and a recall that the policy was to have."""
-    asked = [] if model.policy is None else [c for c in model.policy.certificates if c.kind == "recall"]
-    return Bars(recall=asked[0].level, confidence=asked[0].confidence) if asked else Bars()
+    certificates = [] if model.policy is None else model.policy.certificates
+    for found in certificates:
+        if found.kind == "recall" and found.confidence > 0.5:
+            return Bars(recall=found.level, confidence=found.confidence)
+    return Bars()
 
 
 def rows_to_audit(model: Model, rows: RoleRows, kept: NDArray[np.bool_]) -> AuditRows:
     """Some of the rows as the evidence reads them."""
     eta, calibrated = rows.eta[kept], rows.calibrated[kept]
     if len(model.classes) > 2:
-        # The logits of a softmax rank only against each other; the log-odds of a class rank alone.
-        eta = class_log_odds(eta) if model.record.multi_class == "softmax" else eta
+        # As `evaluate` ranks: by the log-odds of each class's probability before calibration.
+        eta = class_log_odds(log_probabilities(eta, model.record.multi_class))
         calibrated = rows.log_proba[kept]
     return AuditRows(
         eta,
