@@ -2,60 +2,56 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
-from oddsmith.cli.audit import audit
-from oddsmith.cli.build import build
-from oddsmith.cli.calibrate import calibrate
-from oddsmith.cli.decide import decide
-from oddsmith.cli.describe import describe
-from oddsmith.cli.evaluate import evaluate
-from oddsmith.cli.explain import explain
-from oddsmith.cli.gate import gate
-from oddsmith.cli.predict import predict
-from oddsmith.cli.show import show
-from oddsmith.cli.train import train
-from oddsmith.cli.tutorial import tutorial
 from oddsmith.version import __version__
 
+VERBS = (
+    "tutorial",
+    "build",
+    "describe",
+    "train",
+    "show",
+    "calibrate",
+    "decide",
+    "audit",
+    "gate",
+    "evaluate",
+    "predict",
+    "explain",
+)
+"""Along the path from rows to predictions. Each is a file of its own, loaded when it is called."""
 
-class InOrder(click.Group):
-    """Verbs listed along the path from rows to predictions, not by the alphabet."""
+
+class Verbs(click.Group):
+    """The verbs, listed along the path and not by the alphabet; a verb does not wait for the others to load."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs in the order in which they were added."""
-        return list(self.commands)
+        """Their names."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb of a name, None where there is none."""
+        if cmd_name not in VERBS:
+            return None
+        found: click.Command = getattr(import_module(f"oddsmith.cli.{cmd_name}"), cmd_name)
+        return found
 
 
 @click.group(
-    cls=InOrder,
+    cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with: oddsmith tutorial. Every verb has examples: oddsmith train --help.",
+    epilog="Start with: oddsmith tutorial. Every verb has examples: oddsmith build --help.",
 )
 @click.version_option(__version__, prog_name="oddsmith")
 def oddsmith() -> None:
     """Logistic regression that can be read, trusted and put in charge of a decision.
 
-    The path: describe rows, train a model, show what it says, evaluate it on rows that it has not seen,
-    predict new ones.
+    The path: describe rows; build a model from them and from what errors cost, or step by step: train, calibrate, decide,
+    audit; predict new rows, and explain what is done about them.
     """
-
-
-for verb in (
-    tutorial,
-    build,
-    describe,
-    train,
-    show,
-    calibrate,
-    decide,
-    audit,
-    gate,
-    evaluate,
-    predict,
-    explain,
-):
-    oddsmith.add_command(verb)
 
 
 def run(arguments: list[str]) -> int:

@@ -29,13 +29,10 @@ from oddsmith.data.row_numbers import COST, FARTHEST, OFFSET, OFFSETS, row_numbe
 from oddsmith.data.table import Table
 from oddsmith.decision.actions import act
 from oddsmith.errors import DataWarning, InputError, visible
-from oddsmith.evaluate.evaluation import Evaluation
-from oddsmith.evaluate.metrics import Cost
 from oddsmith.files import write_atomically
 from oddsmith.fit.matrix import log_odds
 from oddsmith.model.consistency import refuse_contradictions
 from oddsmith.model.document import canonical_digest, read_document
-from oddsmith.model.evaluating import evaluate_pieces
 from oddsmith.model.flat import from_flat, to_flat
 from oddsmith.model.golden import verify
 from oddsmith.model.probabilities import (
@@ -52,6 +49,8 @@ from oddsmith.model.records import FORMAT, ModelRecord
 from oddsmith.version import __version__
 
 if TYPE_CHECKING:
+    from oddsmith.evaluate.evaluation import Evaluation
+    from oddsmith.evaluate.metrics import Cost
     from oddsmith.evidence.audit import Audit
     from oddsmith.model.reasons import Reasons
 
@@ -282,6 +281,8 @@ class Model:
         Raises:
             InputError: as for `predict`, or the target is absent, or a label is unknown to the model.
         """
+        from oddsmith.model.evaluating import evaluate_pieces
+
         found, notes = evaluate_pieces(
             self,
             as_pieces(data, self.record.reading),

@@ -117,7 +117,7 @@ def draw_card(model: Model, console: Console, *, coefficients: bool = False) -> 
     record = model.record
     console.print(Text(sentence(record)))
     console.print()
-    for name, text in _facts(record):
+    for name, text in _facts(model):
         console.print(Text(f"{name:<14}{visible(text, 2000)}"))
     if model.terms:
         _draw_odds_ratios(model, console)
@@ -153,7 +153,8 @@ def _by_class(record: ModelRecord, counts: Sequence[int]) -> str:
     return ", ".join(f"{visible(label)} {count:,}" for label, count in listed) + more
 
 
-def _facts(record: ModelRecord) -> list[tuple[str, str]]:
+def _facts(model: Model) -> list[tuple[str, str]]:
+    record = model.record
     training, fit, penalty = record.training, record.fit, record.fit.penalty
     facts = []
     if training.rows:
@@ -200,6 +201,8 @@ def _facts(record: ModelRecord) -> list[tuple[str, str]]:
     if record.decision is not None:
         lines = policy_lines(record.decision)
         facts += [("policy" if not at else "", line) for at, line in enumerate(lines)]
+    if model.audit is not None:
+        facts.append(("audit", model.audit.sentence))
     if record.offset is not None:
         facts.append(("offset", f"'{visible(record.offset)}' is added to the log-odds as it is"))
     if record.id is not None:
