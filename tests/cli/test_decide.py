@@ -1,6 +1,10 @@
 """oddsmith decide: policies from costs and rows, stored with what they did there, and what they then do in predict."""
 
+import contextlib
 import json
+import os
+import pty
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -298,3 +302,21 @@ class TestAccessRequests:
         refused = command("decide model.json train.csv --cost fn=120,fp=18")
         assert refused.code == 2
         assert "train.csv: these are the rows that the model was trained on" in refused.err
+
+
+@pytest.mark.slow
+def test_at_a_terminal_it_asks_and_takes_the_answer(table, tmp_path):
+    program = "from oddsmith.cli import main; main('decide model.json rows.csv -o mine.json'.split())"
+    process, terminal = pty.fork()
+    if not process:
+        os.execv(sys.executable, [sys.executable, "-c", program])
+    shown = b""
+    while b"How many false alarms is a miss worth?" not in shown:
+        shown += os.read(terminal, 4096)
+    os.write(terminal, b"5\n")
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 4096):
+            pass
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+    assert b"20:1" in shown
+    assert oddsmith.load("mine.json").policy.probabilities == [1 / 6]

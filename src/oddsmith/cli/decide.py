@@ -159,31 +159,28 @@ def decide(
     refuse_overwriting(place, data)
     reading = reading_from(chosen, trained.record.reading)
     asked = wishes
-    with (
-        voice.hearing(),
-        pieces_of(data, reading, memory, voice) as pieces,
-        voice.reading("deciding") as advance,
-    ):
+    with voice.hearing(), pieces_of(data, reading, memory, voice) as pieces:
         if not asked.is_anything:
             asked = _asked(trained, pieces, voice, map_label)
-        found = choose(
-            trained,
-            pieces,
-            cost=asked.cost,
-            row_costs=asked.row_costs,
-            cost_matrix=asked.matrix,
-            reviewer=asked.reviewer,
-            actions=asked.actions,
-            capacity=asked.capacity,
-            threshold=asked.threshold,
-            recall=asked.recall,
-            precision=asked.precision,
-            confidence=asked.confidence,
-            empirical=asked.empirical,
-            seed=seed,
-            map_label=map_label,
-            advance=advance,
-        )
+        with voice.reading("deciding") as advance:
+            found = choose(
+                trained,
+                pieces,
+                cost=asked.cost,
+                row_costs=asked.row_costs,
+                cost_matrix=asked.matrix,
+                reviewer=asked.reviewer,
+                actions=asked.actions,
+                capacity=asked.capacity,
+                threshold=asked.threshold,
+                recall=asked.recall,
+                precision=asked.precision,
+                confidence=asked.confidence,
+                empirical=asked.empirical,
+                seed=seed,
+                map_label=map_label,
+                advance=advance,
+            )
     found.save(place)
     record = found.record.decision
     assert record is not None
