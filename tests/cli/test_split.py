@@ -74,8 +74,8 @@ def test_later_verbs_leave_out_rows_of_other_roles_and_say_how_many(rows):
     assert json.loads(whole.stdout) == json.loads(part.stdout)
     n = json.loads(whole.stdout)["n_rows"]
     n_labelled = int(frame["y"].is_in(["yes", "no"]).sum())
-    assert f"{n} rows to audit the model with; left out: {n_labelled - n:,} rows of other roles." in whole.err
-    assert f"{n} rows to audit the model with; left out: 0 rows of other roles." in part.err
+    assert f"{n} rows to audit the model on; left out: {n_labelled - n:,} rows of other roles." in whole.err
+    assert f"{n} rows to audit the model on; left out: 0 rows of other roles." in part.err
     frame.filter(pl.Series(roles == Role.train)).write_csv("train.csv")
     refused = rows("evaluate model.json train.csv")
     assert refused.code == 2

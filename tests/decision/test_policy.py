@@ -324,7 +324,7 @@ def test_the_alarm_of_an_analytic_policy_is_its_sentence():
     policy = analytic_policy(table, Cost(fn=5, fp=1), n_resamples=100)
     assert policy.stability == stability(table, Cost(fn=5, fp=1), n_resamples=100)
     assert policy.sentence.endswith("calibrate the model.")
-    assert analytic_policy(None, COST).sentence == "0.166667 follows from the costs alone."
+    assert analytic_policy(None, COST).sentence == "0.166667 = 1 / (1 + 5) follows from the costs alone."
 
 
 def test_scores_that_are_none_have_no_action():

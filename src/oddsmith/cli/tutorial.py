@@ -61,7 +61,7 @@ STORY: tuple[tuple[str, str], ...] = (
 @click.argument("folder", default="oddsmith-tutorial")
 @voiced
 def tutorial(folder: str, voice: Voice) -> None:
-    """Try every verb on sample data written into FOLDER.
+    """Try the verbs on sample data written into FOLDER.
 
     The samples are generated, not anybody's data. Nothing is fetched from anywhere; files that are in
     FOLDER already and are not the tutorial's own are left alone. --json, -q and -v are passed on to every verb;

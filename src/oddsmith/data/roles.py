@@ -85,7 +85,8 @@ class Shares(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not (all(0.0 <= share < 1.0 for share in given) and self.audit > 0.0 and self.train > 0.0):
             said = ", ".join(f"{name} {getattr(self, name):g}" for name in ("calibrate", "select", "audit"))
             raise InputError(
-                f"shares of the rows: {said}. Give each from 0 on, audit more, and less than 1 in all: the rest trains."
+                f"shares of the rows: {said}, train {self.train:g}. Those to train and to audit are above 0, the others from 0 "
+                f"on."
             )
 
 

@@ -45,20 +45,26 @@ def analytic_policy(
     cost: Cost,
     actions: Sequence[str] = TWO,
     *,
+    check: ScoreTable | None = None,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Policy:
-    """The threshold that follows from the costs, cross-checked on the rows of a table where there is one.
+    """The threshold that follows from the costs, cross-checked on the rows of `check`.
+
+    `table` says what it does on rows. Where these taught the calibration, they would agree with any threshold: `check` is
+    then of the same rows, each scored by maps that were learned without it.
 
     Raises:
-        InputError: the table is empty, or there are not two actions.
+        InputError: a table is empty, or there are not two actions.
     """
-    checked = None if table is None else stability(table, cost, n_resamples=n_resamples, seed=seed)
-    sentence = f"{cost.threshold:.6g} follows from the costs alone"
-    if checked is None:
-        sentence += "."
-    else:
+    checked = None if check is None else stability(check, cost, n_resamples=n_resamples, seed=seed)
+    sentence = f"{cost.threshold:.6g} = {cost.excess_fp:g} / ({cost.excess_fp:g} + {cost.excess_fn:g}) follows from the costs alone"
+    if checked is not None:
         sentence = checked.alarm or f"{sentence}, and these rows agree with it."
+    elif table is not None:
+        sentence += "; these rows taught the calibration, and can't check it."
+    else:
+        sentence += "."
     return _policy(
         "analytic",
         actions,

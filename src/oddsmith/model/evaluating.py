@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SCORE, _FEWEST_SCORES = 800, 1 << 12
 """Bytes for each distinct score in a table while tables are added, and how many of them are kept apart at least."""
-_PURPOSE = "to audit the model with"
+_PURPOSE = "to audit the model on"
 
 
 def evaluate_pieces(

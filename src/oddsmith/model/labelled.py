@@ -142,7 +142,7 @@ class LabelledRows:
         return Labelled(table, scores, codes, roles, weight)
 
     def notes(self, purpose: str) -> list[str]:
-        """Sentences about levels never seen, rows left out and weights; `purpose` as in "to audit the model with"."""
+        """Sentences about levels never seen, rows left out and weights; `purpose` as in "to audit the model on"."""
         record = self.model.record
         notes = [str(self.unseen[column.name]) for column in record.columns if column.name in self.unseen]
         if self.n_labelled < self.n_rows:

@@ -149,5 +149,15 @@ def role_rows(
         {name: np.concatenate(values) for name, values in priced.items()},
         moved / total if total > 0.0 else moved,
         pieces.digests,
-        rows.notes(purpose),
+        [*rows.notes(purpose), *_unguarded(model, pieces)],
     )
+
+
+def _unguarded(model: Model, pieces: Piecewise) -> list[str]:
+    """A sentence where nothing could tell whether rows have served another purpose."""
+    if model.record.training.roles is not None or pieces.digests:
+        return []
+    return [
+        "a table in memory has no digest, and this model no roles for rows: nothing here can tell whether these rows "
+        "trained it. Keep them apart, or train with split='60/20/20'."
+    ]

@@ -199,7 +199,7 @@ def _facts(model: Model) -> list[tuple[str, str]]:
         lines = calibration_lines(record.calibration)
         facts += [("calibration" if not at else "", line) for at, line in enumerate(lines)]
     if record.decision is not None:
-        lines = policy_lines(record.decision)
+        lines = policy_lines(record.decision, record.target.classes)
         facts += [("policy" if not at else "", line) for at, line in enumerate(lines)]
     if model.audit is not None:
         facts.append(("audit", model.audit.sentence))

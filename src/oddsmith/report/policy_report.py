@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from oddsmith.decision.stability import Range
 from oddsmith.decision.thresholds import ALL, NONE, probability
 from oddsmith.errors import counted, visible
 from oddsmith.report.terminal import Column, draw_table, figure, heading
@@ -13,12 +14,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from oddsmith.decision.policy import Policy
-    from oddsmith.decision.stability import Range
     from oddsmith.decision.thresholds import Candidate
     from oddsmith.model.records import DecisionRecord
 
 
-def rule_sentence(policy: Policy) -> str:
+def rule_sentence(policy: Policy, classes: Sequence[str]) -> str:
     """Which action is taken when."""
     names = [visible(name, 40) for name in policy.actions]
     if policy.matrix is not None:
@@ -27,7 +27,7 @@ def rule_sentence(policy: Policy) -> str:
         return f"{names[1]} where a row's own costs make that the cheaper action, else {names[0]}"
     parts = [names[0]]
     for name, threshold in zip(names[1:], policy.probabilities, strict=True):
-        parts.append(f"{name} from a probability of {_proba(threshold)}")
+        parts.append(f"{name} from a probability of '{visible(classes[-1], 40)}' of {_proba(threshold)} on")
     return ", ".join(parts)
 
 
@@ -36,7 +36,7 @@ def draw_policy(record: DecisionRecord, classes: Sequence[str], console: Console
     from rich.text import Text
 
     policy, rows = record.policy, record.rows
-    for line in policy_lines(record):
+    for line in policy_lines(record, classes):
         console.print(Text(line))
     if rows is not None and policy.counts:
         heading(console, f"On {counted(rows.rows, 'row')}: true class, and the action")
@@ -57,15 +57,18 @@ def draw_policy(record: DecisionRecord, classes: Sequence[str], console: Console
         console.print(Text(line))
 
 
-def policy_lines(record: DecisionRecord) -> list[str]:
+def policy_lines(record: DecisionRecord, classes: Sequence[str]) -> list[str]:
     """The rule and why, for a card."""
     policy = record.policy
-    lines = [visible(rule_sentence(policy), 600), visible(policy.sentence, 600)]
+    lines = [visible(rule_sentence(policy, classes), 600), visible(policy.sentence, 600)]
     if record.rows is None:
         return lines
     role = {"select": "to select on", "calibrate": "to calibrate on", "audit": "to audit"}
     of = f" {role[record.rows.role]}" if record.rows.role in role else ""
-    return [*lines, f"seen on {counted(record.rows.rows, 'row')}{of}"]
+    taught = (
+        ", which taught the calibration: their costs flatter it" if record.rows.role == "calibrate" else ""
+    )
+    return [*lines, f"seen on {counted(record.rows.rows, 'row')}{of}{taught}"]
 
 
 def draw_ratios(policy: Policy, console: Console) -> None:
@@ -109,14 +112,10 @@ def _evidence(policy: Policy) -> list[str]:
     lines = []
     if policy.stability is not None:
         found = policy.stability
-        near = ", ".join(_range(part) for part in found.near_optimal[:4])
-        more = (
-            f" and {counted(len(found.near_optimal) - 4, 'range')} more"
-            if len(found.near_optimal) > 4
-            else ""
-        )
+        ends = Range(found.near_optimal[0].lower, found.near_optimal[-1].upper)
+        gaps = ", but for gaps between them" if len(found.near_optimal) > 1 else ""
         lines += [
-            f"Cost as little, as far as these rows can tell: {near}{more}.",
+            f"Thresholds of {_range(ends)} cost as little, as far as these rows can tell{gaps}.",
             f"Resamples of the rows put the cheapest threshold at {_range(found.span)} "
             f"({found.n_resamples:,} resamples, {found.level:.0%} of them).",
         ]

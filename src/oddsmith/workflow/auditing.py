@@ -71,7 +71,16 @@ def audit(
     Raises:
         InputError: the rows cannot be used, or served another purpose.
     """
-    found, rows = _examined(model, data, slices, bars, seed, map_label, reading, advance)
+    found, rows = examined(
+        model,
+        data,
+        slices=slices,
+        bars=bars,
+        seed=seed,
+        map_label=map_label,
+        reading=reading,
+        advance=advance,
+    )
     for note in rows.notes:
         warnings.warn(note, DataWarning, stacklevel=2)
     return with_audit(model, found, rows)
@@ -88,17 +97,18 @@ def with_audit(model: Model, found: Audit, rows: RoleRows) -> Model:
     return resealed(model, calibration=model.record.calibration, decision=model.record.decision, audit=record)
 
 
-def _examined(
+def examined(
     model: Model,
     data: Any,
-    slices: Sequence[str],
-    bars: Bars | None,
-    seed: int,
-    map_label: Sequence[str],
-    reading: Reading | None,
-    advance: Rows,
+    *,
+    slices: Sequence[str] = (),
+    bars: Bars | None = None,
+    seed: int = 0,
+    map_label: Sequence[str] = (),
+    reading: Reading | None = None,
+    advance: Rows = lambda done, of: None,
 ) -> tuple[Audit, RoleRows]:
-    """The audit, and the rows it rests on."""
+    """The audit, and the rows it rests on; arguments and errors as for `audit`."""
     if isinstance(slices, str):
         raise InputError(f"slices are one text. Give a list of columns, as in ['{visible(slices)}'].")
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):

@@ -23,11 +23,11 @@ from oddsmith.model.labelled import Rows
 from oddsmith.model.role_rows import role_rows
 from oddsmith.model.served import CALIBRATED
 from oddsmith.workflow import calibrating
-from oddsmith.workflow.auditing import audit
+from oddsmith.workflow.auditing import examined, with_audit
 from oddsmith.workflow.calibrating import with_calibration
 from oddsmith.workflow.deciding import rows_to_decide_on, with_policy
 from oddsmith.workflow.training import train
-from oddsmith.workflow.wishes import Wishes, require_wishes
+from oddsmith.workflow.wishes import Wishes, actions_of, require_wishes
 
 SHARES, SHARES_TO_LEARN = "60/20/20", "45/20/15/20"
 """By themselves: for a policy that follows from costs, and for one that learns from rows."""
@@ -95,7 +95,7 @@ def build(
         row_costs,
         cost_matrix,
         reviewer,
-        None if actions is None else tuple(actions),
+        actions_of(actions),
         capacity,
         threshold,
         recall,
@@ -152,6 +152,9 @@ def built(
     model = with_calibration(model, to_calibrate, method, prior, seed)
     to_decide = rows_to_decide_on(model, rows.pieces, wishes, advance=begin("deciding"))
     model = with_policy(model, to_decide, wishes, seed)
-    for note in dict.fromkeys((*to_calibrate.notes, *to_decide.notes)):
+    found, to_audit = examined(
+        model, rows.pieces, slices=slices, bars=bars, seed=seed, advance=begin("auditing")
+    )
+    for note in dict.fromkeys((*to_calibrate.notes, *to_decide.notes, *to_audit.notes)):
         warnings.warn(note, DataWarning, stacklevel=3)
-    return audit(model, rows.pieces, slices=slices, bars=bars, seed=seed, advance=begin("auditing"))
+    return with_audit(model, found, to_audit)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from oddsmith.calibration.choice import MapChoice, choose_map, map_folds, numbered
 from oddsmith.calibration.class_choice import PER_CLASS, choose_class_map, fit_class_map, unseen_logits
-from oddsmith.calibration.class_maps import class_log_odds
+from oddsmith.calibration.class_maps import OneVsRest, class_log_odds
 from oddsmith.calibration.fitting import FITS, fit_map
 from oddsmith.calibration.maps import PriorShift, calibrated
 from oddsmith.calibration.prior import estimate_prior
@@ -110,17 +110,12 @@ def with_calibration(
     kept = rows.of(Role.calibrate)
     if rows.weight is not None:
         kept = kept & (rows.weight > 0.0)
-    n = int(kept.sum())
-    weight = row_weights(None if rows.weight is None else rows.weight[kept], n)
-    codes, scores = rows.codes[kept].astype(np.intp), rows.eta[kept]
-    unit = np.arange(n) if rows.groups is None else numbered(rows.groups[kept])
-    folds = map_folds(codes, unit, seed) if len(np.unique(codes)) == K else None
-    given = _Given(scores, codes, weight, unit, folds, seed)
+    given = _given(rows, kept, K, seed)
     found = _of_two(given, method) if K == 2 else _of_more(given, model.record.multi_class, method)
     choice, before, after = found
     maps: list[Any] = [choice.map]
     if prior is not None:
-        share = observed_share(ScoreTable.from_scores(scores, codes, weight))
+        share = observed_share(ScoreTable.from_scores(given.eta, given.codes, given.weight))
         to_come = prior if isinstance(prior, int | float) else _share_of(model, choice.map, prior, share)
         maps.append(PriorShift(share, float(to_come)))
     return resealed(
@@ -129,7 +124,7 @@ def with_calibration(
             maps=maps,
             reason=choice.reason,
             candidates=choice.candidates,
-            folds=0 if folds is None or before is None else int(folds.max()) + 1,
+            folds=0 if given.folds is None or before is None else int(given.folds.max()) + 1,
             seed=seed,
             rows=rows.record(Role.calibrate, K),
             before=before,
@@ -173,6 +168,16 @@ class _Given:
     seed: int
 
 
+def _given(rows: RoleRows, kept: NDArray[np.bool_], K: int, seed: int) -> _Given:
+    """Those of the rows that are `kept`."""
+    n = int(kept.sum())
+    codes = rows.codes[kept].astype(np.intp)
+    unit = np.arange(n) if rows.groups is None else numbered(rows.groups[kept])
+    folds = map_folds(codes, unit, seed) if len(np.unique(codes)) == K else None
+    weight = row_weights(None if rows.weight is None else rows.weight[kept], n)
+    return _Given(rows.eta[kept], codes, weight, unit, folds, seed)
+
+
 def _of_two(given: _Given, method: str) -> tuple[MapChoice, Figures, Figures]:
     eta, y, weight, folds = given.eta, given.codes, given.weight, given.folds
     table = ScoreTable.from_scores(eta, y, weight)
@@ -183,15 +188,42 @@ def _of_two(given: _Given, method: str) -> tuple[MapChoice, Figures, Figures]:
     )
     if folds is None:
         return choice, None, None
-    unseen = np.empty_like(eta)
-    try:
-        for k in range(int(folds.max()) + 1):
-            rest, own = folds != k, folds == k
-            learned = fit_map(choice.map.method, ScoreTable.from_scores(eta[rest], y[rest], weight[rest]))
-            unseen[own] = calibrated(learned, eta[own])
-    except InputError:  # the rows without some fold cannot teach it
+    unseen = _unseen(choice.map.method, given)
+    if unseen is None:
         return choice, None, None
     return choice, figures(table), figures(ScoreTable.from_scores(unseen, y, weight))
+
+
+def _unseen(method: str, given: _Given) -> Floats | None:
+    """Log-odds (n,) of rows of two classes under maps learned without their fold; None where such a map can't be learned."""
+    if given.folds is None:
+        return None
+    unseen = np.empty_like(given.eta)
+    try:
+        for k in range(int(given.folds.max()) + 1):
+            rest, own = given.folds != k, given.folds == k
+            learned = ScoreTable.from_scores(given.eta[rest], given.codes[rest], given.weight[rest])
+            unseen[own] = calibrated(fit_map(method, learned), given.eta[own])
+    except InputError:  # the rows without some fold cannot teach it
+        return None
+    return unseen
+
+
+def scores_unseen(model: Model, rows: RoleRows, kept: NDArray[np.bool_]) -> Floats | None:
+    """Calibrated log-odds (n,) of those of the rows that are `kept`, and taught the model's map, as if each had not.
+
+    Of two classes. None where they are too few for that.
+    """
+    record = model.record.calibration
+    assert record is not None
+    given = _given(rows, kept, 2, record.seed)
+    unseen = _unseen(record.maps[0].method, given)
+    if unseen is None:
+        return None
+    for mapping in model.maps[1:]:
+        assert not isinstance(mapping, OneVsRest)
+        unseen = calibrated(mapping, unseen)
+    return unseen
 
 
 def _of_more(given: _Given, form: str, method: str) -> tuple[MapChoice, Figures, Figures]:

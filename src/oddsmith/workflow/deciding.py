@@ -49,8 +49,9 @@ from oddsmith.model.labelled import Rows
 from oddsmith.model.records import DecisionRecord
 from oddsmith.model.role_rows import RoleRows, role_rows
 from oddsmith.model.served import DECIDED
+from oddsmith.workflow.calibrating import scores_unseen
 from oddsmith.workflow.record import resealed
-from oddsmith.workflow.wishes import Wishes, in_order, require_wishes, role_to_decide_on
+from oddsmith.workflow.wishes import Wishes, actions_of, in_order, require_wishes, role_to_decide_on
 
 PURPOSE = "to choose a policy on"
 ORDER_SHARE = 5
@@ -109,7 +110,7 @@ def decide(
         row_costs,
         cost_matrix,
         reviewer,
-        None if actions is None else tuple(actions),
+        actions_of(actions),
         capacity,
         threshold,
         recall,
@@ -192,6 +193,8 @@ class _Chosen:
         self.weight = None if rows.weight is None else rows.weight[kept]
         self.groups = None if rows.groups is None else rows.groups[kept]
         self.by_time = rows.by_time
+        self.taught = rows.roles is not None and bool((rows.roles[kept] == Role.calibrate).any())
+        """Whether the calibration was learned from these rows."""
 
     @property
     def table(self) -> ScoreTable:
@@ -233,7 +236,7 @@ def _policy(
     if wishes.learns is None and cost is not None:
         if cost.defer is not None:
             return deferral_policy(table, cost, wishes.reviewer, names)
-        return analytic_policy(table, cost, names, seed=seed)
+        return analytic_policy(table, cost, names, check=_unseen(model, chosen), seed=seed)
     assert chosen is not None
     assert table is not None
     if wishes.empirical and cost is not None:
@@ -252,11 +255,21 @@ def _policy(
             raise InputError(
                 f"{certificate.sentence} Add --cost: what is asked for is then given at the threshold that follows."
             )
-        policy = analytic_policy(table, cost, names, seed=seed)
+        policy = analytic_policy(table, cost, names, check=_unseen(model, chosen), seed=seed)
         return bounded_policy(
             policy, [certificate], chosen.eta, chosen.codes, chosen.groups, chosen.weight, seed=seed
         )
     return certified_policy(table, certificate, cost, names)
+
+
+def _unseen(model: Model, chosen: _Chosen | None) -> ScoreTable | None:
+    """The rows that check a threshold, each under a calibration that was learned without it; None where there are none."""
+    if chosen is None:
+        return None
+    if not (model.maps and chosen.taught):
+        return chosen.table
+    eta = scores_unseen(model, chosen.rows, chosen.kept)
+    return None if eta is None else ScoreTable.from_scores(eta, chosen.codes, chosen.weight)
 
 
 def _sealed(model: Model, policy: Policy, rows: Any) -> Model:

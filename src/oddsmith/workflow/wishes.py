@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oddsmith.data.cells import require_numbers
@@ -37,6 +38,16 @@ class Wishes:
     empirical: bool = False
 
     def __post_init__(self) -> None:
+        kinds = {
+            "cost": (self.cost, Cost, "oddsmith.Cost(fn=120, fp=18)"),
+            "row_costs": (self.row_costs, RowCosts, "oddsmith.RowCosts(fn='amount', fp=18)"),
+            "cost_matrix": (self.matrix, CostMatrix, "oddsmith.CostMatrix(classes, actions, cost)"),
+            "reviewer": (self.reviewer, Reviewer, "oddsmith.Reviewer(fn=0.02, fp=0.05)"),
+            "capacity": (self.capacity, Capacity, "oddsmith.Capacity('review', 200, 1000)"),
+        }
+        for name, (value, kind, example) in kinds.items():
+            if value is not None and not isinstance(value, kind):
+                raise InputError(f"{name} {visible(repr(value))}: give an {example}.")
         rules = self.rules
         if len(rules) > 1:
             raise InputError(f"{rules[0]} and {rules[1]} choose a threshold in two ways. Keep one of them.")
@@ -91,6 +102,17 @@ class Wishes:
         """The actions in the order of rising scores."""
         deferring = self.cost is not None and self.cost.defer is not None
         return self.actions or (THREE if deferring else TWO)
+
+
+def actions_of(given: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Names of actions; one text is none of them.
+
+    Raises:
+        InputError: it is one text.
+    """
+    if isinstance(given, str):
+        raise InputError(f"actions '{visible(given)}': give a list of names, as in ['auto', 'review'].")
+    return None if given is None else tuple(given)
 
 
 def require_wishes(model: Model, wishes: Wishes) -> None:
