@@ -236,7 +236,7 @@ def test_another_calibration_drops_the_policy(table):
 def test_card_says_what_is_done_and_why(table):
     assert table("decide model.json rows.csv --cost fn=120,fp=18 -o mine.json").code == 0
     shown = table("show mine.json").out
-    assert "policy        auto, review from a probability of 'good' of 0.1304 on" in shown
+    assert "policy        auto, review from a probability of 'bad' of 0.1304 on" in shown
     assert "calibration   isotonic:" in shown
 
 

@@ -191,14 +191,20 @@ def test_what_each_role_has_and_would_need_is_told(rows):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--split 80/20/0", "calibrate 0.2, select 0, audit 0. Give each from 0 on, audit more"),
+        (
+            "--split 80/20/0",
+            "calibrate 0.2, select 0, audit 0, train 0.8. Those to train and to audit are above 0",
+        ),
         ("--split 0.0001/50/49.9999", "rows.csv: no row is left to train on. Give training a larger share"),
         ("--split 60/20/20 --features x --flat", "the flat form has no place for roles of rows (--split)."),
         ("--split 60/20", "--split '60/20': give percentages that add up to 100"),
         ("--split 60/20/30", "--split '60/20/30': give percentages"),
         ("--split 1e999/0/0", "--split '1e999/0/0': give percentages"),
-        ("--split 0/50/50", "less than 1 in all: the rest trains."),
-        ("--split 60/-10/50", "calibrate -0.1, select 0, audit 0.5. Give each from 0 on"),
+        ("--split 0/50/50", "Those to train and to audit are above 0"),
+        (
+            "--split 60/-10/50",
+            "calibrate -0.1, select 0, audit 0.5, train 0.6. Those to train and to audit are above 0, the others from 0",
+        ),
         (
             "--group customer",
             "--group customer is for --split, which says how many rows train. Add --split 60/20/20.",

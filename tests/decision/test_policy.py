@@ -50,7 +50,7 @@ def policies(table):
     quick = {"n_resamples": 50}
     calibrate = ScoreTable.from_scores(*tied_rows(seed=1))
     return {
-        "analytic": analytic_policy(table, COST, **quick),
+        "analytic": analytic_policy(table, COST, check=table, **quick),
         "given": given_policy(table, 0.3, COST),
         "given without costs": given_policy(table, 0.3),
         "given, all": given_policy(table, 0.0, COST),
@@ -154,7 +154,7 @@ def test_weight_2_is_a_row_twice_and_order_does_not_matter(cells, seed):
         ScoreTable.from_scores(eta[order], y[order], weight[order]),
     )
     for choose in (
-        lambda table: analytic_policy(table, COST, n_resamples=20),
+        lambda table: analytic_policy(table, COST, check=table, n_resamples=20),
         lambda table: empirical_policy(table, COST, n_resamples=20),
         lambda table: capacity_policy(table, Capacity("review", 3, 10), COST),
         lambda table: deferral_policy(table, COST, PERSON),
@@ -256,8 +256,15 @@ def test_a_capacity_holds_on_average_and_is_enforced_exactly(name):
     held = act_within(policy, crowd)
     assert np.flatnonzero(held == capped).tolist() == list(range(policy.capacity.allowed(1000)))
     assert (act_within(policy, crowd, most=3) == capped).sum() == 3
-    roomy = act_within(policy, eta, most=len(eta))
-    assert (roomy == act(policy, eta)).all()
+    # With room for all, everyone has the action who is worth it: without costs everyone.
+    roomy = act_within(policy, eta, most=len(eta)) == capped
+    if policy.cost is None:
+        assert roomy.all()
+    else:
+        costs = expected(policy, eta)
+        assert (roomy == (costs.argmin(axis=1) == capped)).all()
+    # Places are filled as long as there is somebody to fill them.
+    assert (act_within(policy, eta) == capped).sum() == min(policy.capacity.allowed(len(eta)), roomy.sum())
 
 
 def test_each_action_with_a_capacity_goes_to_the_scores_that_call_for_it_most():
@@ -321,9 +328,9 @@ def test_the_alarm_of_an_analytic_policy_is_its_sentence():
     draws = np.random.default_rng(0)
     eta = draws.normal(-1, 1.5, 1000)
     table = ScoreTable.from_scores(eta, draws.random(1000) < expit(eta - 1.5))
-    policy = analytic_policy(table, Cost(fn=5, fp=1), n_resamples=100)
+    policy = analytic_policy(table, Cost(fn=5, fp=1), check=table, n_resamples=100)
     assert policy.stability == stability(table, Cost(fn=5, fp=1), n_resamples=100)
-    assert policy.sentence.endswith("calibrate the model.")
+    assert policy.sentence.endswith("look at the calibration.")
     assert analytic_policy(None, COST).sentence == "0.166667 = 1 / (1 + 5) follows from the costs alone."
 
 

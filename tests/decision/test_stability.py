@@ -106,7 +106,7 @@ def test_probabilities_that_are_too_high_raise_the_alarm_and_right_ones_do_not()
     assert stability(ScoreTable.from_scores(*scores(0, 1000)), cost, n_resamples=300).alarm is None
     alarm = stability(ScoreTable.from_scores(*scores(0, 1000, shift=1.5)), cost, n_resamples=300).alarm
     assert alarm.startswith("the costs alone put the threshold at 0.1667")
-    assert alarm.endswith("calibrate the model.")
+    assert alarm.endswith("look at the calibration.")
 
 
 @pytest.mark.slow

@@ -73,8 +73,8 @@ def choose_map(
     `groups` (n,) says which rows belong together; None where each stands for itself.
 
     Raises:
-        InputError: rows are not as ScoreTable wants them, there is not one group a row, a class has no row of positive
-            weight, or the scores of rows that are not few rank backwards.
+        InputError: rows are not as ScoreTable wants them, there is not one group a row, or a class has no row of positive
+            weight.
     """
     table = ScoreTable.from_scores(eta, y, sample_weight)
     n_rows = len(np.asarray(y))
@@ -88,9 +88,11 @@ def choose_map(
     try:
         fit_platt(table)
     except InputError as error:
-        if not 0 < fewest < FEWEST:
-            raise  # no map that rises is of any use
-        return MapChoice(Identity(), f"{few}, and {error}", [], 0, seed)
+        if not fewest:
+            raise
+        # No map that rises is of any use: what the scores are worth is for others to say.
+        reason = f"{few}, and {error}" if fewest < FEWEST else f"identity: {error}"
+        return MapChoice(Identity(), reason, [], 0, seed)
     if fewest == 1:
         reason = f"{few}, and a map is judged by others than it is learned from."
         return MapChoice(Identity(), reason, [], 0, seed)

@@ -16,6 +16,7 @@ from oddsmith.cli.options import (
     reading_from,
     reading_options,
     refuse_overwriting,
+    refuse_stream,
     voiced,
 )
 
@@ -69,7 +70,7 @@ def bar_options(command: Command) -> Command:
 @click.argument("model")
 @click.argument("data", nargs=-1, required=True)
 @bar_options
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of resamples.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of resamples.")
 @click.option("--map-label", multiple=True, metavar="FROM=TO", help="Rename a label.")
 @click.option("-o", "--output", metavar="OUT", help="The model file to write, with the audit in it.")
 @memory_option
@@ -104,6 +105,7 @@ def audit(
 
     trained = load(model, voice)
     if output is not None:
+        refuse_stream(output)
         refuse_overwriting(output, data)
     reading = reading_from(chosen, trained.record.reading)
     with (

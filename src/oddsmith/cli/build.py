@@ -9,7 +9,7 @@ import click
 from oddsmith.cli.audit import FAILED, bar_options
 from oddsmith.cli.calibrate import METHODS
 from oddsmith.cli.decide import wish_options
-from oddsmith.cli.options import Voice, examples, voiced
+from oddsmith.cli.options import Voice, examples, refuse_overwriting, voiced
 from oddsmith.cli.training import learned, tell_training, training_options
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def build(
     output: str,
     target: str,
     wishes: Wishes,
+    reads: tuple[str, ...],
     method: str,
     prior: float | None,
     bars: Bars | None,
@@ -85,6 +86,8 @@ def build(
             training={**training, "progress": progress},
         )
 
+    if reads:
+        refuse_overwriting(output, reads)
     model, caught = learned(data, output, voice, work=work, **options)
     model.save(output)
     tell_training(model, caught, voice)

@@ -15,6 +15,7 @@ from oddsmith.cli.options import (
     reading_from,
     reading_options,
     refuse_overwriting,
+    refuse_stream,
     voiced,
 )
 
@@ -50,7 +51,11 @@ METHODS = ("auto", "identity", "temperature", "platt", "beta", "isotonic", "venn
     help="Rows to come, without labels: estimate the share of positives among them from their scores.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds that judge maps."
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Of the folds that judge maps.",
 )
 @click.option("--map-label", multiple=True, metavar="FROM=TO", help="Rename a label.")
 @click.option("-o", "--output", metavar="OUT", help="The model file to write. [default: MODEL itself]")
@@ -83,6 +88,7 @@ def calibrate(
 
     trained = load(model, voice)
     place = model if output is None else output
+    refuse_stream(place)
     refuse_overwriting(place, data)
     reading = reading_from(chosen, trained.record.reading)
     with (

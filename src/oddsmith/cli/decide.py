@@ -16,6 +16,7 @@ from oddsmith.cli.options import (
     reading_from,
     reading_options,
     refuse_overwriting,
+    refuse_stream,
     separated,
     voiced,
 )
@@ -37,13 +38,14 @@ EXAMPLES = examples(
 
 
 def wish_options(command: Any) -> Any:
-    """What a policy is to be; a verb receives it as `wishes`."""
+    """What a policy is to be; a verb receives it as `wishes`, and the files that it was read from as `reads`."""
     import functools
 
     @functools.wraps(command)
     def wish(*args: Any, **kwargs: Any) -> Any:
         told = {name: kwargs.pop(name) for name in _WISHES}
-        return command(*args, wishes=_wishes(**told), **kwargs)
+        reads = () if told["cost_matrix"] is None else (told["cost_matrix"],)
+        return command(*args, wishes=_wishes(**told), reads=reads, **kwargs)
 
     for option in (
         click.option(
@@ -123,7 +125,7 @@ _WISHES = (
 @click.argument("model")
 @click.argument("data", nargs=-1, required=True)
 @wish_options
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of resamples.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of resamples.")
 @click.option("--map-label", multiple=True, metavar="FROM=TO", help="Rename a label.")
 @click.option("-o", "--output", metavar="OUT", help="The model file to write. [default: MODEL itself]")
 @memory_option
@@ -133,6 +135,7 @@ def decide(
     model: str,
     data: tuple[str, ...],
     wishes: Wishes,
+    reads: tuple[str, ...],
     seed: int,
     map_label: tuple[str, ...],
     output: str | None,
@@ -156,7 +159,8 @@ def decide(
 
     trained = load(model, voice)
     place = model if output is None else output
-    refuse_overwriting(place, data)
+    refuse_stream(place)
+    refuse_overwriting(place, data, *reads)
     reading = reading_from(chosen, trained.record.reading)
     asked = wishes
     with voice.hearing(), pieces_of(data, reading, memory, voice) as pieces:

@@ -52,7 +52,11 @@ EXAMPLES = examples(
     "[default: what the candidate's policy says, or the incumbent's]",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the bootstrap of the smooth ECE."
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Of the bootstrap of the smooth ECE.",
 )
 @click.option("--map-label", multiple=True, metavar="FROM=TO", help="Rename a label.")
 @memory_option

@@ -362,6 +362,14 @@ def refuse_overwriting(output: str, data: Sequence[str], *others: str) -> None:
         )
 
 
+def refuse_stream(output: str) -> None:
+    """Raise InputError where a model would be written to a stream."""
+    if output == "-":
+        from oddsmith.errors import InputError
+
+        raise InputError("-o -: a model is kept in a file. Name one, such as -o model.json.")
+
+
 def reading_from(chosen: dict[str, Any], trained: Reading | None = None) -> Reading:
     """What the options say, and for the rest how the model's training data was read."""
     from dataclasses import replace

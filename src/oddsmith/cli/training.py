@@ -17,6 +17,7 @@ from oddsmith.cli.options import (
     reading_from,
     reading_options,
     refuse_overwriting,
+    refuse_stream,
 )
 
 if TYPE_CHECKING:
@@ -168,10 +169,9 @@ def learned(
     digest_ahead(data)
 
     from oddsmith.data.batches import Batches
-    from oddsmith.errors import DataWarning, FitWarning, InputError, counted
+    from oddsmith.errors import DataWarning, FitWarning, counted
 
-    if output == "-":
-        raise InputError("-o -: a model is kept in a file. Name one, such as -o model.json.")
+    refuse_stream(output)
     refuse_overwriting(output, data)
     reading = reading_from(chosen)
     with (

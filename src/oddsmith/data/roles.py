@@ -118,7 +118,10 @@ class ByRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         Raises:
             InputError: the table lacks a column that tells rows apart, or one is nested.
         """
-        hashes = self.hashes(table, markers)
+        return self.roles_of(self.hashes(table, markers))
+
+    def roles_of(self, hashes: NDArray[np.uint64]) -> Roles:
+        """The role (n,) that each hash leads to."""
         # The 53 highest bits are a double without rounding, so that no u is 1.
         u = (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
         borders = np.cumsum([self.shares.audit, self.shares.calibrate, self.shares.select])

@@ -62,7 +62,9 @@ def act_within(
 ) -> Actions:
     """The actions (n,) of a batch, of which at most `most` are the action that has a capacity.
 
-    The rows that it serves are those that it saves most for, the earlier of ties; the others get their next best action.
+    The rows that it serves are those that it saves most for, the earlier of ties, as many as there are places and savings:
+    a threshold holds the share that it expects, and leaves places empty. The others get their next best action. Without
+    costs every place is filled, by the highest probability.
     `most` is the capacity's share of n by itself. Arguments as for `act`.
 
     Raises:
@@ -72,25 +74,31 @@ def act_within(
         raise InputError(
             "this policy has no capacity. Choose one that has: oddsmith decide --capacity review=200/1000."
         )
-    actions = act(policy, scores, columns)
     action = policy.actions.index(policy.capacity.action)
-    allowed = policy.capacity.allowed(len(actions)) if most is None else most
     if policy.matrix is not None:
         expected = policy.matrix.expected(scores)
         others = expected.copy()
         others[:, action] = np.inf
         worth, instead = others.min(axis=1) - expected[:, action], others.argmin(axis=1)
+        wanted = policy.matrix.cheapest(scores) == action
     elif len(policy.actions) == 3 and policy.cost is not None:
         eta = np.asarray(scores, dtype=np.float64)
         worth = saving(eta, policy.cost, policy.reviewer)
         instead = 2 * (eta >= policy.cost.log_odds).astype(np.intp)
+        wanted = worth > 0.0
     else:
         eta = np.asarray(scores, dtype=np.float64)
         worth, instead = eta, np.full(len(eta), 1 - action)
+        wanted = np.ones(len(eta), dtype=bool)
         if policy.row_costs is not None:
             excess_fn, excess_fp = policy.row_costs.excess(columns or {}, len(eta))
             worth = expit(eta) * excess_fn - expit(-eta) * excess_fp
+            wanted = act(policy, scores, columns) == action
+        elif policy.cost is not None:
+            wanted = (eta >= policy.cost.log_odds) == bool(action)
         worth = worth if action else -worth
+    actions = np.where(wanted, action, instead)
+    allowed = policy.capacity.allowed(len(actions)) if most is None else most
     return within_capacity(actions, worth, instead, action, allowed)
 
 

@@ -162,5 +162,5 @@ def _alarm(cost: Cost, span: list[float], curve: CostCurve, best: int, analytic:
         f"the costs alone put the threshold at {cost.threshold:.4g}, where these rows cost "
         f"{curve.cost[analytic]:,.6g}; they favour {probability(float(curve.eta[best])):.4g}, at "
         f"{curve.cost[best]:,.6g}, and resamples of them {low:.4g} to {high:.4g}. "
-        f"The probabilities are doubtful there: calibrate the model."
+        f"The probabilities are doubtful there: look at the calibration."
     )

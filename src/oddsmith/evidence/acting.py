@@ -164,7 +164,7 @@ def _compared(
     n_resamples: int,
     seed: int,
 ) -> tuple[Comparison, tuple[Comparison, ...]]:
-    """Against the best single action, and against each alternative."""
+    """Against the best single action that its capacity allows for all, and against each alternative."""
     A = len(policy.actions)
     names = [f"'{visible(action)}' for all" for action in policy.actions]
     paths = [actions, *(np.full(rows.n, a) for a in range(A))]
@@ -189,8 +189,12 @@ def _compared(
             interval = msgspec.structs.replace(interval, method=f"{interval.method}, by group")
         return Comparison(name, float(own - less), float(less), interval)
 
-    least = int(difference[:A].argmax())
-    best = against(names[least], difference[least], resampled[:, :A].max(axis=1))
+    held = policy.capacity
+    allowed = [
+        a for a in range(A) if held is None or policy.actions[a] != held.action or held.most == held.of
+    ]
+    least = max(allowed, key=lambda a: difference[a])
+    best = against(names[least], difference[least], resampled[:, allowed].max(axis=1))
     each = tuple(against(name, difference[j], resampled[:, j]) for j, name in enumerate(names))
     return best, each
 

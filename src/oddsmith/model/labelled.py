@@ -21,7 +21,7 @@ from oddsmith.data.cells import refuse_nested, shown
 from oddsmith.data.doubles import Doubles
 from oddsmith.data.encoding import Unseen
 from oddsmith.data.memory import require
-from oddsmith.data.roles import Role
+from oddsmith.data.roles import ByRow, Role
 from oddsmith.data.row_numbers import WEIGHT, row_numbers
 from oddsmith.data.table import Table
 from oddsmith.data.target import Labels, TargetOptions
@@ -56,6 +56,8 @@ class Labelled:
     """(n,): the place of each label in the model's classes."""
     roles: NDArray[np.int8] | None
     """(n,): the role of each; None where the model tells no roles apart."""
+    hashes: NDArray[np.uint64] | None
+    """(n,): what roles follow from, the same for rows that belong together; None where they follow from nothing such."""
     weight: Floats | None
     """(n,): None where each counts once."""
 
@@ -120,9 +122,13 @@ class LabelledRows:
         taken = codes >= 0
         self.n_rows += len(codes)
         self.n_labelled += int(taken.sum())
-        roles = None
+        roles = hashes = None
         if self.split is not None:
-            roles = self.split.roles(table, self.labels.markers)
+            if isinstance(self.split, ByRow):
+                hashes = self.split.hashes(table, self.labels.markers)
+                roles = self.split.roles_of(hashes)
+            else:
+                roles = self.split.roles(table, self.labels.markers)
             taken &= np.isin(roles, self.roles)
         rows = np.flatnonzero(taken)
         if not len(rows):
@@ -131,6 +137,7 @@ class LabelledRows:
         if len(rows) < len(codes):
             table, codes = table.take(rows), codes[rows]
             roles = None if roles is None else roles[rows]
+            hashes = None if hashes is None else hashes[rows]
         scores = self.model.score(table)
         for found in scores.unseen:
             before = self.unseen.get(found.column)
@@ -139,7 +146,7 @@ class LabelledRows:
         if self.weight is not None:
             weight = row_numbers(table, self.weight, self.labels.markers.of(self.weight), WEIGHT)
             _refuse_extreme(weight, self.pieces.name, self.weight)
-        return Labelled(table, scores, codes, roles, weight)
+        return Labelled(table, scores, codes, roles, hashes, weight)
 
     def notes(self, purpose: str) -> list[str]:
         """Sentences about levels never seen, rows left out and weights; `purpose` as in "to audit the model on"."""

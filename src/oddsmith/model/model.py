@@ -25,7 +25,7 @@ from oddsmith.data.design import Design
 from oddsmith.data.encoding import NumericColumn, Unseen, cell_reader
 from oddsmith.data.native import as_table
 from oddsmith.data.pieces import as_pieces
-from oddsmith.data.row_numbers import COST, FARTHEST, OFFSET, OFFSETS, row_numbers
+from oddsmith.data.row_numbers import FARTHEST, OFFSET, OFFSETS, row_numbers
 from oddsmith.data.table import Table
 from oddsmith.decision.actions import act
 from oddsmith.errors import DataWarning, InputError, visible
@@ -46,6 +46,7 @@ from oddsmith.model.probabilities import (
     ranking,
 )
 from oddsmith.model.records import FORMAT, ModelRecord
+from oddsmith.model.row_costs import costs_of_rows
 from oddsmith.version import __version__
 
 if TYPE_CHECKING:
@@ -251,13 +252,9 @@ class Model:
         policy = self.policy
         if policy is None or policy.matrix is not None:
             return scores.proba, {}
-        costs = {}
-        for name in [] if policy.row_costs is None else policy.row_costs.columns:
-            if name not in table.frame.columns:
-                raise InputError(
-                    f"{visible(table.name, 200)}: no column called '{visible(name)}', which holds a cost of each row. Add it."
-                )
-            costs[name] = row_numbers(table, name, self.design.markers.of(name), COST)
+        costs = (
+            {} if policy.row_costs is None else costs_of_rows(table, policy.row_costs, self.design.markers)
+        )
         form = self.record.multi_class
         eta = scores.calibrated if self.maps else ranking(scores.calibrated, form)
         return np.ascontiguousarray(eta[:, 0]), costs

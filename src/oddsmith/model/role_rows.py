@@ -7,21 +7,25 @@ models, a bootstrap by group. Everything else reads tables of scores.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oddsmith.calibration.maps import PriorShift
 from oddsmith.data.batches import Piecewise
 from oddsmith.data.block import Floats
 from oddsmith.data.memory import require
 from oddsmith.data.roles import ROLES, ByRow, ByTime, Role
-from oddsmith.data.row_numbers import COST, row_numbers
+from oddsmith.decision.costs import RowCosts
 from oddsmith.errors import InputError, counted, visible
+from oddsmith.evaluate.intervals import share_interval
+from oddsmith.evaluate.score_table import row_weights
 from oddsmith.model.labelled import LabelledRows, Rows
 from oddsmith.model.probabilities import ranking
 from oddsmith.model.records import RowsRecord
+from oddsmith.model.row_costs import costs_of_rows
 from oddsmith.model.served import refuse_served
 
 if TYPE_CHECKING:
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 
 _NUMBER, _ROW = 16, 120
 """Bytes of memory for each number of a row and for the row."""
+_REPEATED = 1.1
+"""Mean number of rows that say the same as a row, itself included, up to which rows are taken for independent."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,39 @@ class RoleRows:
     digests: tuple[tuple[str, str], ...]
     """Name and SHA-256 of each file."""
     notes: list[str] = field(default_factory=list)
+    before: RoleRows | None = None
+    """The same rows as they were drawn, where they are weighted for a shift of the prior."""
 
     def of(self, role: Role) -> NDArray[np.bool_]:
         """Which rows (n,) have a role; all of them where the model tells none apart."""
         return np.ones(len(self.codes), dtype=bool) if self.roles is None else self.roles == role
+
+    def that_count(self) -> RoleRows:
+        """Those of positive weight.
+
+        Raises:
+            InputError: there are none.
+        """
+        if self.weight is None or (self.weight > 0.0).all():
+            return self
+        if not (self.weight > 0.0).any():
+            raise InputError(f"{visible(self.name, 200)}: all rows have weight 0. Give rows that count.")
+        return self.take(self.weight > 0.0)
+
+    def take(self, kept: NDArray[np.bool_]) -> RoleRows:
+        """Those of the rows."""
+        return replace(
+            self,
+            eta=self.eta[kept],
+            calibrated=self.calibrated[kept],
+            log_proba=self.log_proba[kept],
+            codes=self.codes[kept],
+            weight=None if self.weight is None else self.weight[kept],
+            roles=None if self.roles is None else self.roles[kept],
+            groups=None if self.groups is None else self.groups[kept],
+            columns={name: series.gather(np.flatnonzero(kept)) for name, series in self.columns.items()},
+            costs={name: values[kept] for name, values in self.costs.items()},
+        )
 
     def record(self, role: Role, n_classes: int) -> RowsRecord:
         """What the model file says of the rows of a role."""
@@ -88,7 +123,7 @@ def role_rows(
     own: str,
     *,
     columns: Collection[str] = (),
-    costs: Collection[str] = (),
+    costs: Sequence[RowCosts] = (),
     map_label: Sequence[str] = (),
     advance: Rows = lambda done, of: None,
 ) -> RoleRows:
@@ -102,19 +137,19 @@ def role_rows(
     """
     import polars as pl
 
-    for name in (*columns, *costs):
+    priced = list(dict.fromkeys(name for of_rows in costs for name in of_rows.columns))
+    for name in (*columns, *priced):
         if name not in pieces.columns:
             raise InputError(f"{visible(pieces.name, 200)}: no column called '{visible(name)}'.")
     rows = LabelledRows(
-        model, pieces, roles, columns=(*columns, *costs), map_label=map_label, advance=advance
+        model, pieces, roles, columns=(*columns, *priced), map_label=map_label, advance=advance
     )
     refuse_served(model.record, pieces.digests, own)
     two, split = len(model.classes) == 2, rows.split
-    width = 4 * len(model.classes) + len(columns) + len(costs)
+    width = 4 * len(model.classes) + len(columns) + len(priced)
     need = rows.pieces.n_rows * (_ROW + _NUMBER * width)
     require(need, f"{visible(pieces.name, 200)}: {counted(pieces.n_rows, 'row')} side by side")
-    parts, taken, groups = [], [], []
-    priced: dict[str, list[Floats]] = {name: [] for name in costs}
+    parts, taken, of_rows = [], [], []
     total, moved = 0.0, np.zeros(len(model.terms))
     for part in rows:
         parts.append(part)
@@ -122,10 +157,10 @@ def role_rows(
         total += float(weight.sum())
         moved += weight @ part.scores.centred
         taken.append(part.table.frame.select(list(columns)))
-        for name, values in priced.items():
-            values.append(row_numbers(part.table, name, rows.labels.markers.of(name), COST))
-        if isinstance(split, ByRow) and split.group is not None:
-            groups.append(split.hashes(part.table, rows.labels.markers))
+        read: dict[str, Floats] = {}
+        for given in costs:
+            read |= costs_of_rows(part.table, given, rows.labels.markers)
+        of_rows.append(read)
     rows.require_any(purpose)
     form = model.record.multi_class
     raw = np.concatenate([part.scores.log_odds for part in parts])
@@ -135,6 +170,9 @@ def role_rows(
         calibrated = calibrated[:, 0] if model.maps else raw
     weights = [part.weight for part in parts if part.weight is not None]
     of_roles = [part.roles for part in parts if part.roles is not None]
+    hashes = [part.hashes for part in parts if part.hashes is not None]
+    grouped = isinstance(split, ByRow) and split.group is not None
+    groups, notes = _units(np.concatenate(hashes), grouped) if hashes else (None, [])
     return RoleRows(
         pieces.name,
         raw,
@@ -143,14 +181,54 @@ def role_rows(
         np.concatenate([part.codes for part in parts]),
         np.concatenate(weights) if weights else None,
         np.concatenate(of_roles) if of_roles else None,
-        np.concatenate(groups) if groups else None,
+        groups,
         isinstance(split, ByTime),
-        {name: series for frame in (pl.concat(taken),) for name, series in frame.to_dict().items()},
-        {name: np.concatenate(values) for name, values in priced.items()},
+        pl.concat(taken).to_dict(),
+        {name: np.concatenate([part[name] for part in of_rows]) for name in priced},
         moved / total if total > 0.0 else moved,
         pieces.digests,
-        [*rows.notes(purpose), *_unguarded(model, pieces)],
+        [*rows.notes(purpose), *notes, *_unguarded(model, pieces)],
     )
+
+
+def at_prior(model: Model, rows: RoleRows) -> RoleRows:
+    """The rows, weighted so that a class has the share that the model's probabilities were shifted to.
+
+    Rows whose share is that already, but for chance, stay as they are.
+    """
+    shift = model.maps[-1] if model.maps else None
+    if not isinstance(shift, PriorShift):
+        return rows
+    weight = row_weights(rows.weight, len(rows.codes))
+    positive = rows.codes == 1
+    total, part = float(weight.sum()), float(weight[positive].sum())
+    interval = share_interval(part, total, float((weight**2).sum()), 0.999)
+    if interval.low <= shift.after <= interval.high or not 0.0 < part < total:
+        return rows
+    share = part / total
+    factor = np.where(positive, shift.after / share, (1.0 - shift.after) / (1.0 - share))
+    note = (
+        f"{share:.4g} of these rows are '{visible(str(model.classes[1]), 40)}', and probabilities were shifted to a share of "
+        f"{shift.after:.4g}: rows of each class count by as much more or less."
+    )
+    return replace(rows, weight=weight * factor, notes=[*rows.notes, note], before=rows)
+
+
+def _units(hashes: NDArray[np.uint64], grouped: bool) -> tuple[NDArray[np.uint64] | None, list[str]]:
+    """What tells rows (n,) that belong together, and a sentence where it is that they say the same.
+
+    Rows that say the same have one role, so that a role has all of them or none: they are one unit, as those of a group
+    are. A few such rows among many make no difference.
+    """
+    if grouped:
+        return hashes, []
+    _, sizes = np.unique(hashes, return_counts=True)
+    if float((sizes**2).sum()) <= _REPEATED * len(hashes):
+        return None, []
+    return hashes, [
+        f"only {counted(len(sizes), 'row')} of {len(hashes):,} differ in what they say, and rows that say the same have one "
+        f"role: they count as one group."
+    ]
 
 
 def _unguarded(model: Model, pieces: Piecewise) -> list[str]:

@@ -32,7 +32,7 @@ from oddsmith.model import Model
 from oddsmith.model.labelled import Rows
 from oddsmith.model.probabilities import log_probabilities
 from oddsmith.model.records import AuditRecord
-from oddsmith.model.role_rows import RoleRows, role_rows
+from oddsmith.model.role_rows import RoleRows, at_prior, role_rows
 from oddsmith.model.served import AUDITED
 from oddsmith.workflow.record import resealed
 
@@ -123,10 +123,11 @@ def examined(
         PURPOSE,
         AUDITED,
         columns=names,
-        costs=() if policy is None or policy.row_costs is None else policy.row_costs.columns,
+        costs=[] if policy is None or policy.row_costs is None else [policy.row_costs],
         map_label=map_label,
         advance=advance,
     )
+    rows = at_prior(model, rows.that_count())
     return audit_rows(model, rows, bars, int(seed)), rows
 
 

@@ -135,6 +135,10 @@ def built(
     """`build` for wishes."""
     if not wishes.is_anything:
         raise InputError("what does a miss cost, relative to a false alarm? Say it: --cost fn=120,fp=18.")
+    if prior is not None and wishes.matrix is not None:
+        raise InputError(
+            "--prior is a share of one class of two, and a cost matrix is of any. Leave out one of them."
+        )
     shares = split or (SHARES if wishes.learns is None else SHARES_TO_LEARN)
     rows = Batches.of(data, training.get("reading"), None)
     begin("training")

@@ -107,10 +107,8 @@ def with_calibration(
 ) -> Model:
     """`calibrate` by rows that are scored already; those to calibrate on count."""
     K = len(model.classes)
-    kept = rows.of(Role.calibrate)
-    if rows.weight is not None:
-        kept = kept & (rows.weight > 0.0)
-    given = _given(rows, kept, K, seed)
+    rows = rows.that_count()
+    given = _given(rows, rows.of(Role.calibrate), K, seed)
     found = _of_two(given, method) if K == 2 else _of_more(given, model.record.multi_class, method)
     choice, before, after = found
     maps: list[Any] = [choice.map]
@@ -216,7 +214,7 @@ def scores_unseen(model: Model, rows: RoleRows, kept: NDArray[np.bool_]) -> Floa
     """
     record = model.record.calibration
     assert record is not None
-    given = _given(rows, kept, 2, record.seed)
+    given = _given(rows.before or rows, kept, 2, record.seed)
     unseen = _unseen(record.maps[0].method, given)
     if unseen is None:
         return None

@@ -47,7 +47,7 @@ from oddsmith.evaluate.score_table import ScoreTable
 from oddsmith.model import Model
 from oddsmith.model.labelled import Rows
 from oddsmith.model.records import DecisionRecord
-from oddsmith.model.role_rows import RoleRows, role_rows
+from oddsmith.model.role_rows import RoleRows, at_prior, role_rows
 from oddsmith.model.served import DECIDED
 from oddsmith.workflow.calibrating import scores_unseen
 from oddsmith.workflow.record import resealed
@@ -119,6 +119,8 @@ def decide(
         empirical,
     )
     require_wishes(model, wishes)
+    if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
+        raise InputError(f"--seed {visible(str(seed))}: give a whole number from 0 to below 2^63.")
     if data is None:
         return with_policy(model, None, wishes, seed)
     pieces = as_pieces(data, reading or model.record.reading)
@@ -138,16 +140,17 @@ def rows_to_decide_on(
     advance: Rows = lambda done, of: None,
 ) -> RoleRows:
     """The rows that say what the policy is, scored; arguments and errors as for `decide`."""
-    return role_rows(
+    rows = role_rows(
         model,
         pieces,
         _roles(model, wishes),
         PURPOSE,
         DECIDED,
-        costs=() if wishes.row_costs is None else wishes.row_costs.columns,
+        costs=[] if wishes.row_costs is None else [wishes.row_costs],
         map_label=map_label,
         advance=advance,
     )
+    return at_prior(model, rows.that_count())
 
 
 def _roles(model: Model, wishes: Wishes) -> tuple[Role, ...]:

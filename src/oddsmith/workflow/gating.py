@@ -81,7 +81,7 @@ def gate(
     pieces = (
         data if isinstance(data, Pieces | OnePiece) else as_pieces(data, reading or candidate.record.reading)
     )
-    costs = _cost_columns(candidate, incumbent, cost)
+    costs = _row_costs(candidate, incumbent, cost)
     new = _scored("candidate", candidate, pieces, slices, costs, map_label, advance)
     old = _scored("incumbent", incumbent, pieces, (), costs, map_label, advance)
     if not np.array_equal(new.codes, old.codes):
@@ -121,12 +121,11 @@ def _refuse_other_targets(candidate: Model, incumbent: Model) -> None:
         )
 
 
-def _cost_columns(candidate: Model, incumbent: Model, cost: Price | None) -> list[str]:
-    """The columns that the costs of either policy, or those that were given, are in."""
+def _row_costs(candidate: Model, incumbent: Model, cost: Price | None) -> list[RowCosts]:
+    """Costs that are columns: of either policy, or those that were given."""
     costs = [model.policy.row_costs for model in (candidate, incumbent) if model.policy is not None]
     costs.append(cost if isinstance(cost, RowCosts) else None)
-    names = (name for of_rows in costs if of_rows is not None for name in of_rows.columns)
-    return list(dict.fromkeys(names))
+    return [of_rows for of_rows in costs if of_rows is not None]
 
 
 def _scored(
@@ -134,7 +133,7 @@ def _scored(
     model: Model,
     pieces: Pieces | OnePiece,
     columns: Sequence[str],
-    costs: Sequence[str],
+    costs: Sequence[RowCosts],
     map_label: Sequence[str],
     advance: Rows,
 ) -> RoleRows:

@@ -16,6 +16,9 @@ from oddsmith.errors import InputError, visible
 from oddsmith.evaluate.metrics import Cost
 from oddsmith.model import Model
 
+_LARGEST = 1e100
+"""The largest cost."""
+
 
 @dataclass(frozen=True)
 class Wishes:
@@ -48,6 +51,7 @@ class Wishes:
         for name, (value, kind, example) in kinds.items():
             if value is not None and not isinstance(value, kind):
                 raise InputError(f"{name} {visible(repr(value))}: give an {example}.")
+        self._refuse_extremes()
         rules = self.rules
         if len(rules) > 1:
             raise InputError(f"{rules[0]} and {rules[1]} choose a threshold in two ways. Keep one of them.")
@@ -74,6 +78,18 @@ class Wishes:
         if self.actions is not None and len(self.actions) != wanted:
             example = "auto,defer,review" if deferring else "auto,review"
             raise InputError(f"--actions are {len(self.actions)}, and {wanted} are needed, as in {example}.")
+
+    def _refuse_extremes(self) -> None:
+        """Raise InputError where sums of costs would leave the range of a double."""
+        given = (
+            []
+            if self.cost is None
+            else [self.cost.fn, self.cost.fp, self.cost.tn, self.cost.tp, self.cost.defer or 0.0]
+        )
+        given += [] if self.matrix is None else [value for row in self.matrix.cost for value in row]
+        largest = max(map(abs, given), default=0.0)
+        if largest > _LARGEST:
+            raise InputError(f"a cost of {largest:g}: give costs in another unit.")
 
     @property
     def rules(self) -> tuple[str, ...]:
