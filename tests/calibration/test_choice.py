@@ -110,10 +110,13 @@ def test_the_seed_draws_the_folds():
     assert len(losses) == 3
 
 
-def test_scores_that_rank_backwards_are_refused():
+def test_scores_that_rank_backwards_are_left_as_they_are_and_no_map_is_bent_to_them():
     eta, y = rows("identity", n=200)
+    found = choose_map(-eta, y)
+    assert (method_of(found), found.n_folds, found.candidates) == ("identity", 0, [])
+    assert found.reason.startswith("identity: these scores rank backwards")
     with pytest.raises(InputError, match="these scores rank backwards"):
-        choose_map(-eta, y)
+        fit_map("platt", ScoreTable.from_scores(-eta, y))
 
 
 def few_positives(n, positives):

@@ -221,7 +221,7 @@ def test_a_value_of_another_type_is_refused_with_its_path(small):
         for other in ({}, [], "text" if not isinstance(value, str) else 17):
             forged = with_value(document, path, other)
             sentence = refusal(written(folder / "forged", forged))
-            if path.startswith(BOUND_BY_DIGEST) or path.endswith(".cell"):
+            if path.startswith(BOUND_BY_DIGEST) or path.endswith((".cell", ".action")):
                 continue
             place = re.sub(r"\.(coef|proba)\..*", r".\1[...]", path)
             assert sentence.startswith("not a sound model file: Expected"), (path, other)
@@ -234,7 +234,11 @@ SMALLER = lambda parent, key: parent.__setitem__(key, parent[key] - 4e-13 * max(
 
 def test_golden_rows_bind_to_twelve_digits_even_with_a_new_digest(saved):
     path, document = saved
-    places = [place for place, _ in leaves(document["golden"], "$.golden") if ".answer." in place]
+    places = [
+        place
+        for place, value in leaves(document["golden"], "$.golden")
+        if ".answer." in place and value is not None
+    ]
     figures = len(document["equations"]) + len(document["target"]["classes"])
     assert len(places) == figures * (1 + len(document["golden"]["changes"]))
     for place in places:
@@ -585,6 +589,11 @@ CONTRADICTIONS = [
     ),
     (
         "$.decision",
+        {"policy": POLICY, "rows": ROWS},
+        "the golden rows state other actions than $.decision.policy t",
+    ),
+    (
+        "$.decision",
         {"policy": POLICY | {"counts": [[3, 2], [0, 2]]}, "rows": ROWS},
         "$.decision.policy.counts are not those of $.decision.rows.",
     ),
@@ -657,7 +666,7 @@ def test_golden_rows_that_cannot_be_computed_are_refused():
         ),
     ):
         cells = (0.0, 1e10) if isinstance(column, NumericColumn) else ("a", "b")
-        answer = Answer([0.0], {"no": 0.5, "yes": 0.5})
+        answer = Answer([0.0], {"no": 0.5, "yes": 0.5}, None)
         changes = [GoldenChange("x", cells[1], answer)]
         if isinstance(column, NumericColumn):
             changes.append(GoldenChange("x", "b", answer))
@@ -715,3 +724,17 @@ def test_nothing_in_a_file_is_run(tmp_path, monkeypatch):
     assert loaded.record == trained.record
     assert sorted(loaded.record.target.classes) == sorted(CODE)
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
+
+
+def test_actions_are_bound_by_golden_rows(binary, tmp_path):
+    """Actions that were swapped, thresholds that were given otherwise: a new digest does not make them the model's."""
+    oddsmith.decide(binary, threshold=0.3).save(tmp_path / "m.json")
+    document = json.loads((tmp_path / "m.json").read_text())
+    assert document["golden"]["answer"]["action"] in ("auto", "review")
+    policy = document["decision"]["policy"]
+    for changed in (
+        policy | {"actions": ["review", "auto"]},
+        policy | {"thresholds": [9.0], "probabilities": [1 / (1 + np.exp(-9.0))]},
+    ):
+        forged = sealed(with_value(document, "$.decision.policy", changed))
+        assert "state other actions" in refusal(written(tmp_path / "forged", forged))

@@ -21,8 +21,10 @@ from oddsmith.data.block import Floats
 from oddsmith.data.cells import DEFAULT_MISSING
 from oddsmith.data.design import Design
 from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, Column, NumericColumn
+from oddsmith.decision.actions import act
+from oddsmith.decision.policy import Policy
 from oddsmith.errors import DataWarning, InputError, visible
-from oddsmith.model.probabilities import AnyMap, Form, after, probabilities
+from oddsmith.model.probabilities import AnyMap, Form, after, probabilities, ranking
 from oddsmith.model.records import Answer, Cell, Equation, Golden, GoldenChange
 
 TOLERANCE = 1e-12
@@ -35,18 +37,20 @@ def golden_rows(
     multi_class: Form,
     offset: str | None = None,
     maps: Sequence[AnyMap] = (),
+    policy: Policy | None = None,
 ) -> Golden:
-    """The golden rows of a model; `offset` is the name of such a column, `maps` are its calibration.
+    """The golden rows of a model; `offset` is the name of such a column, `maps` and `policy` what comes after the scores.
 
     Raises:
         OverflowError or ValueError: a row's log-odds are beyond the range of a double.
     """
     row, changes = _row(design, offset), list(_changes(design, offset))
     log_odds = _log_odds(design, equations, row, changes)
-    shares = probabilities(*after(maps, log_odds, multi_class, len(classes))).tolist()
+    calibrated, form = after(maps, log_odds, multi_class, len(classes))
+    shares, actions = probabilities(calibrated, form).tolist(), _actions(policy, calibrated, form)
     first, *others = [
-        Answer(odds, dict(zip(classes, proba, strict=True)))
-        for odds, proba in zip(log_odds.tolist(), shares, strict=True)
+        Answer(odds, dict(zip(classes, proba, strict=True)), action)
+        for odds, proba, action in zip(log_odds.tolist(), shares, actions, strict=True)
     ]
     return Golden(
         row,
@@ -64,6 +68,7 @@ def verify(
     name: str,
     offset: str | None = None,
     maps: Sequence[AnyMap] = (),
+    policy: Policy | None = None,
 ) -> None:
     """Recompute the golden rows.
 
@@ -88,8 +93,21 @@ def verify(
     if any(list(answer.proba) != list(classes) for answer in stated):
         raise InputError(f"{name}: $.golden states probabilities of other classes than $.target.classes.")
     proba = [list(answer.proba.values()) for answer in stated]
-    calibrated = after(maps, found, multi_class, len(classes))
-    _compare(name, golden, "probabilities", probabilities(*calibrated), proba)
+    calibrated, form = after(maps, found, multi_class, len(classes))
+    _compare(name, golden, "probabilities", probabilities(calibrated, form), proba)
+    if [answer.action for answer in stated] != _actions(policy, calibrated, form):
+        raise InputError(
+            f"{name}: the golden rows state other actions than $.decision.policy takes. The file was changed after it was "
+            f"written, or damaged; decide again."
+        )
+
+
+def _actions(policy: Policy | None, calibrated: Floats, form: Form) -> Sequence[str | None]:
+    """The action for each row of calibrated log-odds (n, k); None where there is no policy, or one of columns."""
+    if policy is None or policy.row_costs is not None:
+        return [None] * len(calibrated)
+    scores = ranking(calibrated, form)[:, 0] if policy.matrix is None else probabilities(calibrated, form)
+    return [policy.actions[action] for action in act(policy, scores).tolist()]
 
 
 def _compare(name: str, golden: Golden, what: str, found: Floats, stated: list[list[float]]) -> None:

@@ -448,6 +448,7 @@ def load(path: str | Path) -> Model:
         name,
         record.offset,
         model.maps,
+        model.policy,
     )
     return model
 

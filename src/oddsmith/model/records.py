@@ -221,10 +221,12 @@ def unknown_training(n_classes: int) -> TrainingRecord:
 
 
 class Answer(Record, frozen=True):
-    """What the model makes of one row: its log-odds, one an equation, and the probability of each class."""
+    """What the model makes of one row: its log-odds, one an equation, the probability of each class, and the action."""
 
     log_odds: list[float]
     proba: dict[str, float]
+    action: str | None
+    """None without a policy, and where costs are columns."""
 
 
 class GoldenChange(Record, frozen=True):

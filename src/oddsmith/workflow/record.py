@@ -93,7 +93,8 @@ def resealed(
     record = model.record
     maps = () if calibration is None else tuple(calibration.maps)
     names, form = record.target.classes, record.multi_class
-    golden = golden_rows(model.design, record.equations, names, form, record.offset, maps)
+    policy = None if decision is None else decision.policy
+    golden = golden_rows(model.design, record.equations, names, form, record.offset, maps, policy)
     changed = msgspec.structs.replace(
         record, calibration=calibration, decision=decision, audit=audit, golden=golden
     )
