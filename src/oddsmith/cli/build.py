@@ -62,10 +62,10 @@ def build(
     voice: Voice,
     **options: Any,
 ) -> None:
-    """Train, calibrate, decide and audit, each on rows of its own, and store all of it in one model file.
+    """Train, calibrate, decide and audit, and store all of it in one model file.
 
-    DATA is split by what its rows say: 60% train, 20% calibrate and 20% audit; or 45, 20, 15 and 20, where a policy
-    learns from rows (--empirical, --recall, --precision, --capacity) and takes some of its own. It ends with a verdict in
+    DATA is split by what its rows say: 60% train, 20% calibrate and check the threshold, 20% audit; or 45, 20, 15 and 20,
+    where a policy learns from rows (--empirical, --recall, --precision, --capacity) and takes some of its own. It ends with a verdict in
     one sentence each on fit, ranking, calibration, policy and sample size. Exit code 1 where one of them fails.
     """
     from oddsmith.errors import visible

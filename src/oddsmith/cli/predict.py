@@ -57,7 +57,7 @@ EXAMPLES = examples(
 @click.option(
     "--capacity",
     is_flag=True,
-    help="With --action: hold these rows to the policy's capacity exactly; the rows that it is worth most for are served.",
+    help="With --action: fill the capacity of the policy with these rows, those that it is worth most for, and no more.",
 )
 @click.option(
     "--explain",
