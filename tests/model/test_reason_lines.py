@@ -123,6 +123,29 @@ def test_where_actions_begin_is_told_apart_from_the_row():
     )
 
 
+def number(text):
+    """A probability as it is told."""
+    whole, _, less = text.partition(" - ")
+    return float(whole) - float(less or 0.0)
+
+
+probas = st.floats(0.0, 1.0) | st.integers(0, 4000).map(lambda place: place / 4000)
+
+
+@given(probas, probas | st.sampled_from([1e-4, -1e-5, 1e-7]))
+def test_a_row_and_a_threshold_stand_in_their_order_as_they_are_told(threshold, row):
+    # Some rows lie near the threshold.
+    row = row if row >= 1e-3 else min(max(threshold + row, 0.0), 1.0)
+    line = begun(row, Begins("review", 0.0, 0.5, threshold))
+    told, own = (number(text) for text in line[:-1].removeprefix(LEAD).split("; this row has "))
+    assert (own >= told) if row >= threshold else (own <= told)
+    if abs(row - threshold) > 1e-6:
+        assert own != told
+
+
+LEAD = "'review' begins at a probability of "
+
+
 def test_reasons_are_printed_as_their_lines():
     assert str(FOUND).splitlines() == reason_lines(FOUND)
 

@@ -167,9 +167,9 @@ def _proba(proba: float, decimals: int = _DECIMALS) -> str:
 
 
 def _decimals(proba: float, others: Sequence[float]) -> int:
-    """How many decimals tell a probability from others that are not the same."""
+    """How many decimals tell a probability from others; of one that is the same, as many as a threshold has."""
     apart = [other for other in others if other != proba]
-    tries = range(_DECIMALS, _MOST_DECIMALS)
+    tries = range(_DECIMALS + (proba in others), _MOST_DECIMALS)
     enough = (n for n in tries if all(_proba(proba, n) != _proba(other, n) for other in apart))
     return next(enough, _MOST_DECIMALS)
 
