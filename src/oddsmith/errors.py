@@ -36,3 +36,19 @@ def visible(text: str, limit: int = 60) -> str:
 def counted(number: int, noun: str) -> str:
     """A number with its noun: "1 row", "1,600 rows"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def figure(value: float | None) -> str:
+    """Four significant digits, and never fewer than its whole part has, up to a thousand million."""
+    if value is None:
+        return "-"
+    size = abs(value)
+    if size < 1e15 and value == int(value):
+        return f"{value:,.0f}"
+    if not 1e-4 <= size < 1e9:
+        return f"{value:.3e}"
+    return f"{value:,.{max(0, 3 - _exponent(size))}f}"
+
+
+def _exponent(size: float) -> int:
+    return int(f"{size:.3e}".partition("e")[2])

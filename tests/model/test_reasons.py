@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, log_expit, logit, softmax
 
 from oddsmith.calibration.class_maps import OneVsRest
-from oddsmith.calibration.maps import Beta, Isotonic, Platt, PriorShift, Temperature, calibrated
+from oddsmith.calibration.maps import Beta, Identity, Isotonic, Platt, PriorShift, Temperature, calibrated
 from oddsmith.data.cells import MissingMarkers
 from oddsmith.data.design import Design
 from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, Level, NumericColumn, Term
@@ -222,6 +222,7 @@ def test_the_figures_of_one_row_by_hand():
     [begins] = found.begins
     assert begins.action == found.action == "review"
     assert begins.log_odds == pytest.approx(2 * (math.log(1 / 3) - 1))
+    assert (begins.before, begins.after) == (pytest.approx(expit(begins.log_odds)), pytest.approx(1 / 4))
     named = {reason.column: reason.changes for reason in found.columns}
     [change] = named["x"]
     assert change.to == pytest.approx(3.0 - (0.05 - begins.log_odds) / 1.1)
@@ -235,6 +236,24 @@ def test_the_figures_of_one_row_by_hand():
     [far] = named["gaps"]
     assert far.to == pytest.approx(-35.0 - (0.05 - begins.log_odds) / 0.02)
     assert far.beyond_training
+
+
+def test_a_calibration_that_changes_nothing_is_not_spoken_of():
+    policy = analytic_policy(None, Cost(fn=3, fp=1))
+    for maps, changes in (([], False), ([Identity()], False), ([Identity(), Platt(0.5, 1.0)], True)):
+        found = reasons(deciding(maps=maps, policy=policy), PLAIN)
+        assert found.calibrated == changes
+        assert ("before calibration" in str(found)) == changes
+    assert "'review' begins at a probability of 0.25 (0.015 before calibration)" in str(found)
+    plain = reasons(deciding(policy=policy), PLAIN)
+    assert "'review' begins at a probability of 0.25; this row has 0.512." in str(plain)
+    three = {"coef": np.eye(3, 6), "average": np.zeros(3), "classes": ["a", "b", "c"], "multi_class": "ovr"}
+    for part, changes in ((Identity(), False), (Platt(0.5, 1.0), True)):
+        found = reasons(deciding(maps=[OneVsRest([part] * 3)], **three), PLAIN)
+        assert found.calibrated == changes
+        assert (
+            [chance.before for chance in found.chances] != pytest.approx([c.after for c in found.chances])
+        ) == changes
 
 
 def test_of_three_actions_the_nearest_either_way_is_stated():

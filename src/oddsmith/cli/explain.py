@@ -1,23 +1,28 @@
 """oddsmith explain: why one row has its action, and what alone would have changed it.
 
-A row is typed as pairs with commas between them; in double quotes a comma belongs to the column or the value.
+A row is one of a file, or typed as pairs with commas between them; in double quotes a comma belongs to the column or
+the value.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from oddsmith.cli.options import Voice, examples, load, voiced
+from oddsmith.cli.options import Voice, examples, load, pieces_of, reading_from, reading_options, voiced
+from oddsmith.cli.predictions import mention_unused
 
 if TYPE_CHECKING:
     from oddsmith.model import Model
+    from oddsmith.model.changes import Cell
 
 EXAMPLES = examples(
     """
+    oddsmith explain model.json requests.csv --id R00042
+    oddsmith explain model.json requests.csv --id request=R00042 --json
     oddsmith explain model.json --row "ambiguity=3.1,support=4"
     oddsmith explain model.json --row ambiguity=3.1 --row 'department="finance"' --json
     """
@@ -29,27 +34,52 @@ _NAMED = 5
 
 @click.command(epilog=EXAMPLES)
 @click.argument("model")
+@click.argument("data", nargs=-1)
+@click.option(
+    "--id",
+    "named",
+    metavar="VALUE|COLUMN=VALUE",
+    help="The row of DATA that has this as its id, or in another column: its whole text there. One row alone may have it.",
+)
 @click.option(
     "--row",
     "rows",
     multiple=True,
-    required=True,
     metavar="COLUMN=VALUE,..",
-    help="Cells of the row; say it again for more of them. A column or value that holds a comma goes in double quotes. "
-    "A column that is left out is missing.",
+    help="Cells of the row, without DATA; say it again for more of them. A column or value that holds a comma goes in "
+    "double quotes. A column that is left out is missing.",
 )
+@reading_options
 @voiced
-def explain(model: str, rows: tuple[str, ...], voice: Voice) -> None:
-    """Explain what MODEL makes of one row.
+def explain(
+    model: str,
+    data: tuple[str, ...],
+    named: str | None,
+    rows: tuple[str, ...],
+    voice: Voice,
+    chosen: dict[str, Any],
+) -> None:
+    """Explain what MODEL makes of one row: of DATA, by its id, or as it is typed with --row.
 
     Shows the action, or the label where MODEL has no policy, with what each action is expected to cost; the
     probability; what each column adds to the log-odds; and for each column the nearest cell that would have changed
-    the action if nothing else had changed.
+    the action if nothing else had changed. The strongest of them are shown, and all with --json. DATA is one file or
+    several, of any format and of any size, read as the training data was, unless options say otherwise.
     """
     from oddsmith.report.reasons_report import draw_reasons
 
+    if rows and (data or named is not None or chosen):
+        raise click.UsageError("--row is the whole row: leave out DATA, --id and how to read.")
+    if not rows and not data:
+        raise click.UsageError(
+            "There is no row to explain: name it by DATA --id VALUE, or type it with --row."
+        )
+    if data and named is None:
+        raise click.UsageError(
+            "DATA has many rows: name the one to explain by --id VALUE or --id COLUMN=VALUE."
+        )
     trained = load(model, voice)
-    cells = _cells(trained, rows, voice)
+    cells = _cells(trained, rows, voice) if named is None else _row_of(trained, data, named, voice, chosen)
     with voice.hearing():
         found = trained.reasons(cells)
     if voice.json:
@@ -58,8 +88,22 @@ def explain(model: str, rows: tuple[str, ...], voice: Voice) -> None:
         draw_reasons(found, voice.console())
 
 
-def _cells(model: Model, rows: Sequence[str], voice: Voice) -> dict[str, str | None]:
+def _row_of(
+    model: Model, data: Sequence[str], named: str, voice: Voice, chosen: dict[str, Any]
+) -> Mapping[str, Cell]:
+    """The cells of a row of files."""
+    from oddsmith.cli.row_by_id import row_by_id
+
+    reading = reading_from(chosen, model.record.reading)
+    with pieces_of(data, reading, None, voice) as pieces, voice.reading("looking for the row") as advance:
+        cells = row_by_id(model, pieces, named, advance)
+    mention_unused(model, pieces.columns, voice)
+    return cells
+
+
+def _cells(model: Model, rows: Sequence[str], voice: Voice) -> Mapping[str, Cell]:
     """The cells that were given, and None for each feature that was not; what else the model knows is set aside."""
+    from oddsmith.cli.row_by_id import some
     from oddsmith.errors import InputError, visible
 
     features = [column.name for column in model.design.columns]
@@ -76,6 +120,11 @@ def _cells(model: Model, rows: Sequence[str], voice: Voice) -> dict[str, str | N
             raise InputError(f"--row: '{visible(name)}' is given twice. Give it once.")
         given[name] = value
     absent = [name for name in features if name not in given]
+    if features and len(absent) == len(features):
+        raise InputError(
+            f"--row: none of these is a column that the model predicts from. It reads {some(features)}. "
+            "For a row of a file, say oddsmith explain MODEL DATA --id VALUE."
+        )
     if absent:
         voice.aside(f"taken as missing: {_listed(absent, voice)}")
     unused = [name for name in given if name not in read]
@@ -119,14 +168,14 @@ def _near(name: str, features: Sequence[str], read: Iterable[str]) -> str:
     """The column that was meant, or else what there is."""
     import difflib
 
+    from oddsmith.cli.row_by_id import some
     from oddsmith.errors import visible
 
     by_lower_case = {column.lower(): column for column in read}
     near = difflib.get_close_matches(name[:200].lower(), by_lower_case, n=1)
     if near:
         return f" Did you mean '{visible(by_lower_case[near[0]])}'?"
-    some = ", ".join(f"'{visible(column)}'" for column in features[:_NAMED])
-    return f" It reads {some}{' and others' if len(features) > _NAMED else ''}."
+    return f" It reads {some(features)}."
 
 
 def _listed(names: Sequence[str], voice: Voice) -> str:

@@ -13,14 +13,16 @@ from typing import Any, cast
 
 import msgspec
 
+from oddsmith.calibration.class_maps import OneVsRest
 from oddsmith.calibration.inverse import border
-from oddsmith.calibration.maps import Map
+from oddsmith.calibration.maps import Identity, Map
 from oddsmith.data.block import Floats
 from oddsmith.decision.actions import expected
-from oddsmith.decision.thresholds import ALL, NONE
+from oddsmith.decision.thresholds import ALL, NONE, probability
 from oddsmith.model.acting import Deciding
 from oddsmith.model.changes import Cell, Change, TriedRow
-from oddsmith.model.probabilities import predicted_codes, probabilities
+from oddsmith.model.probabilities import AnyMap, predicted_codes, probabilities
+from oddsmith.model.reason_lines import reason_lines
 
 
 class ColumnReason(msgspec.Struct, frozen=True):
@@ -42,10 +44,15 @@ class Chance(msgspec.Struct, frozen=True):
 
 
 class Begins(msgspec.Struct, frozen=True):
-    """The log-odds, before calibration, from which on a row like this has at least this action."""
+    """From where on a row like this has at least this action."""
 
     action: str
     log_odds: float
+    """Before calibration."""
+    before: float
+    """Probability of the positive class, before calibration."""
+    after: float
+    """The same after calibration: the threshold of the decision."""
 
 
 class Reasons(msgspec.Struct, frozen=True):
@@ -65,10 +72,15 @@ class Reasons(msgspec.Struct, frozen=True):
     chances: list[Chance]
     """Of the positive class, or of each of three or more."""
     calibrated: bool
+    """Whether a calibration changes probabilities; the identity does not."""
     begins: list[Begins]
     """Of two classes, each action but the first; those that no log-odds reach, or all do, are left out."""
     columns: list[ColumnReason]
     """In order of the size of their contribution."""
+
+    def __str__(self) -> str:
+        """What a reviewer reads: about ten lines."""
+        return "\n".join(reason_lines(self))
 
 
 def reasons(deciding: Deciding, row: Mapping[str, Any]) -> Reasons:
@@ -102,7 +114,7 @@ def reasons(deciding: Deciding, row: Mapping[str, Any]) -> Reasons:
         average=float(deciding.average[equation]),
         log_odds=float(raw[0, equation]),
         chances=chances if len(classes) > 2 else chances[1:],
-        calibrated=bool(deciding.maps),
+        calibrated=not all(_is_identity(mapping) for mapping in deciding.maps),
         begins=_begins(deciding, tried.beside),
         columns=[
             ColumnReason(name, tried.cells[name], contributions[name], tried.changes(name))
@@ -119,8 +131,17 @@ def _begins(deciding: Deciding, beside: Mapping[str, Floats]) -> list[Begins]:
     if policy is not None and policy.row_costs is not None:
         thresholds = policy.row_costs.thresholds(beside, 1).tolist()
     places = [
-        (action, border(cast("Sequence[Map]", deciding.maps), threshold))
+        (action, border(cast("Sequence[Map]", deciding.maps), threshold), threshold)
         for action, threshold in zip(deciding.actions[1:], thresholds, strict=True)
         if ALL < threshold < NONE
     ]
-    return [Begins(action, place) for action, place in places if math.isfinite(place)]
+    return [
+        Begins(action, place, probability(place), probability(threshold))
+        for action, place, threshold in places
+        if math.isfinite(place)
+    ]
+
+
+def _is_identity(mapping: AnyMap) -> bool:
+    parts = mapping.maps if isinstance(mapping, OneVsRest) else [mapping]
+    return all(isinstance(part, Identity) for part in parts)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from oddsmith.errors import counted, visible
-from oddsmith.report.terminal import GAP, UNBOUNDED, Column, draw_table, figure, heading
+from oddsmith.errors import counted, figure, visible
+from oddsmith.report.terminal import GAP, UNBOUNDED, Column, draw_table, heading
 
 if TYPE_CHECKING:
     from rich.console import Console

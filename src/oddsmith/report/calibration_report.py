@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from oddsmith.calibration.class_maps import OneVsRest
 from oddsmith.calibration.maps import Beta, Isotonic, Platt, PriorShift, Temperature, VennAbers
-from oddsmith.errors import counted, visible
-from oddsmith.report.terminal import Column, draw_table, figure, heading
+from oddsmith.errors import counted, figure, visible
+from oddsmith.report.terminal import Column, draw_table, heading
 
 if TYPE_CHECKING:
     from rich.console import Console

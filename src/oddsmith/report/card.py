@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, NumericColumn
-from oddsmith.errors import counted, visible
+from oddsmith.errors import counted, figure, visible
 from oddsmith.report.calibration_report import calibration_lines
 from oddsmith.report.policy_report import policy_lines
-from oddsmith.report.terminal import Column, draw_table, figure, heading
+from oddsmith.report.terminal import Column, draw_table, heading
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oddsmith.errors import counted, visible
+from oddsmith.errors import counted, figure, visible
 from oddsmith.evidence.margins import SAID
 from oddsmith.evidence.verdicts import percent
-from oddsmith.report.terminal import Column, draw_table, figure, heading
+from oddsmith.report.terminal import Column, draw_table, heading
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
 from oddsmith.data.describe import ColumnSummary, LevelSummary, NumericSummary
-from oddsmith.errors import visible
+from oddsmith.errors import figure, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -410,19 +410,3 @@ def _share(value: float | None) -> str:
 
 def _signed(value: float) -> str:
     return f"-{_share(-value)}" if value < 0 else _share(value)
-
-
-def figure(value: float | None) -> str:
-    """Four significant digits, and never fewer than its whole part has, up to a thousand million."""
-    if value is None:
-        return "-"
-    size = abs(value)
-    if size < 1e15 and value == int(value):
-        return f"{value:,.0f}"
-    if not 1e-4 <= size < 1e9:
-        return f"{value:.3e}"
-    return f"{value:,.{max(0, 3 - _exponent(size))}f}"
-
-
-def _exponent(size: float) -> int:
-    return int(f"{size:.3e}".partition("e")[2])

@@ -7,8 +7,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from oddsmith.model.changes import Change
+from oddsmith.model.reason_lines import SHOWN, reason_lines, rounded_away
 from oddsmith.model.reasons import Begins, Chance, ColumnReason, Reasons
-from oddsmith.report.reasons_report import SHOWN, draw_reasons, reason_lines, rounded_away
+from oddsmith.report.reasons_report import draw_reasons
 from oddsmith.report.terminal import console_for
 
 
@@ -25,7 +26,7 @@ FOUND = Reasons(
     log_odds=0.4421,
     chances=[Chance("yes", 0.6087, 0.52)],
     calibrated=True,
-    begins=[Begins("review", -1.9)],
+    begins=[Begins("review", -1.9, 0.1301, 1 / 6)],
     columns=[
         ColumnReason("ambiguity", 3.1, 2.0421, [change(2.2043, side="less")]),
         ColumnReason("department", "sales", -1.1, [change("research"), change(None)]),
@@ -40,18 +41,17 @@ def test_the_lines_of_a_policy_s_action():
     assert reason_lines(FOUND) == [
         "Action: 'review', at an expected cost of 8.640 ('auto' 62.40).",
         "Probability of 'yes' 0.520 (0.609 before calibration).",
-        "The log-odds of 'yes' are +0.44, those of an average row -0.61.",
+        "The log-odds of 'yes' are +0.44 before calibration, those of an average row -0.61.",
         "  ambiguity 3.1 raises the log-odds by 2.04",
         "  department 'sales' lowers the log-odds by 1.10",
         "  privileged true raises the log-odds by 0.30",
         "  support missing lowers the log-odds by 0.19",
-        "'review' begins at log-odds of -1.90, 2.34 below this row, before calibration.",
+        "'review' begins at a probability of 0.1667 (0.130 before calibration); this row has 0.520 (0.609).",
         "With one column changed alone it",
         "  would be 'auto' at ambiguity 2.2 or less",
         "  would be 'auto' with department 'research'",
         "  would be 'auto' with department missing",
         "  would be 'auto' with privileged false",
-        "  and 1 other change of one column would do: see --json",
         "No other cell of support alone changes it.",
     ]
 
@@ -83,10 +83,77 @@ def test_what_training_saw_comes_first_and_a_stretch_is_given_to_the_last_digit(
     ]
 
 
+def test_only_changes_that_training_saw_are_counted():
+    seen = [change(str(number)) for number in range(SHOWN + 2)]
+    far = [change(9e6, side="more", beyond=True)] * 3
+    columns = [ColumnReason("far", 0.0, 2.0, far), ColumnReason("near", "a", 1.0, seen)]
+    lines = reason_lines(msgspec.structs.replace(FOUND, columns=columns))
+    assert lines[-1] == "  and 2 other changes of one column would do"
+    columns = [ColumnReason("far", 0.0, 2.0, far), ColumnReason("near", "a", 1.0, seen[:2])]
+    lines = reason_lines(msgspec.structs.replace(FOUND, columns=columns))
+    assert lines[-3:] == ["  would be 'auto' with near '1'", *[FAR] * 2]
+
+
+FAR = "  would be 'auto' at far 9000000 or more (beyond what training saw)"
+
+
+def begun(after, *begins, calibrated=False):
+    """The line about where actions begin, of a row with this probability."""
+    found = msgspec.structs.replace(
+        FOUND, chances=[Chance("yes", 0.5, after)], begins=list(begins), calibrated=calibrated
+    )
+    [line] = [line for line in reason_lines(found) if "begins at" in line]
+    return line
+
+
+def test_where_actions_begin_is_told_apart_from_the_row():
+    # Without a calibration that changes anything there is one scale, and its name is not said.
+    line = begun(0.51, Begins("review", 0.0, 0.5, 0.5))
+    assert line == "'review' begins at a probability of 0.5; this row has 0.510."
+    line = begun(0.16668, Begins("review", 0.0, 0.1, 1 / 6))
+    assert line == "'review' begins at a probability of 0.16667; this row has 0.16668."
+    line = begun(1e-5, Begins("review", 0.0, 0.1, 0.000641))
+    assert line == "'review' begins at a probability of 6.4100e-04; this row has 1.000e-05."
+    line = begun(1 - 2e-6, Begins("review", 0.0, 0.1, 1 - 3e-6))
+    assert line == "'review' begins at a probability of 1 - 3.00e-06; this row has 1 - 2.0e-06."
+    two = Begins("defer", 0.0, 0.1, 0.2), Begins("review", 0.0, 0.5001, 0.9)
+    assert begun(0.4, *two, calibrated=True) == (
+        "'defer' begins at a probability of 0.2 (0.1000 before calibration) and "
+        "'review' begins at a probability of 0.9 (0.5001 before calibration); this row has 0.400 (0.5000)."
+    )
+
+
+def number(text):
+    """A probability as it is told."""
+    whole, _, less = text.partition(" - ")
+    return float(whole) - float(less or 0.0)
+
+
+probas = st.floats(0.0, 1.0) | st.integers(0, 4000).map(lambda place: place / 4000)
+
+
+@given(probas, probas | st.sampled_from([1e-4, -1e-5, 1e-7]))
+def test_a_row_and_a_threshold_stand_in_their_order_as_they_are_told(threshold, row):
+    # Some rows lie near the threshold.
+    row = row if row >= 1e-3 else min(max(threshold + row, 0.0), 1.0)
+    line = begun(row, Begins("review", 0.0, 0.5, threshold))
+    told, own = (number(text) for text in line[:-1].removeprefix(LEAD).split("; this row has "))
+    assert (own >= told) if row >= threshold else (own <= told)
+    if abs(row - threshold) > 1e-6:
+        assert own != told
+
+
+LEAD = "'review' begins at a probability of "
+
+
+def test_reasons_are_printed_as_their_lines():
+    assert str(FOUND).splitlines() == reason_lines(FOUND)
+
+
 def test_probabilities_at_the_ends_keep_their_digits():
     chances = [Chance("a", 1.0, 1.0), Chance("b", 1e-9, 0.0), Chance("c", 0.0, 3e-7)]
     chances += [Chance("d", 0.1, 1 - 2e-6), Chance("e", 0.1, 0.0)]
-    line = reason_lines(msgspec.structs.replace(FOUND, chances=chances, calibrated=False))[1]
+    line = reason_lines(msgspec.structs.replace(FOUND, chances=chances, calibrated=False, begins=[]))[1]
     assert line == "Probability of 'a' 1.000, 'd' 1 - 2.0e-06, 'c' 3.000e-07, 'b' 0.000, 1 other less."
 
 
@@ -94,7 +161,7 @@ def test_log_odds_that_two_decimals_do_not_tell():
     columns = [ColumnReason("x", 1e300, -2e299, []), ColumnReason("z", 1.0, 0.0004, [])]
     lines = reason_lines(msgspec.structs.replace(FOUND, columns=columns, log_odds=-2e299, begins=[]))
     assert lines[2:5] == [
-        "The log-odds of 'yes' are -2.00e+299, those of an average row -0.61.",
+        "The log-odds of 'yes' are -2.00e+299 before calibration, those of an average row -0.61.",
         "  x 1e+300 lowers the log-odds by 2.00e+299",
         "  z 1 raises the log-odds by 4.00e-04",
     ]
