@@ -228,7 +228,7 @@ def test_end_of_file_inside_a_verb_is_no_interruption(monkeypatch, capsys):
     def ends(*_, **__):
         raise EOFError("it ends")
 
-    monkeypatch.setattr("oddsmith.cli.verbs.InOrder.invoke", ends)
+    monkeypatch.setattr("oddsmith.cli.verbs.Verbs.invoke", ends)
     assert oddsmith.cli._outcome(["show", "x"]) == 101
     assert "EOFError: it ends" in capsys.readouterr().err
 
