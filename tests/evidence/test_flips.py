@@ -130,6 +130,22 @@ def test_many_rows_move_further_with_more_flips():
             assert b.lowest <= a.lowest <= a.value <= a.highest <= b.highest
 
 
+@pytest.mark.parametrize(
+    ("n", "numbers", "said"),
+    [
+        (100, [1], "1."),
+        (101, [1, 2], "1, then 1% of the rows, rounded up."),
+        (1000, [1, 10], "1, then 1% of the rows, rounded up."),
+        (1001, [1, 2, 11], "1, then 0.1% and 1% of the rows, rounded up."),
+    ],
+)
+def test_it_is_said_how_many_labels_are_wrong(n, numbers, said):
+    eta = np.linspace(-2.0, 2.0, n)
+    found = label_flips(AuditRows(eta, eta, np.arange(n) % 2), None)
+    assert sorted({flip.k for flip in found.flips}) == numbers
+    assert found.procedure.startswith(f"Wrong labels: {said} One label: ")
+
+
 def test_more_classes_and_costs_of_rows():
     random = np.random.default_rng(2)
     scores = random.normal(size=(40, 3))
