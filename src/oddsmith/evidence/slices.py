@@ -63,11 +63,11 @@ class Slice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     recall: Estimate | None
     """Of the policy, two classes."""
     recall_difference: Estimate | None
-    """Of the recall, less that of all other rows; None where the level is small, or these are."""
+    """The recall less that of all other rows; None where the level is small, or these are."""
     action_share: Estimate | None
     """Share of rows with the last action."""
     action_share_difference: Estimate | None
-    """Of that share, less that of all other rows; None where the level is small, or these are."""
+    """That share less that of all other rows; None where the level is small, or these are."""
     cost: Estimate | None
     """A case."""
     small: bool
