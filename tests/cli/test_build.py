@@ -68,7 +68,10 @@ def test_rows_to_select_on_are_kept_apart_where_a_policy_learns(command, tmp_pat
 def test_it_ends_with_a_sentence_on_each_and_fails_where_one_fails(command, tmp_path):
     (tmp_path / "rows.csv").write_text(access_requests(900, seed=7))
     build = "build rows.csv --target needs_review --id request --cost fn=120,fp=18 -o model.json"
-    outcome = command(build)
+    outcome = command(f"{build} --slice department")
+    before, _, after = outcome.out.partition("Slices by department")
+    assert "Audit, on " in before
+    assert oddsmith.load("model.json").audit.slices[0].sentence in after
     strip = [line.split() for line in outcome.out.splitlines()[-5:]]
     assert [
         " ".join(words[1 : 1 + len(name.split())]) for words, name in zip(strip, VERDICTS, strict=True)

@@ -17,7 +17,7 @@ from oddsmith.evaluate.score_table import ScoreTable
 from oddsmith.evaluate.smooth import smooth_ece
 from oddsmith.evidence.audit import Audit, audit_of
 from oddsmith.evidence.drift import DriftInputs
-from oddsmith.evidence.headlines import FitFacts
+from oddsmith.evidence.headlines import FitFacts, sample_size_of, sample_size_verdict
 from oddsmith.evidence.rows import AuditRows
 from oddsmith.evidence.verdicts import Bars
 from oddsmith.fit.losses import expit
@@ -98,6 +98,28 @@ def test_a_recall_without_a_miss_passes_where_its_certificate_would(positives, v
         AuditRows(eta, eta, y), ["no", "yes"], fit=FIT, policy=given_policy(None, 0.5), bars=Bars(recall=0.9)
     )
     assert named(audit)["recall"].verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("positives", "bar", "listed"),
+    [
+        # ln .05 / ln r, rounded up: 28.4, 58.4, 298.1 and, of .999, 2,994.2.
+        (28, None, "0.90 takes 29, 0.95 takes 59, 0.99 takes 299 positives; there are 28 of 'yes'."),
+        (29, None, "0.95 takes 59, 0.99 takes 299 positives; there are 29 of 'yes'."),
+        (298, 0.9, "0.99 takes 299 positives; there are 298 of 'yes'."),
+        (299, 0.99, None),
+        (299, 0.999, "0.999 takes 2,995 positives; there are 299 of 'yes'."),
+        (58, 0.95, "0.95 takes 59, 0.99 takes 299 positives; there are 58 of 'yes'."),
+    ],
+)
+def test_recalls_are_listed_that_the_positives_do_not_reach(positives, bar, listed):
+    y = np.repeat([0, 1], [400, positives])
+    eta = np.where(y == 1, 2.0, -2.0)
+    size = sample_size_of(AuditRows(eta, eta, y), 0.95)
+    verdict = sample_size_verdict(size, Bars(recall=bar), ["no", "yes"])
+    _, _, rest = verdict.sentence.partition("calibration takes 200.")
+    assert rest == ("" if listed is None else f" Even without a miss, at 95% confidence a recall of {listed}")
+    assert (verdict.verdict == "PASS") == (positives >= 200 and bar != 0.999)
 
 
 def test_a_good_model_passes_and_each_fault_fails_its_own_section():

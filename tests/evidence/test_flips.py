@@ -17,11 +17,7 @@ from oddsmith.evidence.flips import figures_of, label_flips
 from oddsmith.evidence.rows import AuditRows
 from oddsmith.fit.losses import expit
 
-REFERENCE = json.loads(
-    (Path(__file__).parents[3] / "shared" / "reference" / "access_requests.json").read_text()
-)
-PROBA = np.array(REFERENCE["validation_proba"])
-NEEDS_REVIEW = np.array([row["needs_review"] for row in REFERENCE["validation"]["rows"]])
+REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "access_requests.json"
 POLICY = given_policy(None, 0.5, Cost(fn=120, fp=18))
 
 cells = st.lists(
@@ -33,13 +29,17 @@ def by_name(rows, policy=POLICY):
     return {figure.name: figure for figure in figures_of(rows, policy)}
 
 
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference figures are not here")
 def test_the_flip_of_the_reference():
-    eta = np.log(PROBA / (1 - PROBA))
-    rows = AuditRows(eta, eta, NEEDS_REVIEW)
-    figures, expected = by_name(rows), REFERENCE["one_label_flip_row_index_3"]
-    flipped = NEEDS_REVIEW.copy()
+    reference = json.loads(REFERENCE.read_text("utf-8"))
+    proba = np.array(reference["validation_proba"])
+    needs_review = np.array([row["needs_review"] for row in reference["validation"]["rows"]])
+    eta = np.log(proba / (1 - proba))
+    rows = AuditRows(eta, eta, needs_review)
+    figures, expected = by_name(rows), reference["one_label_flip_row_index_3"]
+    flipped = needs_review.copy()
     flipped[3] = 1 - flipped[3]
-    for labels, which in ((NEEDS_REVIEW, "base"), (flipped, "flipped")):
+    for labels, which in ((needs_review, "base"), (flipped, "flipped")):
         assert figures["F1"].value(labels) == pytest.approx(expected[which]["f1"], abs=5e-4)
         assert figures["ECE of 4 bins"].value(labels) == pytest.approx(expected[which]["ece"], abs=5e-4)
     # It is the one that helps F1 most, and the search finds it.
@@ -128,6 +128,22 @@ def test_many_rows_move_further_with_more_flips():
         assert [flip.k for flip in of_name] == [1, 20, 200]
         for a, b in pairwise(of_name):
             assert b.lowest <= a.lowest <= a.value <= a.highest <= b.highest
+
+
+@pytest.mark.parametrize(
+    ("n", "numbers", "said"),
+    [
+        (100, [1], "1."),
+        (101, [1, 2], "1, then 1% of the rows, rounded up."),
+        (1000, [1, 10], "1, then 1% of the rows, rounded up."),
+        (1001, [1, 2, 11], "1, then 0.1% and 1% of the rows, rounded up."),
+    ],
+)
+def test_it_is_said_how_many_labels_are_wrong(n, numbers, said):
+    eta = np.linspace(-2.0, 2.0, n)
+    found = label_flips(AuditRows(eta, eta, np.arange(n) % 2), None)
+    assert sorted({flip.k for flip in found.flips}) == numbers
+    assert found.procedure.startswith(f"Wrong labels: {said} One label: ")
 
 
 def test_more_classes_and_costs_of_rows():

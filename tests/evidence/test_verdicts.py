@@ -73,6 +73,12 @@ def test_sentences_name_figure_interval_and_bar():
         "AUC 0.5500 (95% interval 0.4500 to 0.6500): only part of it is above 0.5000; "
         "to tell takes about 400 rows, if the estimate stays."
     )
+    passed = judged("ranking", "AUC", 0.7, between(0.6, 0.8), "above", 0.5, 100)
+    assert passed.sentence == (
+        "AUC 0.7000 (95% interval 0.6000 to 0.8000): all of it is above 0.5000, as the bar asks."
+    )
+    failed = judged("ranking", "AUC", 0.4, between(0.3, 0.5), "above", 0.5, 100)
+    assert failed.sentence.endswith("none of it is above 0.5000, which the bar asks.")
 
 
 def test_bars_are_those_of_the_decisions_and_survive_json():

@@ -12,7 +12,7 @@ from oddsmith.evidence.headlines import FitFacts
 from oddsmith.evidence.rows import AuditRows
 from oddsmith.evidence.verdicts import Bars
 from oddsmith.fit.losses import expit
-from oddsmith.report.audit_report import draw_audit
+from oddsmith.report.audit_report import draw_audit, draw_slices
 from oddsmith.report.terminal import console_for
 
 FIT = FitFacts("converged", "converged, newton decrement 3e-13")
@@ -93,6 +93,29 @@ def test_a_pipe_has_a_line_a_verdict_and_no_trailing_blanks():
     for verdict in audit.verdicts:
         assert any(line.endswith(verdict.sentence) and line.startswith(verdict.verdict) for line in lines)
     assert all(line == line.rstrip() for line in lines)
+
+
+def test_the_best_single_action_has_a_row_only_where_that_says_more():
+    audit = large()
+    assert audit.policy.best_single in audit.policy.comparisons
+    assert "the best single action" not in drawn(audit)
+    # Where both actions cost the same, luck in finding the best one widens its interval.
+    random = np.random.default_rng(2)
+    eta, y = random.normal(size=400), np.repeat([0, 1], 200)
+    policy = given_policy(None, 0.5, Cost(fn=1, fp=1))
+    other = audit_of(AuditRows(eta, eta, y), ["no", "yes"], fit=FIT, policy=policy)
+    assert other.policy.best_single not in other.policy.comparisons
+    assert drawn(other).count("the best single action") == 1
+
+
+def test_slices_are_drawn_alone():
+    stream = io.StringIO()
+    audit = large()
+    draw_slices(audit, console_for(stream))
+    lines = stream.getvalue().splitlines()
+    assert [line for line in lines if line.startswith("Slices by ")] == ["Slices by kind", "Slices by size"]
+    assert {slicing.sentence for slicing in audit.slices} <= set(lines)
+    assert stream.getvalue() in drawn(audit)
 
 
 def test_with_a_third_action_it_is_said_which_one_counts():

@@ -103,11 +103,11 @@ def build(
 
 
 def _draw(model: Model, audit: Audit, voice: Voice) -> None:
-    """Calibration and policy in short, or the whole audit under --verbose; the verdicts come last."""
+    """Calibration, policy and slices in short, or the whole audit under --verbose; the verdicts come last."""
     from rich.text import Text
 
     from oddsmith.errors import counted
-    from oddsmith.report.audit_report import draw_audit, draw_strip
+    from oddsmith.report.audit_report import draw_audit, draw_slices, draw_strip
     from oddsmith.report.calibration_report import draw_calibration
     from oddsmith.report.policy_report import draw_policy
     from oddsmith.report.terminal import heading
@@ -123,4 +123,10 @@ def _draw(model: Model, audit: Audit, voice: Voice) -> None:
         console,
         f"Audit, on {counted(sum(record.audit.rows.class_counts), 'row')}" if record.audit else "Audit",
     )
-    (draw_audit if voice.verbose else draw_strip)(audit, console)
+    if voice.verbose:
+        draw_audit(audit, console)
+        return
+    if audit.slices:
+        draw_slices(audit, console)
+        console.print()
+    draw_strip(audit, console)

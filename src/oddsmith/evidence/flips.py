@@ -26,6 +26,7 @@ from oddsmith.decision.policy import Policy
 from oddsmith.evaluate.score_table import Floats, Integers, log_odds
 from oddsmith.evidence.acting import actions_of, paid
 from oddsmith.evidence.rows import AuditRows
+from oddsmith.evidence.verdicts import percent
 from oddsmith.fit.losses import expit
 
 SHARES = (0.001, 0.01)
@@ -269,7 +270,15 @@ def label_flips(rows: AuditRows, policy: Policy | None) -> LabelFlips:
         for flip in flips
         if flip.k == 1
     )
-    return LabelFlips(tuple(flips), PROCEDURE, f"One wrong label can move {moved}.")
+    procedure = f"{_numbers(steps)} {PROCEDURE}"
+    return LabelFlips(tuple(flips), procedure, f"One wrong label can move {moved}.")
+
+
+def _numbers(steps: Sequence[int]) -> str:
+    """What the numbers of labels are; shares that come to one label say nothing new."""
+    several = [percent(share) for share in SHARES][len(SHARES) - len(steps) + 1 :]
+    rest = f", then {' and '.join(several)} of the rows, rounded up" if several else ""
+    return f"Wrong labels: 1{rest}."
 
 
 def _ece(rows: AuditRows) -> _Counted:

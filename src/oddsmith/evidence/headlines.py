@@ -213,12 +213,10 @@ def policy_verdicts(acting: Acting | None, rows: AuditRows, bars: Bars) -> list[
 
 def sample_size_of(rows: AuditRows, confidence: float) -> SampleSize:
     """Counts, and the positives that proofs of recall take."""
-    positives, needs = None, []
+    positives, needs = None, list[RecallNeed]()
     if rows.n_classes == 2:
         positives = _events(rows, rows.y, (1,))
-        for recall in RECALLS:
-            needed = binomial.trials_needed(recall, confidence)
-            needs.append(RecallNeed(recall, needed, positives >= needed - 1e-9))
+        needs = [_need(recall, confidence, positives) for recall in RECALLS]
     return SampleSize(
         n_rows=rows.n,
         n_groups=None if rows.units is None else int(rows.units.max()) + 1,
@@ -231,7 +229,10 @@ def sample_size_of(rows: AuditRows, confidence: float) -> SampleSize:
 
 
 def sample_size_verdict(found: SampleSize, bars: Bars, classes: Sequence[str]) -> Verdict:
-    """PASS where there are as many events as calibration takes, and as many positives as the recall that is asked."""
+    """PASS where there are as many events as calibration takes, and as many positives as the recall that is asked.
+
+    Recalls that the positives could prove are not listed.
+    """
     has = [f"{counted(found.n_rows, 'row')}"]
     if found.n_groups is not None:
         has.append(f"in {counted(found.n_groups, 'group')}")
@@ -239,15 +240,19 @@ def sample_size_verdict(found: SampleSize, bars: Bars, classes: Sequence[str]) -
     enough = found.events >= MEDIUM
     needed = MEDIUM
     if found.positives is not None:
-        listed = ", ".join(f"{need.recall:.2f} takes {need.needed:,}" for need in found.recall)
-        sentence += (
-            f" Even without a miss, at {percent(bars.confidence)} confidence a recall of {listed} positives; "
-            f"there are {_amount(found.positives)} of '{visible(classes[1])}'"
-            + ("." if found.n_groups is None else ", counted as groups.")
-        )
-    if bars.recall is not None and found.positives is not None:
-        asked = binomial.trials_needed(bars.recall, bars.confidence)
-        enough, needed = enough and found.positives >= asked - 1e-9, max(needed, asked)
+        needs = list(found.recall)
+        if bars.recall is not None:
+            asked = _need(bars.recall, bars.confidence, found.positives)
+            enough, needed = enough and asked.enough, max(needed, asked.needed)
+            needs += [] if asked in needs else [asked]
+        lacking = [need for need in sorted(needs, key=lambda need: need.recall) if not need.enough]
+        if lacking:
+            listed = ", ".join(f"{_recall(need.recall)} takes {need.needed:,}" for need in lacking)
+            sentence += (
+                f" Even without a miss, at {percent(bars.confidence)} confidence a recall of {listed} positives; "
+                f"there are {_amount(found.positives)} of '{visible(classes[1])}'"
+                + ("." if found.n_groups is None else ", counted as groups.")
+            )
     if enough:
         return Verdict(
             name="sample size",
@@ -292,6 +297,11 @@ def _recall_verdict(acting: Acting | None, rows: AuditRows, bars: Bars, bar: flo
     return msgspec.structs.replace(found, needed=needed, sentence=sentence)
 
 
+def _need(recall: float, confidence: float, positives: float) -> RecallNeed:
+    needed = binomial.trials_needed(recall, confidence)
+    return RecallNeed(recall, needed, positives >= needed - 1e-9)
+
+
 def _too_few(name: str, said: str, estimate: Estimate, bar: float, events: float) -> Verdict:
     interval = estimate.interval
     sentence = (
@@ -329,6 +339,11 @@ def _amount(number: float) -> str:
     """Whole where it is."""
     whole = round(number)
     return f"{whole:,}" if abs(number - whole) < 1e-6 else f"{number:,.1f}"
+
+
+def _recall(share: float) -> str:
+    """With two digits behind the point, or with all that it has."""
+    return max(f"{share:.2f}", f"{share:.6g}", key=len)
 
 
 def _smooth_ece_by_group(rows: AuditRows, value: float, level: float, seed: int) -> Interval:

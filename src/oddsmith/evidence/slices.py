@@ -10,9 +10,13 @@ twenty. A level stands out where its positives are not as many as expected (the 
 
 A level that is merely harder to predict promises more, and does not stand out.
 
+What is done to a level may differ though every promise is kept, as where more of its rows are positive. So the share with
+the last action and the recall are compared with those of all other rows (`disparity`). Such a difference is told, not
+judged.
+
 Text has one level a value, numbers one a value where these are few and quantile groups otherwise. Levels beyond
 `MOST_LEVELS` are taken together, the smallest first. Below `SMALL` events a level is marked: its figures are mostly noise,
-and it never stands out.
+and it neither stands out nor is compared, nor is a level whose other rows are that few.
 """
 
 from __future__ import annotations
@@ -31,12 +35,14 @@ from oddsmith.evaluate.intervals import Estimate, Interval
 from oddsmith.evaluate.metrics import Count
 from oddsmith.evaluate.score_table import Floats, Integers
 from oddsmith.evidence.acting import actions_of, paid
+from oddsmith.evidence.disparity import NAMED, more, shares_of
 from oddsmith.evidence.estimates import auc_of_rows, mean_estimate, share_estimate
 from oddsmith.evidence.rows import AuditRows
 from oddsmith.evidence.verdicts import percent
 from oddsmith.fit.losses import expit
 
 MOST_LEVELS = 20
+RATIO = "observed / expected"
 QUANTILES = 5
 """Groups of a number that has more values than `FEW_VALUES`."""
 FEW_VALUES = 10
@@ -56,8 +62,12 @@ class Slice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     log_loss: Estimate | None
     recall: Estimate | None
     """Of the policy, two classes."""
+    recall_difference: Estimate | None
+    """The recall less that of all other rows; None where the level is small, or these are."""
     action_share: Estimate | None
     """Share of rows with the last action."""
+    action_share_difference: Estimate | None
+    """That share less that of all other rows; None where the level is small, or these are."""
     cost: Estimate | None
     """A case."""
     small: bool
@@ -83,58 +93,50 @@ def slicing(
     """
     names, place = levels_of(values)
     each = 1.0 - (1.0 - level) / len(names)
-    last = None if policy is None else len(policy.actions) - 1
-    actions = None if policy is None else actions_of(rows, policy)
-    prices = None if policy is None else paid(rows, policy, rows.y)
-    costs = None if prices is None else prices[np.arange(rows.n), actions]
-    promised_loss = -(np.exp(rows.log_proba) * rows.log_proba).sum(axis=1)
-    promised_cost = None if policy is None else _promised_cost(rows, policy)
+    costs = None if policy is None else _costs(rows, policy)
+    shares = {} if policy is None else shares_of(rows, policy)
+    excess = _excess(rows, policy, costs)
     eta, happened = rows.call
     found = []
     for j, name in enumerate(names):
         inside = place == j
         weight, y = rows.weight[inside], happened[inside]
         groups = None if rows.units is None else rows.units[inside]
-        area = recall = share = cost = None
-        if rows.n_classes == 2:
-            area = auc_of_rows(rows.eta[inside], y, weight, groups, each)
-        if actions is not None and last is not None:
-            share = share_estimate(actions[inside] == last, weight, groups, each)
-            if rows.n_classes == 2:
-                positive = y == 1
-                of = None if groups is None else groups[positive]
-                recall = share_estimate(actions[inside][positive] > 0, weight[positive], of, each)
-        if costs is not None:
-            cost = mean_estimate(costs[inside], weight, groups, each)
-        loss = mean_estimate(rows.losses[inside], weight, groups, each, least=0.0)
-        ratio = _ratio(expit(eta[inside]), y, weight, rows, inside, each)
-        apart = [
-            ("observed / expected", ratio is not None and _leaves_out(ratio.interval, 1.0)),
-            ("log loss", _is_above_0((rows.losses - promised_loss)[inside], weight, groups, each)),
-            (
-                "cost",
-                costs is not None
-                and promised_cost is not None
-                and _is_above_0((costs - promised_cost)[inside], weight, groups, each),
-            ),
-        ]
-        small = min(np.count_nonzero(y == 0), np.count_nonzero(y == 1)) < SMALL
+        ratio = _ratio(expit(eta[inside]), y, weight, groups, each)
+        out = [what for what, over in excess.items() if _is_above_0(over[inside], weight, groups, each)]
+        if ratio is not None and _leaves_out(ratio.interval, 1.0):
+            out.insert(0, RATIO)
+        small = _is_small(y)
+        estimates = {what: share.estimate(rows, inside, each) for what, share in shares.items()}
+        if small or _is_small(happened[~inside]):
+            apart = dict[str, Estimate | None].fromkeys(shares)
+        else:
+            apart = {what: share.difference(rows, inside, each) for what, share in shares.items()}
         events = float(weight[y == 1].sum())
         slice_ = Slice(
             level=name,
             n_rows=int(inside.sum()),
             events=round(events) if rows.unweighted else events,
             observed_expected=ratio,
-            auc=area,
-            log_loss=loss,
-            recall=recall,
-            action_share=share,
-            cost=cost,
-            small=bool(small),
-            stands_out=tuple(what for what, is_apart in apart if is_apart and not small),
+            auc=auc_of_rows(rows.eta[inside], y, weight, groups, each) if rows.n_classes == 2 else None,
+            log_loss=mean_estimate(rows.losses[inside], weight, groups, each, least=0.0),
+            recall=estimates.get("recall"),
+            recall_difference=apart.get("recall"),
+            action_share=estimates.get("action_share"),
+            action_share_difference=apart.get("action_share"),
+            cost=None if costs is None else mean_estimate(costs[inside], weight, groups, each),
+            small=small,
+            stands_out=() if small else tuple(out),
         )
         found.append(slice_)
-    return Slicing(column=column, levels=tuple(found), sentence=_sentence(column, found, level))
+    told = [
+        share.told(
+            rows, [(one.level, getattr(one, what), getattr(one, f"{what}_difference")) for one in found]
+        )
+        for what, share in shares.items()
+    ]
+    sentence = " ".join(filter(None, [_judged(column, found, [RATIO, *excess], level), *told]))
+    return Slicing(column=column, levels=tuple(found), sentence=sentence)
 
 
 def levels_of(values: ArrayLike) -> tuple[list[str], NDArray[np.intp]]:
@@ -185,16 +187,25 @@ def _largest(
     return ordered, np.minimum(rank[place], len(ordered) - 1)
 
 
+def _costs(rows: AuditRows, policy: Policy) -> Floats | None:
+    """What each row cost, (n,); None without costs."""
+    prices = paid(rows, policy, rows.y)
+    return None if prices is None else prices[np.arange(rows.n), actions_of(rows, policy)]
+
+
+def _excess(rows: AuditRows, policy: Policy | None, costs: Floats | None) -> dict[str, Floats]:
+    """By how much each row's loss, and its cost, exceed what its probabilities promise, (n,)."""
+    found = {"log loss": rows.losses + (np.exp(rows.log_proba) * rows.log_proba).sum(axis=1)}
+    promised = None if policy is None else _promised_cost(rows, policy)
+    if costs is not None and promised is not None:
+        found["cost"] = costs - promised
+    return found
+
+
 def _ratio(
-    proba: Floats,
-    y: NDArray[np.int64],
-    weight: Floats,
-    rows: AuditRows,
-    inside: NDArray[np.bool_],
-    level: float,
+    proba: Floats, y: NDArray[np.int64], weight: Floats, groups: Integers | None, level: float
 ) -> Estimate | None:
     """Observed over expected events: the share's interval over the expected share."""
-    groups = None if rows.units is None else rows.units[inside]
     share = share_estimate(y == 1, weight, groups, level)
     expected = float(weight @ proba / weight.sum())
     if share is None or not expected > 1e-12:
@@ -202,6 +213,10 @@ def _ratio(
     interval = share.interval
     scaled = Interval(interval.low / expected, interval.high / expected, level, interval.method)
     return Estimate(share.value / expected, None, scaled)
+
+
+def _is_small(happened: NDArray[np.int64]) -> bool:
+    return bool(min(np.count_nonzero(happened == 0), np.count_nonzero(happened == 1)) < SMALL)
 
 
 def _leaves_out(interval: Interval, value: float) -> bool:
@@ -225,13 +240,21 @@ def _promised_cost(rows: AuditRows, policy: Policy) -> Floats | None:
     return total
 
 
-def _sentence(column: str, levels: Sequence[Slice], level: float) -> str:
-    out = [found for found in levels if found.stands_out]
+def _judged(column: str, levels: Sequence[Slice], figures: Sequence[str], level: float) -> str:
+    """Whether the levels keep what the probabilities promise, and of which figures that is."""
+    said, together = f"'{visible(column)}'", f"({percent(level)} for all together)"
     small = sum(found.small for found in levels)
+    if small == len(levels):
+        return f"{said}: every level is too small to tell."
     few = f" {small:,} of the {len(levels):,} levels are too small to tell." if small else ""
+    out = [found for found in levels if found.stands_out]
     if not out:
-        return f"'{visible(column)}': no level stands out beyond chance ({percent(level)} for all together).{few}"
-    told = "; ".join(f"'{visible(found.level)}' by {', '.join(found.stands_out)}" for found in out[:3])
-    more = f"; and {len(out) - 3:,} more" if len(out) > 3 else ""
+        where = "every level that is large enough" if small else "every level"
+        return f"{said}: {_listed(figures)} are within chance of what is promised at {where} {together}.{few}"
+    told = "; ".join(f"'{visible(found.level)}' by {', '.join(found.stands_out)}" for found in out[:NAMED])
     noun = "level stands" if len(out) == 1 else "levels stand"
-    return f"'{visible(column)}': {len(out):,} {noun} out beyond chance ({percent(level)} for all together): {told}{more}.{few}"
+    return f"{said}: {len(out):,} {noun} out beyond chance {together}: {told}{more(len(out))}.{few}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"

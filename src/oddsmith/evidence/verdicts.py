@@ -140,9 +140,9 @@ def judged(
     between = f"{percent(interval.level)} {kind} {shown(interval.low)} to {shown(interval.high)}"
     asked = f"{side} {shown(bar)}"
     if outcome == "PASS":
-        rest = f"all of it is {asked}, as asked"
+        rest = f"all of it is {asked}, as the bar asks"
     elif outcome == "FAIL":
-        rest = f"none of it is {asked}, which is asked"
+        rest = f"none of it is {asked}, which the bar asks"
     elif needed is None:
         rest = (
             f"only part of it is {asked}, and the estimate is too near to that for a number of {noun} to tell"

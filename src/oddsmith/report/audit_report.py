@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from oddsmith.evaluate.intervals import Estimate, Interval
-    from oddsmith.evidence.acting import Acting
+    from oddsmith.evidence.acting import Acting, Comparison
     from oddsmith.evidence.audit import Audit
     from oddsmith.evidence.drift import Drift
     from oddsmith.evidence.flips import LabelFlips
@@ -33,8 +33,7 @@ def draw_audit(audit: Audit, console: Console) -> None:
     _draw_calibration(audit.calibration, console)
     if audit.policy is not None:
         _draw_policy(audit.policy, audit.classes, console)
-    for slicing in audit.slices:
-        _draw_slices(slicing, audit, console)
+    draw_slices(audit, console)
     if audit.drift is not None:
         _draw_drift(audit.drift, console)
     _draw_flips(audit.label_flips, console)
@@ -56,6 +55,12 @@ def draw_strip(audit: Audit, console: Console) -> None:
         console.print(head, soft_wrap=True)
         for other in others:
             console.print(Text(" " * indent + other), soft_wrap=True)
+
+
+def draw_slices(audit: Audit, console: Console) -> None:
+    """A table for each column by whose levels rows were told apart; nothing where there is none."""
+    for slicing in audit.slices:
+        _draw_slicing(slicing, audit, console)
 
 
 def _wrapped(sentence: str, width: int) -> list[str]:
@@ -134,16 +139,15 @@ def _draw_policy(policy: Acting, classes: tuple[str, ...], console: Console) -> 
         ]
         draw_table(console, columns)
     if policy.best_single is not None:
-        best = policy.best_single
-        others = [*policy.comparisons, best]
-        names = [*(other.name for other in policy.comparisons), "the best single action"]
+        rows = [_comparison(other) for other in policy.comparisons]
+        # Where one action is the best in every resample, its own row says the same.
+        if (best := _comparison(policy.best_single)) not in rows:
+            rows.append(("the best single action", *best[1:]))
         heading(console, "Cost a case: the policy less what else could be done")
+        titles = ("instead", "cost", "difference", "low", "high")
         columns = [
-            Column("instead", [_plain(name) for name in names], left=True),
-            Column("cost", [figure(other.cost) for other in others]),
-            Column("difference", [figure(other.difference) for other in others]),
-            Column("low", [figure(other.interval.low) for other in others]),
-            Column("high", [figure(other.interval.high) for other in others]),
+            Column(title, cells, left=title == "instead")
+            for title, cells in zip(titles, zip(*rows, strict=True), strict=True)
         ]
         draw_table(console, columns)
     if policy.net_benefit is not None:
@@ -155,7 +159,11 @@ def _draw_policy(policy: Acting, classes: tuple[str, ...], console: Console) -> 
         )
 
 
-def _draw_slices(slicing: Slicing, audit: Audit, console: Console) -> None:
+def _comparison(other: Comparison) -> tuple[str, ...]:
+    return _plain(other.name), figure(other.cost), figure(other.difference), *_ends(other.interval)
+
+
+def _draw_slicing(slicing: Slicing, audit: Audit, console: Console) -> None:
     action = "" if audit.policy is None else audit.policy.actions[-1]
     happened = "events" if len(audit.classes) == 2 else "right"
     levels = slicing.levels
