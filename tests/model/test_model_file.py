@@ -732,9 +732,9 @@ def test_actions_are_bound_by_golden_rows(binary, tmp_path):
     document = json.loads((tmp_path / "m.json").read_text())
     assert document["golden"]["answer"]["action"] in ("auto", "review")
     policy = document["decision"]["policy"]
-    for changed in (
+    for forged_policy in (
         policy | {"actions": ["review", "auto"]},
         policy | {"thresholds": [9.0], "probabilities": [1 / (1 + np.exp(-9.0))]},
     ):
-        forged = sealed(with_value(document, "$.decision.policy", changed))
+        forged = sealed(with_value(document, "$.decision.policy", forged_policy))
         assert "state other actions" in refusal(written(tmp_path / "forged", forged))
