@@ -12,8 +12,12 @@ import polars as pl
 import pytest
 
 import oddsmith
+from oddsmith.data.pieces import OnePiece
+from oddsmith.data.roles import Role
 from oddsmith.decision.actions import act_within
 from oddsmith.errors import DataWarning, InputError
+from oddsmith.model.role_rows import role_rows
+from oddsmith.model.served import TRAINED
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "access_requests.json"
 
@@ -238,6 +242,21 @@ def test_card_says_what_is_done_and_why(table):
     shown = table("show mine.json").out
     assert "policy        auto, review from a probability of 'bad' of 0.1304 on" in shown
     assert "calibration   isotonic:" in shown
+
+
+@pytest.mark.filterwarnings("ignore::oddsmith.DataWarning")
+@pytest.mark.parametrize("name", ["binary", "softmax", "ovr"])
+def test_a_policy_reads_the_very_probabilities_that_are_predicted(name, request, rows_of):
+    model = request.getfixturevalue(name)
+    table = rows_of(model)
+    rows = role_rows(model, OnePiece(table), (Role.audit,), "to look at", TRAINED)
+    np.testing.assert_array_equal(rows.proba, model.predict_proba(table), strict=True)
+    if name == "binary":
+        scores, _ = model.policy_inputs(table, model.score(table))
+        np.testing.assert_array_equal(rows.proba, scores, strict=True)  # without a policy
+        decided = oddsmith.decide(model, threshold=0.3)
+        scores, _ = decided.policy_inputs(table, decided.score(table))
+        np.testing.assert_array_equal(rows.calibrated, scores, strict=True)
 
 
 @pytest.mark.parametrize("form", ["softmax", "ovr"])

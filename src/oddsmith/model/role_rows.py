@@ -49,6 +49,8 @@ class RoleRows:
     """Raw scores, by which rows are ranked."""
     calibrated: Floats
     """The same after the model's calibration; of three classes or more logits of a softmax where there is one."""
+    proba: Floats
+    """(n, K), as predictions have them: actions by a cost matrix follow from these, to the last bit."""
     log_proba: Floats
     """(n, K)."""
     codes: NDArray[np.int64]
@@ -95,6 +97,7 @@ class RoleRows:
             self,
             eta=self.eta[kept],
             calibrated=self.calibrated[kept],
+            proba=self.proba[kept],
             log_proba=self.log_proba[kept],
             codes=self.codes[kept],
             weight=None if self.weight is None else self.weight[kept],
@@ -146,7 +149,7 @@ def role_rows(
     )
     refuse_served(model.record, pieces.digests, own)
     two, split = len(model.classes) == 2, rows.split
-    width = 4 * len(model.classes) + len(columns) + len(priced)
+    width = 6 * len(model.classes) + len(columns) + len(priced)
     need = rows.pieces.n_rows * (_ROW + _NUMBER * width)
     require(need, f"{visible(pieces.name, 200)}: {counted(pieces.n_rows, 'row')} side by side")
     parts, taken, of_rows = [], [], []
@@ -177,6 +180,7 @@ def role_rows(
         pieces.name,
         raw,
         calibrated,
+        np.concatenate([part.scores.proba for part in parts]),
         np.concatenate([part.scores.log_proba for part in parts]),
         np.concatenate([part.codes for part in parts]),
         np.concatenate(weights) if weights else None,

@@ -21,6 +21,7 @@ from oddsmith.data.cells import is_nested, numbers, texts
 from oddsmith.data.pieces import as_pieces
 from oddsmith.data.read import Reading
 from oddsmith.data.roles import Role
+from oddsmith.decision.actions import act
 from oddsmith.errors import DataWarning, InputError, visible
 from oddsmith.evidence.audit import Audit, audit_of
 from oddsmith.evidence.drift import DriftInputs
@@ -164,10 +165,12 @@ def rows_to_audit(model: Model, rows: RoleRows, kept: NDArray[np.bool_]) -> Audi
         # As `evaluate` ranks: by the log-odds of each class's probability before calibration.
         eta = class_log_odds(log_probabilities(eta, model.record.multi_class))
         calibrated = rows.log_proba[kept]
+    policy = model.policy
     return AuditRows(
         eta,
         calibrated,
         rows.codes[kept],
+        actions=None if policy is None or policy.matrix is None else act(policy, rows.proba[kept]),
         sample_weight=None if rows.weight is None else rows.weight[kept],
         groups=None if rows.groups is None else rows.groups[kept],
         cost_columns={name: column[kept] for name, column in rows.costs.items()},

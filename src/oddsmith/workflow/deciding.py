@@ -191,7 +191,7 @@ class _Chosen:
     def __init__(self, rows: RoleRows, kept: Any) -> None:
         self.rows, self.kept = rows, kept
         self.eta: Floats = rows.calibrated[kept]
-        self.proba: Floats = np.exp(rows.log_proba[kept])
+        self.proba: Floats = rows.proba[kept]
         self.codes = rows.codes[kept].astype(np.intp)
         self.weight = None if rows.weight is None else rows.weight[kept]
         self.groups = None if rows.groups is None else rows.groups[kept]
