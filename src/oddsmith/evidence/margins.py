@@ -93,7 +93,7 @@ def parse_margins(texts: Iterable[str]) -> Margins:
                     f"(names: {', '.join(SAID)})."
                 )
             given[name] = number
-    return msgspec.structs.replace(Margins(), **given)
+    return Margins(**{**msgspec.structs.asdict(Margins()), **given})
 
 
 class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -82,7 +82,7 @@ def parse_bars(texts: Iterable[str], defaults: Bars | None = None) -> Bars:
                     f"(names: {', '.join(names)})."
                 )
             given[name] = number
-    return msgspec.structs.replace(defaults or Bars(), **given)
+    return Bars(**{**msgspec.structs.asdict(defaults or Bars()), **given})
 
 
 class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
