@@ -23,7 +23,7 @@ from oddsmith.decision.costs import PERFECT, CostMatrix, Reviewer, RowCosts
 from oddsmith.decision.deferral import zone
 from oddsmith.decision.grouped import grouped_bound
 from oddsmith.decision.policy import Kind, Policy
-from oddsmith.decision.stability import FEWEST, Stability, stability
+from oddsmith.decision.stability import FEWEST, Stability, in_rows, stability
 from oddsmith.decision.thresholds import (
     Candidate,
     candidate,
@@ -59,8 +59,9 @@ def analytic_policy(
     """
     checked = None if check is None else stability(check, cost, n_resamples=n_resamples, seed=seed)
     sentence = f"{cost.threshold:.6g} = {cost.excess_fp:g} / ({cost.excess_fp:g} + {cost.excess_fn:g}) follows from the costs alone"
-    if checked is not None:
-        few = check is not None and min(check.count_positive.sum(), check.count_negative.sum()) < FEWEST
+    if check is not None and checked is not None:
+        rows = in_rows(check)
+        few = min(rows.count_positive.sum(), rows.count_negative.sum()) < FEWEST
         told = "; these rows are too few to check it." if few else ", and these rows agree with it."
         sentence = checked.alarm or f"{sentence}{told}"
     elif table is not None:
