@@ -23,6 +23,7 @@ from oddsmith.errors import InputError
 from oddsmith.evaluate.metrics import Cost
 from oddsmith.fit.solvers import SOLVERS
 from oddsmith.model import load
+from oddsmith.model.afterwards import CHECKS_AFTERWARDS
 from oddsmith.model.consistency import CHECKS, CHECKS_IF_NOT, CHECKS_IF_TRAINED_HERE
 from oddsmith.model.golden import golden_rows, verify
 from oddsmith.model.records import (
@@ -651,7 +652,7 @@ def test_the_solvers_of_a_file_are_those_of_the_table():
 def test_every_check_is_met_by_a_contradiction():
     """A check that nothing here trips might as well not be there."""
     sentences = [sentence for _, _, sentence in CONTRADICTIONS]
-    for _, fault in (*CHECKS, *CHECKS_IF_TRAINED_HERE, *CHECKS_IF_NOT):
+    for _, fault in (*CHECKS, *CHECKS_IF_TRAINED_HERE, *CHECKS_IF_NOT, *CHECKS_AFTERWARDS):
         assert any(fault.startswith(sentence.rstrip(".")) for sentence in sentences), fault
 
 

@@ -6,6 +6,7 @@ the training rows could contradict, and how later files are read: the release, `
 `seed`, `passes`, texts of messages.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -14,20 +15,17 @@ from itertools import pairwise
 
 import numpy as np
 
-from oddsmith.calibration.class_maps import OneVsRest
-from oddsmith.calibration.maps import Identity, MapCandidate, PriorShift, Temperature
 from oddsmith.data.block import Floats
 from oddsmith.data.cells import DEFAULT_MISSING, shown
 from oddsmith.data.encoding import BooleanColumn, CategoricalColumn, NumericColumn, terms_of
 from oddsmith.data.roles import Role
 from oddsmith.data.target import leads_to, type_of_labels
-from oddsmith.decision.policy import Policy
 from oddsmith.errors import InputError
+from oddsmith.model.afterwards import CHECKS_AFTERWARDS
 from oddsmith.model.records import (
     UNKNOWN_FIT,
     ModelRecord,
     PenaltyRecord,
-    RowsRecord,
     Setting,
     unknown_training,
 )
@@ -54,14 +52,6 @@ class _Stated:
         self.of_rows = [name for name in (record.weight, record.offset) if name is not None]
         """Columns that say one number of each row."""
         self.names = [column.name for column in record.columns]
-        self.calibration = record.calibration
-        self.policy = None if record.decision is None else record.decision.policy
-
-    @property
-    def rows_after_training(self) -> list[RowsRecord]:
-        """What later steps rest on."""
-        steps = (self.record.calibration, self.record.decision, self.record.audit)
-        return [step.rows for step in steps if step is not None and step.rows is not None]
 
     @cached_property
     def coef(self) -> Floats:
@@ -312,47 +302,6 @@ _TRAINING: list[Check] = [
     ),
 ]
 
-_AFTERWARDS: list[Check] = [
-    (
-        lambda s: s.calibration is None or _maps_fit(s),
-        "$.calibration.maps are not of as many classes as $.target.classes",
-    ),
-    (
-        lambda s: s.calibration is None or _is_among(s.calibration.candidates, s.calibration.maps[0].method),
-        "$.calibration.candidates do not name the map that was taken, or one of them twice",
-    ),
-    (
-        lambda s: s.calibration is None or (s.calibration.before is None) == (s.calibration.folds == 0),
-        "$.calibration.before is beside no folds",
-    ),
-    (
-        lambda s: s.calibration is None or (s.calibration.before is None) == (s.calibration.after is None),
-        "$.calibration has figures before it or after it, and not both",
-    ),
-    (
-        lambda s: all(_are_rows(rows, s) for rows in s.rows_after_training),
-        "$.calibration.rows, $.decision.rows or $.audit.rows contradict themselves, $.target.classes or $.training.roles",
-    ),
-    (
-        lambda s: (
-            s.policy is None
-            or _classes_of(s.policy) == s.classes
-            or (_classes_of(s.policy) is None and len(s.classes) == 2)
-        ),
-        "$.decision.policy is of other classes than $.target.classes",
-    ),
-    (
-        lambda s: (
-            s.policy is None or s.record.decision is None or _counts_fit(s.policy, s.record.decision.rows)
-        ),
-        "$.decision.policy.counts are not those of $.decision.rows",
-    ),
-    (
-        lambda s: s.record.audit is None or s.record.audit.verdict == s.record.audit.found.get("verdict"),
-        "$.audit.verdict is not that of $.audit.found",
-    ),
-]
-
 CHECKS_IF_NOT: list[Check] = [
     (
         lambda s: s.fit == UNKNOWN_FIT and s.training == unknown_training(len(s.classes)),
@@ -360,7 +309,7 @@ CHECKS_IF_NOT: list[Check] = [
     ),
 ]
 
-CHECKS = [*_TARGET, *_COLUMNS, *_EQUATIONS, *_AFTERWARDS]
+CHECKS = [*_TARGET, *_COLUMNS, *_EQUATIONS]
 CHECKS_IF_TRAINED_HERE = [*_FIT, *_TRAINING]
 
 
@@ -369,11 +318,15 @@ def refuse_contradictions(record: ModelRecord, name: str) -> None:
     stated = _Stated(record)
     of_its_fit = CHECKS_IF_TRAINED_HERE if stated.is_known else CHECKS_IF_NOT
     with np.errstate(over="ignore", invalid="ignore"):
-        for holds, fault in (*CHECKS, *of_its_fit):
-            if not holds(stated):
-                raise InputError(
-                    f"{name}: {fault}. The file was changed after training, or damaged; train the model again."
-                )
+        faults = itertools.chain(
+            (fault for holds, fault in (*CHECKS, *of_its_fit) if not holds(stated)),
+            (fault for holds, fault in CHECKS_AFTERWARDS if not holds(record)),
+        )
+        fault = next(faults, None)
+    if fault is not None:
+        raise InputError(
+            f"{name}: {fault}. The file was changed after training, or damaged; train the model again."
+        )
 
 
 def _is_chosen(penalty: PenaltyRecord) -> bool:
@@ -395,52 +348,6 @@ def _is_chosen(penalty: PenaltyRecord) -> bool:
         return penalty.alpha == alphas[least]
     bound = deviances[least] + errors[least]
     return penalty.alpha == next(a for a, d in zip(alphas, deviances, strict=True) if d <= bound)
-
-
-def _maps_fit(stated: _Stated) -> bool:
-    """Whether maps are of so many classes, with a shift of the prior only after another map of two."""
-    maps, K = stated.record.calibration.maps if stated.record.calibration else [], len(stated.classes)
-    if K == 2:
-        return not any(isinstance(item, OneVsRest) for item in maps) and not any(
-            isinstance(item, PriorShift) for item in maps[:1]
-        )
-    return len(maps) == 1 and (
-        isinstance(maps[0], Identity | Temperature)
-        or (isinstance(maps[0], OneVsRest) and len(maps[0].maps) == K)
-    )
-
-
-def _is_among(candidates: Sequence[MapCandidate], method: str) -> bool:
-    """Whether the method is one of the candidates that were judged, where there are any."""
-    names = [candidate.method for candidate in candidates]
-    judged = [candidate.method for candidate in candidates if candidate.log_loss is not None]
-    return not candidates or (_distinct(names) and method in judged)
-
-
-def _are_rows(rows: RowsRecord, stated: _Stated) -> bool:
-    """Whether figures of rows add up, and have a role exactly where the model tells roles apart."""
-    return (
-        len(rows.class_counts) == len(stated.classes)
-        and sum(rows.class_counts) == rows.rows
-        and (rows.role is None) == (stated.roles is None)
-        and rows.role != Role.train.name
-        and all(re.fullmatch("[0-9a-f]{64}", digest) for digest in rows.digests)
-    )
-
-
-def _classes_of(policy: Policy) -> list[str] | None:
-    """The classes that a policy names; None where it is of two, whatever they are called."""
-    return None if policy.matrix is None else policy.matrix.classes
-
-
-def _counts_fit(policy: Policy, rows: RowsRecord | None) -> bool:
-    """Whether whole counts are those of the rows; weights may add up to anything."""
-    if not policy.counts:
-        return True
-    if rows is None:
-        return False
-    whole = all(isinstance(value, int) for row in policy.counts for value in row)
-    return not whole or [sum(row) for row in policy.counts] == rows.class_counts
 
 
 def _distinct(names: Sequence[str]) -> bool:
