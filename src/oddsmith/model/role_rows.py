@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from oddsmith.decision.costs import RowCosts
 from oddsmith.errors import InputError, counted, visible
 from oddsmith.evaluate.intervals import share_interval
 from oddsmith.evaluate.score_table import row_weights
-from oddsmith.model.labelled import LabelledRows, Rows
+from oddsmith.model.labelled import Labelled, LabelledRows, Rows
 from oddsmith.model.probabilities import ranking
 from oddsmith.model.records import RowsRecord
 from oddsmith.model.row_costs import costs_of_rows
@@ -149,25 +149,25 @@ def role_rows(
     )
     refuse_served(model.record, pieces.digests, own)
     two, split = len(model.classes) == 2, rows.split
-    width = 6 * len(model.classes) + len(columns) + len(priced)
-    need = rows.pieces.n_rows * (_ROW + _NUMBER * width)
-    require(need, f"{visible(pieces.name, 200)}: {counted(pieces.n_rows, 'row')} side by side")
-    parts, taken, of_rows = [], [], []
+    bytes_a_row = 2 * (_ROW + _NUMBER * (6 * len(model.classes) + len(columns) + len(priced)))
+    parts: list[_Part] = []
+    taken = []
     total, moved = 0.0, np.zeros(len(model.terms))
     for part in rows:
-        parts.append(part)
-        weight = np.ones(len(part.codes)) if part.weight is None else part.weight
+        n = len(part.codes)
+        require(n * bytes_a_row, f"{visible(pieces.name, 200)}: {counted(rows.n_taken, 'row')} side by side")
+        weight = np.ones(n) if part.weight is None else part.weight
         total += float(weight.sum())
         moved += weight @ part.scores.centred
         taken.append(part.table.frame.select(list(columns)))
         read: dict[str, Floats] = {}
         for given in costs:
             read |= costs_of_rows(part.table, given, rows.labels.markers)
-        of_rows.append(read)
+        parts.append(_Part.of(part, read))
     rows.require_any(purpose)
     form = model.record.multi_class
-    raw = np.concatenate([part.scores.log_odds for part in parts])
-    calibrated = np.concatenate([part.scores.calibrated for part in parts])
+    raw = np.concatenate([part.log_odds for part in parts])
+    calibrated = np.concatenate([part.calibrated for part in parts])
     if two:
         raw = ranking(raw, form)[:, 0]
         calibrated = calibrated[:, 0] if model.maps else raw
@@ -180,19 +180,49 @@ def role_rows(
         pieces.name,
         raw,
         calibrated,
-        np.concatenate([part.scores.proba for part in parts]),
-        np.concatenate([part.scores.log_proba for part in parts]),
+        np.concatenate([part.proba for part in parts]),
+        np.concatenate([part.log_proba for part in parts]),
         np.concatenate([part.codes for part in parts]),
         np.concatenate(weights) if weights else None,
         np.concatenate(of_roles) if of_roles else None,
         groups,
         isinstance(split, ByTime),
         pl.concat(taken).to_dict(),
-        {name: np.concatenate([part[name] for part in of_rows]) for name in priced},
+        {name: np.concatenate([part.costs[name] for part in parts]) for name in priced},
         moved / total if total > 0.0 else moved,
         pieces.digests,
         [*rows.notes(purpose), *notes, *_unguarded(model, pieces)],
     )
+
+
+class _Part(NamedTuple):
+    """What is kept of some rows: neither their cells nor their terms, which may be many more numbers."""
+
+    log_odds: Floats
+    calibrated: Floats
+    proba: Floats
+    log_proba: Floats
+    codes: NDArray[np.int64]
+    roles: NDArray[np.int8] | None
+    hashes: NDArray[np.uint64] | None
+    weight: Floats | None
+    costs: dict[str, Floats]
+
+    @classmethod
+    def of(cls, part: Labelled, costs: dict[str, Floats]) -> _Part:
+        """Of rows that were scored."""
+        found = part.scores
+        return cls(
+            found.log_odds,
+            found.calibrated,
+            found.proba,
+            found.log_proba,
+            part.codes,
+            part.roles,
+            part.hashes,
+            part.weight,
+            costs,
+        )
 
 
 def at_prior(model: Model, rows: RoleRows) -> RoleRows:
