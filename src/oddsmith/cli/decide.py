@@ -155,7 +155,7 @@ def decide(
     """
     from oddsmith.errors import visible
     from oddsmith.report.policy_report import draw_policy
-    from oddsmith.workflow.deciding import decide as choose
+    from oddsmith.workflow.deciding import decided
 
     trained = load(model, voice)
     place = model if output is None else output
@@ -167,25 +167,10 @@ def decide(
         if not asked.is_anything:
             asked = _asked(trained, pieces, voice, map_label)
         with voice.reading("deciding") as advance:
-            found = choose(
-                trained,
-                pieces,
-                cost=asked.cost,
-                row_costs=asked.row_costs,
-                cost_matrix=asked.matrix,
-                reviewer=asked.reviewer,
-                actions=asked.actions,
-                capacity=asked.capacity,
-                threshold=asked.threshold,
-                recall=asked.recall,
-                precision=asked.precision,
-                confidence=asked.confidence,
-                empirical=asked.empirical,
-                seed=seed,
-                map_label=map_label,
-                advance=advance,
-            )
+            found, notes = decided(trained, pieces, asked, seed=seed, map_label=map_label, advance=advance)
     found.save(place)
+    for note in notes:
+        voice.aside(note)
     record = found.record.decision
     assert record is not None
     if voice.json:

@@ -66,7 +66,9 @@ def policy_lines(record: DecisionRecord, classes: Sequence[str]) -> list[str]:
     role = {"select": "to select on", "calibrate": "to calibrate on", "audit": "to audit"}
     of = f" {role[record.rows.role]}" if record.rows.role in role else ""
     taught = (
-        ", which taught the calibration: their costs flatter it" if record.rows.role == "calibrate" else ""
+        ", which served the calibration too: their costs flatter it"
+        if record.rows.role == "calibrate"
+        else ""
     )
     return [*lines, f"seen on {counted(record.rows.rows, 'row')}{of}{taught}"]
 

@@ -36,6 +36,7 @@ from oddsmith.model.records import AuditRecord
 from oddsmith.model.role_rows import RoleRows, at_prior, role_rows
 from oddsmith.model.served import AUDITED
 from oddsmith.workflow.record import resealed
+from oddsmith.workflow.seeds import checked_seed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -112,8 +113,7 @@ def examined(
     """The audit, and the rows it rests on; arguments and errors as for `audit`."""
     if isinstance(slices, str):
         raise InputError(f"slices are one text. Give a list of columns, as in ['{visible(slices)}'].")
-    if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
-        raise InputError(f"--seed {visible(str(seed))}: give a whole number from 0 to below 2^63.")
+    seed = checked_seed(seed)
     pieces = as_pieces(data, reading or model.record.reading)
     names = tuple(dict.fromkeys(slices))
     policy = model.policy
@@ -129,7 +129,7 @@ def examined(
         advance=advance,
     )
     rows = at_prior(model, rows.that_count())
-    return audit_rows(model, rows, bars, int(seed)), rows
+    return audit_rows(model, rows, bars, seed), rows
 
 
 def audit_rows(model: Model, rows: RoleRows, bars: Bars | None, seed: int) -> Audit:

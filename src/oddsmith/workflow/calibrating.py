@@ -42,6 +42,7 @@ from oddsmith.model.records import CalibrationFigures, CalibrationRecord
 from oddsmith.model.role_rows import RoleRows, role_rows
 from oddsmith.model.served import CALIBRATED
 from oddsmith.workflow.record import resealed
+from oddsmith.workflow.seeds import checked_seed
 
 PURPOSE = "to calibrate the model on"
 METHODS = ("auto", *FITS)
@@ -83,8 +84,7 @@ def calibrate(
     """
     if method not in METHODS:
         raise InputError(f"--method '{visible(method)}': choose one of {', '.join(METHODS)}.")
-    if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
-        raise InputError(f"--seed {visible(str(seed))}: give a whole number from 0 to below 2^63.")
+    seed = checked_seed(seed)
     if prior is not None and prior_from is not None:
         raise InputError(
             "--prior says the share of positives, and --prior-from estimates it. Keep one of them."
@@ -96,7 +96,7 @@ def calibrate(
         model, pieces, (Role.calibrate,), PURPOSE, CALIBRATED, map_label=map_label, advance=advance
     )
     to_come = None if prior_from is None else as_pieces(prior_from, reading or model.record.reading)
-    found = with_calibration(model, rows, method, prior if to_come is None else to_come, int(seed))
+    found = with_calibration(model, rows, method, prior if to_come is None else to_come, seed)
     for note in rows.notes:
         warnings.warn(note, DataWarning, stacklevel=2)
     return found

@@ -51,6 +51,7 @@ from oddsmith.model.role_rows import RoleRows, at_prior, role_rows
 from oddsmith.model.served import DECIDED
 from oddsmith.workflow.calibrating import scores_unseen
 from oddsmith.workflow.record import resealed
+from oddsmith.workflow.seeds import checked_seed
 from oddsmith.workflow.wishes import Wishes, actions_of, in_order, require_wishes, role_to_decide_on
 
 PURPOSE = "to choose a policy on"
@@ -118,17 +119,32 @@ def decide(
         confidence,
         empirical,
     )
-    require_wishes(model, wishes)
-    if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
-        raise InputError(f"--seed {visible(str(seed))}: give a whole number from 0 to below 2^63.")
-    if data is None:
-        return with_policy(model, None, wishes, seed)
-    pieces = as_pieces(data, reading or model.record.reading)
-    rows = rows_to_decide_on(model, pieces, wishes, map_label=map_label, advance=advance)
-    found = with_policy(model, rows, wishes, seed)
-    for note in rows.notes:
+    found, notes = decided(
+        model, data, wishes, seed=seed, map_label=map_label, reading=reading, advance=advance
+    )
+    for note in notes:
         warnings.warn(note, DataWarning, stacklevel=2)
     return found
+
+
+def decided(
+    model: Model,
+    data: Any,
+    wishes: Wishes,
+    *,
+    seed: int = 0,
+    map_label: Sequence[str] = (),
+    reading: Reading | None = None,
+    advance: Rows = lambda done, of: None,
+) -> tuple[Model, list[str]]:
+    """`decide` for wishes, and what it warns of."""
+    require_wishes(model, wishes)
+    seed = checked_seed(seed)
+    if data is None:
+        return with_policy(model, None, wishes, seed), []
+    pieces = as_pieces(data, reading or model.record.reading)
+    rows = rows_to_decide_on(model, pieces, wishes, map_label=map_label, advance=advance)
+    return with_policy(model, rows, wishes, seed), rows.notes
 
 
 def rows_to_decide_on(

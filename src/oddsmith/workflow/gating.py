@@ -30,6 +30,7 @@ from oddsmith.model.labelled import Rows
 from oddsmith.model.role_rows import RoleRows, role_rows
 from oddsmith.model.served import AUDITED
 from oddsmith.workflow.auditing import rows_to_audit
+from oddsmith.workflow.seeds import checked_seed
 
 PURPOSE = "to compare the models on"
 
@@ -74,8 +75,7 @@ def gate(
     """
     if isinstance(slices, str):
         raise InputError(f"slices are one text. Give a list of columns, as in ['{visible(slices)}'].")
-    if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
-        raise InputError(f"--seed {visible(str(seed))}: give a whole number from 0 to below 2^63.")
+    seed = checked_seed(seed)
     _refuse_other_targets(candidate, incumbent)
     slices = list(dict.fromkeys(slices))
     pieces = (
@@ -99,7 +99,7 @@ def gate(
         margins=margins,
         level=level,
         n_resamples=n_resamples,
-        seed=int(seed),
+        seed=seed,
     )
     for note in dict.fromkeys(notes):
         warnings.warn(note, DataWarning, stacklevel=2)

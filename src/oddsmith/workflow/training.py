@@ -34,6 +34,7 @@ from oddsmith.workflow.account import COMMAND_LINE, divergence
 from oddsmith.workflow.fitting import Task, fit, threads_for
 from oddsmith.workflow.offsets import about_zero
 from oddsmith.workflow.record import model_of
+from oddsmith.workflow.seeds import checked_seed
 from oddsmith.workflow.selection import Rule, select_alpha
 
 KEPT, HELD = 0.25, 0.6
@@ -134,9 +135,7 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
     )
-    if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
-        raise InputError(f"--seed {seed}: give a whole number from 0 to below 2^63.")
-    seed = int(seed)
+    seed = checked_seed(seed)
     if n_threads is not None and not (isinstance(n_threads, int | np.integer) and n_threads >= 1):
         raise InputError(f"--threads {visible(str(n_threads))}: give a whole number, 1 or more.")
     if multi_class not in ("softmax", "ovr"):

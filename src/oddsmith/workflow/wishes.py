@@ -140,6 +140,8 @@ def require_wishes(model: Model, wishes: Wishes) -> None:
         raise InputError(
             f"{len(classes)} classes: give --cost-matrix FILE, a row a class and a column an action."
         )
+    if wishes.matrix is not None:
+        in_order(wishes.matrix, classes)
     roles = model.record.training.roles
     if wishes.learns is not None and roles is not None and not selects(roles.split):
         raise InputError(
